@@ -1,0 +1,46 @@
+// Package assets holds the data that is compiled into every clipkit program, so that it runs without network and downloads.
+//
+//	Vocab     the Chinese BERT vocabulary, 21128 entries, one a line; the line number from 0 is the token id (SPEC §2.1)
+//	Emoji     a small picture–caption set in the reference's raw layout (SPEC §4.2)
+//	ECharts   the chart script that notebook pages include
+//	Notices   whose work all this is, and under which licence
+//
+// # The emoji set
+//
+// OpenMoji drawings with Chinese captions made from the Unicode CLDR names and keywords:
+//
+//	fsys, err := assets.Emoji()
+//	if err != nil {
+//		return err
+//	}
+//	pictures, err := fsys.Open("test_imgs.tsv")
+//
+// The files are SPLIT_imgs.tsv (picture id, TAB, base64 of a PNG) and SPLIT_texts.jsonl (text_id, text, image_ids)
+// for the splits train (1202 pictures), valid (150) and test (500). A picture has 64×64 pixels on white and at most
+// 256 colours; PNG, because JPEG decoders differ in the last bit. Each has five captions and each caption one picture:
+//
+//	熊猫 · 一个熊猫图标 · 熊猫，头、脸、猫熊 · 胖达：熊猫 · 与头有关的熊猫
+//
+// Ids are unique over all splits: a picture is style*10000 + n and a text is n*10 + caption number, where n counts the
+// emoji and style is 4 for OpenMoji. No emoji is in two splits, so the set measures retrieval of unseen drawings, not
+// of unseen words. OpenMoji draws some pairs alike: 8 test pictures equal a train picture of another name (厨师 and
+// 男厨师), 2 more a valid one, and no model can tell those apart.
+//
+// # Making the data again
+//
+//	python3 assets/generate/emoji.py      emoji/emoji.zip, and datasets/emoji-styles/ (pretraining, not committed)
+//	python3 assets/generate/echarts.py    echarts.min.js.gz
+//
+// Both take npm packages whose versions, licences and hashes are in generate/packages.json, and stop when a hash
+// differs. Two runs write the same bytes; another version of Python's zlib may pack the same content differently.
+//
+// datasets/emoji-styles/ has the same layout with a train split only: 8265 pictures of 1911 emoji in five other styles
+// (google 1, twitter 2, fluent-3d 3, noto-v1 5, emojione 6), where a caption lists the pictures of all its styles.
+// noto-v1 and emojione name their files in English only; generate/pictures.py matches the names, and after any change
+// there .tools/emoji-sheet.png is to be looked at.
+//
+// # Errors and limits
+//
+// What is embedded is checked by the tests of this package. Emoji and ECharts fail only in a damaged program, with an
+// error that says which file is damaged. Emoji.zip stays under 5 MB.
+package assets

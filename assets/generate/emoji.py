@@ -1,0 +1,73 @@
+"""Makes the emoji data sets. Run from the repository root:
+
+    python3 assets/generate/emoji.py
+
+Needs Python 3.11 or later, npm, and the package registries on the first run; about three minutes.
+  assets/emoji/emoji.zip     OpenMoji, split by emoji into train, valid and test; compiled into the assets package
+  datasets/emoji-styles/     the five other styles, all emoji, for pretraining the small model; not committed
+  .tools/emoji-sheet.png     80 random emoji in all styles, to look at after any change to the matching
+Two runs write the same bytes. Whoever changes emoji.zip puts the printed sha256 into assets/emoji_test.go.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+ENVIRONMENT = ROOT / ".tools" / "emoji-venv"
+PYTHON = ENVIRONMENT / "bin" / "python"
+
+
+def enter_environment():
+    """Continues this program inside a virtual environment that holds exactly requirements.txt."""
+    wanted = HERE / "requirements.txt"
+    installed = ENVIRONMENT / "installed.txt"  # written last, so an interrupted installation starts over
+    if not installed.exists() or installed.read_text() != wanted.read_text():
+        print("making", ENVIRONMENT, flush=True)
+        shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+        venv.create(ENVIRONMENT, with_pip=True)
+        subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", "--requirement", wanted], check=True)
+        shutil.copyfile(wanted, installed)
+    if Path(sys.prefix) != ENVIRONMENT:
+        os.execv(PYTHON, [PYTHON, *sys.argv])
+
+
+def main():
+    import concepts
+    import layout
+    import pictures
+    import sheet
+
+    known = concepts.load()
+    drawn = {style: pictures.draw(style, known) for style in pictures.STYLES}
+    for style, found in drawn.items():
+        print(f"{style}: {len(found)} of {len(known)} emoji")
+
+    openmoji = {"openmoji": drawn["openmoji"]}
+    contents = {}
+    for split, codes in json.loads((HERE / "split.json").read_text()).items():
+        missing = [code for code in codes if code not in drawn["openmoji"]]
+        if missing:
+            sys.exit(f"split.json, {split}: no OpenMoji picture or Chinese name for {', '.join(missing)}")
+        contents |= layout.files(split, [known[code] for code in sorted(codes)], openmoji)
+    archive = ROOT / "assets" / "emoji" / "emoji.zip"
+    comment = "Pictures: OpenMoji, CC BY-SA 4.0, openmoji.org. Captions: after Unicode CLDR, Unicode-3.0."
+    layout.write_zip(archive, contents, comment)
+    print("sha256", hashlib.sha256(archive.read_bytes()).hexdigest())
+
+    others = {style: found for style, found in drawn.items() if style != "openmoji"}
+    for name, data in layout.files("train", known.values(), others).items():
+        layout.write(ROOT / "datasets" / "emoji-styles" / name, data)
+
+    sheet.draw(known, drawn).save(ROOT / ".tools" / "emoji-sheet.png")
+
+
+if __name__ == "__main__":
+    enter_environment()
+    main()

@@ -1,0 +1,113 @@
+"""The drawing styles: each gives {code: 64 × 64 RGB picture on white} for the concepts that it draws."""
+
+import io
+import json
+import re
+import unicodedata
+
+import resvg_py
+from PIL import Image
+
+import packages
+
+SIZE = 64  # pixels, width and height of every picture
+RENDER = 128  # pixels; SVGs are drawn at twice the size and reduced, as the bitmaps are
+
+# The number of a style is the leading part of its picture ids and must never change.
+STYLES = {"google": 1, "twitter": 2, "fluent-3d": 3, "openmoji": 4, "noto-v1": 5, "emojione": 6}
+
+
+def draw(style, concepts):
+    """Returns {code: PIL picture} of one style in the order of `concepts`; blank renders are left out."""
+    if style in ("google", "twitter"):
+        sources = datasource(style, concepts)
+    elif style == "fluent-3d":
+        sources = fluent(concepts)
+    else:
+        sources = iconify(style, concepts)
+    pictures = {code: fit(Image.open(io.BytesIO(source))) for code, source in sources.items()}
+    return {code: picture for code, picture in pictures.items() if not blank(picture)}
+
+
+def datasource(style, concepts):
+    """emoji-datasource-*: PNG files named by emoji.json."""
+    folder = f"img/{style}/64/"
+    files = packages.members(f"emoji-datasource-{style}", lambda path: path.startswith(folder))
+    return {
+        code: files[folder + concept.entry["image"]]
+        for code, concept in concepts.items()
+        if concept.entry[f"has_img_{style}"] and folder + concept.entry["image"] in files
+    }
+
+
+def fluent(concepts):
+    """@lobehub/fluent-emoji-3d: WebP files named by code points, U+FE0F included."""
+    from concepts import normal
+
+    files = packages.members("@lobehub/fluent-emoji-3d", lambda path: path.endswith(".webp"))
+    by_code = {normal(path.rsplit("/", 1)[1].removesuffix(".webp")): data for path, data in files.items()}
+    return {code: by_code[code] for code in concepts if code in by_code}
+
+
+def iconify(style, concepts):
+    """@iconify-json/*: SVG bodies by name, and in chars.json names by code points (empty in old sets)."""
+    from concepts import normal
+
+    files = packages.members(f"@iconify-json/{style}", lambda path: path in ("icons.json", "chars.json"))
+    icons = json.loads(files["icons.json"])
+    names = {normal(code): name for code, name in json.loads(files["chars.json"]).items()}
+    if not names:
+        names = match(icons, concepts)
+    return {code: svg(icons, names[code]) for code in concepts if code in names}
+
+
+def match(icons, concepts):
+    """Returns {code: icon name} for a set whose icons are called after CLDR short names, old or new.
+
+    Names are reused over the years ("cricket" was the game and became the insect), so an icon is given
+    away once, and the surest kind of match goes first: present name to icon, present name to alias, older names.
+    """
+    own = {spelling(name): name for name in icons["icons"]}
+    aliases = {spelling(name): entry["parent"] for name, entry in icons.get("aliases", {}).items()}
+    present = lambda concept: [concept.english, re.sub(r" \(.*\)", "", concept.english)]
+    older = lambda concept: [concept.entry["name"] or "", *concept.entry["short_names"], f"flag for {concept.english}"]
+    found, taken = {}, set()
+    for names, table in [(present, own), (present, aliases), (older, aliases | own)]:
+        for code, concept in concepts.items():
+            icon = next((table[key] for key in map(spelling, names(concept)) if key in table), None)
+            if code not in found and icon in icons["icons"] and icon not in taken:
+                found[code] = icon
+                taken.add(icon)
+    return found
+
+
+def spelling(name):
+    """Reduces "flag: Côte d’Ivoire" and "flag-for-cote-divoire" to the same letters."""
+    name = name.lower().replace("flag: ", "flag for ").replace("&", "and").replace("#", "pound").replace("*", "asterisk")
+    return re.sub(r"[^a-z0-9]", "", unicodedata.normalize("NFKD", name))
+
+
+def svg(icons, name):
+    """Draws one icon; aliases are other names of icons."""
+    icon = icons["icons"].get(name) or icons["icons"][icons["aliases"][name]["parent"]]
+    left, top = icon.get("left", 0), icon.get("top", 0)
+    width, height = (icon.get(side, icons.get(side, 16)) for side in ("width", "height"))
+    document = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="{left} {top} {width} {height}" width="{width}" height="{height}">{icon["body"]}</svg>'
+    )
+    return bytes(resvg_py.svg_to_bytes(svg_string=document, width=RENDER, height=RENDER * height // width))
+
+
+def fit(picture):
+    """Centres the picture on a white square, aspect preserved, and reduces it to SIZE."""
+    picture = picture.convert("RGBA")
+    side = max(picture.size)
+    square = Image.new("RGBA", (side, side), "white")
+    square.alpha_composite(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    return square.convert("RGB").resize((SIZE, SIZE), Image.LANCZOS)
+
+
+def blank(picture):
+    """One colour all over, or nearly."""
+    return max(high - low for low, high in picture.getextrema()) < 32

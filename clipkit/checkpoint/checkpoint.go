@@ -1,0 +1,223 @@
+// Package checkpoint saves and finds the state of a training run. A checkpoint is a directory:
+//
+//	step-00000120/
+//	  model.safetensors      parameters and buffers under the reference's names
+//	  optimizer.safetensors  AdamW moments
+//	  state.json             where the run stands (State)
+//	  manifest.json          size and SHA-256 of the three, written last
+//
+// It is written beside its place and renamed, so it is whole or absent: a crash, a full disk or a kill leaves the one before.
+//
+//	path, err := checkpoint.Save(dir, state, model, optimizer)
+//	path, err := checkpoint.Latest(dir, func(line string) { … }) // newest whole one; damaged ones are said aloud and passed over
+//	c, err := checkpoint.Open(path)
+//
+// Errors: ErrNone when a directory holds no checkpoint, ErrDamaged when one fails its manifest.
+package checkpoint
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"clipnb/clipkit/arch"
+	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/weights"
+)
+
+var (
+	ErrNone    = errors.New("no checkpoint")
+	ErrDamaged = errors.New("damaged checkpoint")
+)
+
+// State is where a run stands: the next thing to train on is batch Batch of epoch Epoch.
+type State struct {
+	Arch    arch.Config `json:"arch"`
+	Step    int         `json:"step"`    // optimizer steps done
+	Epoch   int         `json:"epoch"`   // epoch of the next batch, from 0
+	Batch   int         `json:"batch"`   // index of the next batch in it
+	Samples int64       `json:"samples"` // pairs seen
+}
+
+// Checkpoint is an open one.
+type Checkpoint struct {
+	Path             string
+	State            State
+	Model, Optimizer *weights.Safetensors
+}
+
+const (
+	modelFile     = "model.safetensors"
+	optimizerFile = "optimizer.safetensors"
+	stateFile     = "state.json"
+	manifestFile  = "manifest.json"
+	prefix        = "step-"
+)
+
+type fileSum struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// Save writes a checkpoint into dir and returns its path. One for the same step is replaced.
+func Save(dir string, st State, model, optimizer []weights.Tensor) (path string, err error) {
+	path = filepath.Join(dir, fmt.Sprintf("%s%08d", prefix, st.Step))
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("saving checkpoint %s: %w", path, err)
+		}
+	}()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	tmp, err := os.MkdirTemp(dir, ".saving-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return "", err
+	}
+	if err := weights.WriteSafetensors(filepath.Join(tmp, modelFile), model, map[string]string{"format": "pt"}); err != nil {
+		return "", err
+	}
+	if err := weights.WriteSafetensors(filepath.Join(tmp, optimizerFile), optimizer, nil); err != nil {
+		return "", err
+	}
+	if err := writeJSON(filepath.Join(tmp, stateFile), st); err != nil {
+		return "", err
+	}
+	manifest := map[string]fileSum{}
+	for _, name := range []string{modelFile, optimizerFile, stateFile} {
+		if manifest[name], err = sum(filepath.Join(tmp, name)); err != nil {
+			return "", err
+		}
+	}
+	if err := writeJSON(filepath.Join(tmp, manifestFile), manifest); err != nil {
+		return "", err
+	}
+	if err := os.RemoveAll(path); err != nil {
+		return "", err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return "", err
+	}
+	return path, atomicfile.SyncDir(dir)
+}
+
+// List gives the checkpoints of dir, oldest first. A directory that does not exist has none.
+func List(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("listing checkpoints: %w", err)
+	}
+	var paths []string
+	for _, e := range entries {
+		if e.IsDir() && strings.HasPrefix(e.Name(), prefix) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	sort.Strings(paths)
+	return paths, nil
+}
+
+// Latest finds the newest checkpoint that is whole. warn receives a line for each damaged one that it passes over.
+func Latest(dir string, warn func(string)) (string, error) {
+	paths, err := List(dir)
+	if err != nil {
+		return "", err
+	}
+	for i := len(paths) - 1; i >= 0; i-- {
+		if err := Verify(paths[i]); err != nil {
+			warn(fmt.Sprintf("%v; trying the one before", err))
+			continue
+		}
+		return paths[i], nil
+	}
+	return "", fmt.Errorf("%w in %s", ErrNone, dir)
+}
+
+// Verify compares every file with the manifest.
+func Verify(path string) error {
+	var manifest map[string]fileSum
+	b, err := os.ReadFile(filepath.Join(path, manifestFile))
+	if err == nil {
+		err = json.Unmarshal(b, &manifest)
+	}
+	if err != nil {
+		return fmt.Errorf("%w %s: %v", ErrDamaged, path, err)
+	}
+	for _, name := range []string{modelFile, optimizerFile, stateFile} {
+		got, err := sum(filepath.Join(path, name))
+		if err != nil {
+			return fmt.Errorf("%w %s: %v", ErrDamaged, path, err)
+		}
+		if got != manifest[name] {
+			return fmt.Errorf("%w %s: %s has %d bytes and hash %.12s…, the manifest says %d and %.12s…", ErrDamaged, path, name, got.Bytes, got.SHA256, manifest[name].Bytes, manifest[name].SHA256)
+		}
+	}
+	return nil
+}
+
+// Open reads a checkpoint without checking hashes (Latest and Verify do) but with every check of the formats.
+func Open(path string) (*Checkpoint, error) {
+	c := &Checkpoint{Path: path}
+	b, err := os.ReadFile(filepath.Join(path, stateFile))
+	if err == nil {
+		err = json.Unmarshal(b, &c.State)
+	}
+	if err == nil {
+		err = c.State.Arch.Check()
+	}
+	if err == nil {
+		c.Model, err = weights.OpenSafetensors(filepath.Join(path, modelFile))
+	}
+	if err == nil {
+		c.Optimizer, err = weights.OpenSafetensors(filepath.Join(path, optimizerFile))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening checkpoint %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Prune removes the oldest checkpoints of dir until keep are left; 0 keeps all.
+func Prune(dir string, keep int) error {
+	paths, err := List(dir)
+	if err != nil || keep <= 0 {
+		return err
+	}
+	for len(paths) > keep {
+		if err := os.RemoveAll(paths[0]); err != nil {
+			return fmt.Errorf("removing an old checkpoint: %w", err)
+		}
+		paths = paths[1:]
+	}
+	return nil
+}
+
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(path, append(b, '\n'))
+}
+
+func sum(path string) (fileSum, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return fileSum{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	return fileSum{Bytes: n, SHA256: hex.EncodeToString(h.Sum(nil))}, err
+}

@@ -1,0 +1,261 @@
+// Package experiment keeps a run's directory, the one place where everything about a run lies:
+//
+//	experiments/<name>/
+//	  config.json               what decides the run; a run with other settings may not continue here
+//	  metrics.jsonl             one Row per logged step or validation: what charts read
+//	  out_<UTC time>.log        lines in the reference's format (SPEC §5.10)
+//	  params_<UTC time>.txt     name: value, sorted, as the reference writes it
+//	  checkpoints/  eval/
+//
+//	run, err := experiment.Open("experiments", "quickstart", config) // new, or to be continued
+//	defer run.Close()
+//	run.Append(experiment.Row{Kind: "train", Step: 1, …})
+//	rows, err := experiment.ReadRows(dir)
+//
+// Errors: ErrOtherSettings when the directory belongs to a run with another configuration, ErrBusy when another process has it open.
+package experiment
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+
+	"clipnb/clipkit/internal/atomicfile"
+)
+
+var (
+	ErrOtherSettings = errors.New("the run exists with other settings")
+	ErrBusy          = errors.New("the run is in use by another process")
+)
+
+const (
+	configFile  = "config.json"
+	metricsFile = "metrics.jsonl"
+)
+
+// Run is an open run directory; only one process has it open.
+type Run struct {
+	Dir     string
+	New     bool // nothing was here before
+	lock    *os.File
+	metrics *os.File
+	log     *os.File
+	now     func() time.Time
+}
+
+// Checkpoints and Eval are the sub-directories of a run.
+func (r *Run) Checkpoints() string { return filepath.Join(r.Dir, "checkpoints") }
+func (r *Run) Eval() string        { return filepath.Join(r.Dir, "eval") }
+
+// Open makes root/name or opens it to continue. config is any JSON object; when one is there already it must be equal.
+// now is the clock, for file names and log lines.
+func Open(root, name string, config any, now func() time.Time) (r *Run, err error) {
+	r = &Run{Dir: filepath.Join(root, name), now: now}
+	opened := r
+	defer func() {
+		if err != nil {
+			opened.Close()
+			r, err = nil, fmt.Errorf("opening run %s: %w", filepath.Join(root, name), err)
+		}
+	}()
+	if err := os.MkdirAll(r.Eval(), 0o755); err != nil {
+		return nil, err
+	}
+	if r.lock, err = os.OpenFile(filepath.Join(r.Dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644); err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(r.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, fmt.Errorf("%w: wait for it, stop it, or choose another name", ErrBusy)
+	}
+	if err := r.settle(config); err != nil {
+		return nil, err
+	}
+	stamp := now().UTC().Format("2006-01-02-15-04-05")
+	if r.log, err = os.OpenFile(filepath.Join(r.Dir, "out_"+stamp+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+		return nil, err
+	}
+	if err := repairTail(filepath.Join(r.Dir, metricsFile)); err != nil {
+		return nil, err
+	}
+	if r.metrics, err = os.OpenFile(filepath.Join(r.Dir, metricsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+		return nil, err
+	}
+	return r, r.writeParams(stamp, config)
+}
+
+// settle writes config.json, or compares it with the one that is there.
+func (r *Run) settle(config any) error {
+	want, err := json.MarshalIndent(config, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(r.Dir, configFile)
+	have, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		r.New = true
+		return atomicfile.WriteBytes(path, append(want, '\n'))
+	}
+	if err != nil {
+		return err
+	}
+	var a, b map[string]any
+	if err := json.Unmarshal(have, &a); err != nil {
+		return fmt.Errorf("%s is not JSON (%v): remove the run or choose another name", path, err)
+	}
+	if err := json.Unmarshal(want, &b); err != nil {
+		return err
+	}
+	if diff := difference("", a, b); len(diff) > 0 {
+		return fmt.Errorf("%w (%s): choose another name, or remove %s", ErrOtherSettings, strings.Join(diff, ", "), r.Dir)
+	}
+	return nil
+}
+
+// difference lists "key: old → new" of two JSON objects, at most five.
+func difference(at string, a, b map[string]any) []string {
+	keys := map[string]bool{}
+	for k := range a {
+		keys[k] = true
+	}
+	for k := range b {
+		keys[k] = true
+	}
+	var sorted []string
+	for k := range keys {
+		sorted = append(sorted, k)
+	}
+	sort.Strings(sorted)
+	var diff []string
+	for _, k := range sorted {
+		va, vb := a[k], b[k]
+		ma, isA := va.(map[string]any)
+		mb, isB := vb.(map[string]any)
+		switch {
+		case isA && isB:
+			diff = append(diff, difference(at+k+".", ma, mb)...)
+		case !reflect.DeepEqual(va, vb):
+			diff = append(diff, fmt.Sprintf("%s%s: %v → %v", at, k, va, vb))
+		}
+	}
+	return diff[:min(len(diff), 5)]
+}
+
+// writeParams writes "name: value" lines, sorted, nested objects flattened.
+func (r *Run) writeParams(stamp string, config any) error {
+	b, err := json.Marshal(config)
+	if err != nil {
+		return err
+	}
+	var m map[string]any
+	if err := json.Unmarshal(b, &m); err != nil {
+		return err
+	}
+	var lines []string
+	var flatten func(at string, m map[string]any)
+	flatten = func(at string, m map[string]any) {
+		for k, v := range m {
+			if sub, ok := v.(map[string]any); ok {
+				flatten(at+k+".", sub)
+				continue
+			}
+			lines = append(lines, fmt.Sprintf("%s%s: %v", at, k, v))
+		}
+	}
+	flatten("", m)
+	sort.Strings(lines)
+	return atomicfile.WriteBytes(filepath.Join(r.Dir, "params_"+stamp+".txt"), []byte(strings.Join(lines, "\n")+"\n"))
+}
+
+// Append adds a row to metrics.jsonl; it is on disk when Append returns, or at worst the last line is cut, which ReadRows forgives.
+func (r *Run) Append(row Row) error {
+	b, err := json.Marshal(row)
+	if err != nil {
+		return fmt.Errorf("recording step %d: %w", row.Step, err)
+	}
+	if _, err := r.metrics.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("recording step %d: %w", row.Step, err)
+	}
+	return nil
+}
+
+// Log writes a line with the reference's prefix, "2026-01-02,15:04:05 | INFO | Rank 0 | ".
+func (r *Run) Log(format string, a ...any) {
+	fmt.Fprintf(r.log, "%s | INFO | Rank 0 | %s\n", r.now().Format("2006-01-02,15:04:05"), fmt.Sprintf(format, a...))
+}
+
+// Rewind drops the rows after step: what an interrupted run logged past its last checkpoint is trained, and logged, again.
+func (r *Run) Rewind(step int) error {
+	rows, err := ReadRows(r.Dir)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	for _, row := range rows {
+		if row.Step <= step {
+			line, err := json.Marshal(row)
+			if err != nil {
+				return err
+			}
+			b.Write(append(line, '\n'))
+		}
+	}
+	path := filepath.Join(r.Dir, metricsFile)
+	if err := atomicfile.WriteBytes(path, b.Bytes()); err != nil {
+		return err
+	}
+	r.metrics.Close()
+	r.metrics, err = os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o644)
+	return err
+}
+
+// Close frees the directory for others. It may be called more than once.
+func (r *Run) Close() {
+	for _, f := range []**os.File{&r.metrics, &r.log, &r.lock} {
+		if *f != nil {
+			(*f).Close()
+			*f = nil
+		}
+	}
+}
+
+// ReadRows reads a run's metrics.jsonl. A last line that was cut by a crash is left out; any other damage is an error with its line.
+func ReadRows(dir string) ([]Row, error) {
+	path := filepath.Join(dir, metricsFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading metrics: %w", err)
+	}
+	var rows []Row
+	lines := bytes.Split(b, []byte("\n"))
+	for i, line := range lines[:len(lines)-1] { // what follows the last newline is empty or cut
+		var row Row
+		if err := json.Unmarshal(line, &row); err != nil {
+			return nil, fmt.Errorf("reading metrics: %s line %d: %w", path, i+1, err)
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// repairTail removes a last line without its newline, so that the next row does not join it.
+func repairTail(path string) error {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) || (err == nil && (len(b) == 0 || b[len(b)-1] == '\n')) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.Truncate(path, int64(bytes.LastIndexByte(b, '\n')+1))
+}

@@ -1,0 +1,110 @@
+package experiment
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func clock() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
+
+type settings struct {
+	LR    float64 `json:"lr"`
+	Model struct {
+		Width int `json:"width"`
+	} `json:"model"`
+}
+
+func TestRunIsContinuedOnlyWithTheSameSettings(t *testing.T) {
+	root := t.TempDir()
+	r, err := Open(root, "a", settings{LR: 1}, clock)
+	if err != nil || !r.New {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 3; i++ {
+		if err := r.Append(Row{Kind: "train", Step: i, Loss: float64(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Log("Global Steps: %d/%d", 1, 3)
+	if _, err := Open(root, "a", settings{LR: 1}, clock); !errors.Is(err, ErrBusy) {
+		t.Errorf("a second process got in: %v", err)
+	}
+	r.Close()
+
+	r, err = Open(root, "a", settings{LR: 1}, clock)
+	if err != nil || r.New {
+		t.Fatal(err)
+	}
+	if err := r.Rewind(2); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Append(Row{Kind: "train", Step: 3, Loss: 30}); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := ReadRows(r.Dir)
+	if err != nil || len(rows) != 3 || rows[2].Loss != 30 {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	r.Close()
+
+	other := settings{LR: 2}
+	other.Model.Width = 7
+	_, err = Open(root, "a", other, clock)
+	if !errors.Is(err, ErrOtherSettings) || !strings.Contains(err.Error(), "lr: 1 → 2, model.width: 0 → 7") {
+		t.Error(err)
+	}
+	log, _ := os.ReadFile(filepath.Join(root, "a", "out_2026-01-02-03-04-05.log"))
+	if string(log) != "2026-01-02,03:04:05 | INFO | Rank 0 | Global Steps: 1/3\n" {
+		t.Errorf("%q", log)
+	}
+	params, _ := os.ReadFile(filepath.Join(root, "a", "params_2026-01-02-03-04-05.txt"))
+	if string(params) != "lr: 1\nmodel.width: 0\n" {
+		t.Errorf("%q", params)
+	}
+}
+
+func TestACutLineIsForgivenAndDamageIsNot(t *testing.T) {
+	root := t.TempDir()
+	r, err := Open(root, "a", settings{}, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Append(Row{Kind: "train", Step: 1})
+	path := filepath.Join(r.Dir, metricsFile)
+	r.Close()
+	b, _ := os.ReadFile(path)
+	if err := os.WriteFile(path, append(b, `{"kind":"tr`...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err := ReadRows(r.Dir); err != nil || len(rows) != 1 {
+		t.Errorf("%v, %v", rows, err)
+	}
+	if r, err = Open(root, "a", settings{}, clock); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Append(Row{Kind: "train", Step: 2})
+	if rows, err := ReadRows(r.Dir); err != nil || len(rows) != 2 || rows[1].Step != 2 {
+		t.Errorf("after the cut line: %v, %v", rows, err)
+	}
+	r.Close()
+	if err := os.WriteFile(path, []byte("{}\nnonsense\n{}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadRows(r.Dir); err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Error(err)
+	}
+}
+
+func TestOpenWhereNothingCanBeWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(file, "a", settings{}, clock); err == nil || !strings.Contains(err.Error(), "opening run") {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,70 @@
+package imaging
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// Augment is the reference's training augmentation (--use-augment, SPEC §3.3). The zero value crops nothing, flips nothing and changes no colour.
+type Augment struct {
+	Scale       [2]float64 // least and greatest area of the crop, as a fraction of the picture; 0, 0: no crop
+	Ratio       [2]float64 // least and greatest width/height of the crop
+	Flip        float64    // probability of mirroring left and right
+	AutoAugment bool       // apply one of the 25 sub-policies of AutoAugment's ImageNet policy "original"
+}
+
+// Reference holds the settings of the reference.
+var Reference = Augment{Scale: [2]float64{0.9, 1}, Ratio: [2]float64{3. / 4, 4. / 3}, Flip: 0.5, AutoAugment: true}
+
+// Transform decodes, augments and normalises: [3, size, size]. The same rng state gives the same result; a generator seeded by seed, epoch and
+// sample makes training repeatable, which the reference is not.
+func (a Augment) Transform(encoded []byte, size int, rng *rand.Rand) ([]float32, error) {
+	p, err := decodeFor(encoded, size)
+	if err != nil {
+		return nil, err
+	}
+	return Normalise(a.Apply(p, size, rng)), nil
+}
+
+// Apply is Transform without decoding and normalising, for looking at the result: an RGB picture of size × size.
+func (a Augment) Apply(p *Picture, size int, rng *rand.Rand) *Picture {
+	if a.Scale != [2]float64{} {
+		p = p.crop(a.box(p.Width, p.Height, rng))
+	}
+	p = p.Resize(size, size)
+	if rng.Float64() < a.Flip {
+		p = p.flip()
+	}
+	p = p.RGB()
+	if a.AutoAugment {
+		p = autoAugment(p, rng)
+	}
+	return p
+}
+
+// box chooses the crop: ten tries with a random area and a random log-aspect, then the largest centred crop of an allowed aspect
+// (timm/data/transforms.py, RandomResizedCropAndInterpolation.get_params).
+func (a Augment) box(w, h int, rng *rand.Rand) (x, y, cropW, cropH int) {
+	between := func(low, high float64) float64 { return low + (high-low)*rng.Float64() }
+	fw, fh := float64(w), float64(h)
+	for range 10 {
+		area := between(a.Scale[0], a.Scale[1]) * fw * fh
+		aspect := math.Exp(between(math.Log(a.Ratio[0]), math.Log(a.Ratio[1])))
+		cropW, cropH = round(math.Sqrt(area*aspect)), round(math.Sqrt(area/aspect))
+		if cropW >= 1 && cropH >= 1 && cropW <= w && cropH <= h {
+			y, x = rng.IntN(h-cropH+1), rng.IntN(w-cropW+1)
+			return x, y, cropW, cropH
+		}
+	}
+	cropW, cropH = w, h
+	switch least, most := a.Ratio[0], a.Ratio[1]; {
+	case fw/fh < least:
+		cropH = min(max(round(fw/least), 1), h)
+	case fw/fh > most:
+		cropW = min(max(round(fh*most), 1), w)
+	}
+	return (w - cropW) / 2, (h - cropH) / 2, cropW, cropH
+}
+
+// round is Python's: halves go to the even number.
+func round(x float64) int { return int(math.RoundToEven(x)) }

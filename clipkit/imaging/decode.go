@@ -1,0 +1,206 @@
+package imaging
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"slices"
+	"strings"
+
+	"golang.org/x/image/bmp"
+)
+
+// The errors of Decode, for errors.Is.
+var (
+	ErrTooLarge = errors.New("picture too large")
+	ErrFormat   = errors.New("not a picture format that can be read (JPEG, PNG, GIF, BMP, WebP)")
+	ErrCorrupt  = errors.New("damaged picture")
+)
+
+const (
+	maxPixels = 64 << 20 // 64 megapixels: up to 512 MB while a 16-bit RGBA PNG is decoded
+	maxSide   = 1 << 18  // also bounds the filter tables of Resize
+)
+
+// codec reads one file format. decode is only called after the size that config reports has been checked.
+type codec struct {
+	name   string
+	magic  string // '?' stands for any byte
+	config func(encoded []byte) (image.Config, error)
+	decode func(encoded []byte, c image.Config) (*Picture, error)
+}
+
+var codecs = []codec{
+	{"JPEG", "\xff\xd8\xff",
+		func(b []byte) (image.Config, error) { return jpeg.DecodeConfig(bytes.NewReader(b)) }, decodeJPEG},
+	{"PNG", "\x89PNG\r\n\x1a\n",
+		func(b []byte) (image.Config, error) { return png.DecodeConfig(bytes.NewReader(b)) }, decodePNG},
+	{"GIF", "GIF8?a", gifConfig, decodeGIF},
+	{"BMP", "BM",
+		func(b []byte) (image.Config, error) { return bmp.DecodeConfig(bytes.NewReader(b)) }, decodeBMP},
+	{"WebP", "RIFF????WEBP", webpConfig, decodeWebP},
+}
+
+// Decode reads a picture in the mode that Pillow gives it; the first frame of a GIF. See the package comment for limits and errors.
+func Decode(encoded []byte) (*Picture, error) {
+	i := slices.IndexFunc(codecs, func(c codec) bool { return hasMagic(encoded, c.magic) })
+	if i < 0 {
+		return nil, fmt.Errorf("imaging: %d bytes that start with %.12q: %w", len(encoded), encoded[:min(len(encoded), 12)], ErrFormat)
+	}
+	c := codecs[i]
+	p, err := c.read(encoded)
+	switch {
+	case err == nil:
+		return p, nil
+	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrFormat), errors.Is(err, ErrCorrupt):
+	case isUnsupported(err):
+		err = fmt.Errorf("%w: %w", ErrFormat, err)
+	default:
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return nil, fmt.Errorf("imaging: reading a %s of %d bytes: %w", c.name, len(encoded), err)
+}
+
+// read decodes, and turns a panic of a decoder, whose code is not ours, into an error.
+func (c codec) read(encoded []byte) (p *Picture, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			p, err = nil, fmt.Errorf("%w: the decoder gave up: %v", ErrCorrupt, r)
+		}
+	}()
+	config, err := c.config(encoded)
+	if err != nil {
+		return nil, err
+	}
+	w, h := config.Width, config.Height
+	switch {
+	case w < 1 || h < 1:
+		return nil, fmt.Errorf("%w: the header says %d × %d pixels", ErrCorrupt, w, h)
+	case w > maxSide || h > maxSide || w*h > maxPixels:
+		return nil, fmt.Errorf("%w: the header says %d × %d pixels, the limits are %d megapixels and %d pixels a side; make it smaller first",
+			ErrTooLarge, w, h, maxPixels>>20, maxSide)
+	}
+	return c.decode(encoded, config)
+}
+
+func hasMagic(encoded []byte, magic string) bool {
+	if len(encoded) < len(magic) {
+		return false
+	}
+	for i := range magic {
+		if magic[i] != '?' && magic[i] != encoded[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// isUnsupported says whether a decoder understood the file but does not implement its variant.
+func isUnsupported(err error) bool {
+	var j jpeg.UnsupportedError
+	var p png.UnsupportedError
+	return errors.As(err, &j) || errors.As(err, &p) && !strings.Contains(string(p), "overflow") || errors.Is(err, bmp.ErrUnsupported)
+}
+
+// decodeJPEG gives modes L, RGB and CMYK. The inks are inverted as Adobe stores them, by Go as by Pillow.
+func decodeJPEG(encoded []byte, _ image.Config) (*Picture, error) {
+	m, err := jpeg.Decode(bytes.NewReader(encoded))
+	if err != nil {
+		return nil, err
+	}
+	return FromImage(m), nil
+}
+
+// decodePNG picks the bytes that Pillow keeps (PngImagePlugin.py, _MODES): of 16-bit colour only the high byte, and of a transparent colour in
+// an otherwise opaque picture nothing, since the reference drops it.
+func decodePNG(encoded []byte, config image.Config) (*Picture, error) {
+	m, err := png.Decode(bytes.NewReader(encoded))
+	if err != nil {
+		return nil, err
+	}
+	// IHDR comes first in a file that could be decoded: 8 bytes signature, 8 bytes chunk head, then width, height, depth and colour type.
+	depth, colourType := encoded[24], encoded[25]
+	p := &Picture{Width: config.Width, Height: config.Height}
+	var pix []byte
+	var stride, step int // step: bytes per pixel
+	switch m := m.(type) {
+	case *image.Gray:
+		pix, stride, step = m.Pix, m.Stride, 1
+	case *image.Gray16:
+		pix, stride, step = m.Pix, m.Stride, 2
+	case *image.RGBA:
+		pix, stride, step = m.Pix, m.Stride, 4
+	case *image.NRGBA:
+		pix, stride, step = m.Pix, m.Stride, 4
+	case *image.RGBA64:
+		pix, stride, step = m.Pix, m.Stride, 8
+	case *image.NRGBA64:
+		pix, stride, step = m.Pix, m.Stride, 8
+	case *image.Paletted:
+		pix, stride, step = m.Pix, m.Stride, 1
+	default:
+		return nil, fmt.Errorf("%w: unexpected pixel type %T", ErrFormat, m)
+	}
+	sample := 1 // bytes per channel, the high one first
+	if depth == 16 {
+		sample = 2
+	}
+	var offsets []int
+	switch {
+	case colourType == 0 && depth == 1:
+		p.Mode, offsets = Bilevel, []int{0}
+	case colourType == 0 && depth == 16:
+		p.Mode, offsets = Grey16, []int{1, 0}
+	case colourType == 0:
+		p.Mode, offsets = Grey, []int{0}
+	case colourType == 3:
+		p.Mode, offsets = Palette, []int{0}
+		// The palette of the header, because the decoder appends black for indices that the file does not define.
+		if colours, ok := config.ColorModel.(color.Palette); ok {
+			p.Palette = paletteBytes(colours)
+		}
+	case colourType == 4 && depth == 8:
+		p.Mode, offsets = GreyAlpha, []int{0, 3}
+	case colourType == 2:
+		p.Mode, offsets = RGB, []int{0, sample, 2 * sample}
+	default:
+		p.Mode, offsets = RGBA, []int{0, sample, 2 * sample, 3 * sample}
+	}
+	p.Pix = pick(pix, stride, p.Width, p.Height, step, offsets...)
+	return p, nil
+}
+
+// decodeBMP follows BmpImagePlugin.py: a palette that is a plain grey scale is dropped, and alpha counts only where the header has a mask for it.
+func decodeBMP(encoded []byte, config image.Config) (*Picture, error) {
+	m, err := bmp.Decode(bytes.NewReader(encoded))
+	if err != nil {
+		return nil, err
+	}
+	w, h := config.Width, config.Height
+	switch m := m.(type) {
+	case *image.Paletted:
+		p := FromImage(m)
+		bits := encoded[28]
+		switch {
+		case bits == 1 && len(m.Palette) == 2 && bytes.Equal(p.Palette[:6], []byte{0, 0, 0, 255, 255, 255}):
+			p.Mode, p.Palette = Bilevel, nil
+			for i, v := range p.Pix {
+				p.Pix[i] = v * 255
+			}
+		case bits == 8 && len(m.Palette) > 2 && bytes.Equal(p.Palette, paletteBytes(nil)):
+			p.Mode, p.Palette = Grey, nil
+		}
+		return p, nil
+	case *image.NRGBA:
+		const bitfields = 3
+		if encoded[30] == bitfields {
+			return &Picture{Mode: RGBA, Width: w, Height: h, Pix: pick(m.Pix, m.Stride, w, h, 4, 0, 1, 2, 3)}, nil
+		}
+		return &Picture{Mode: RGB, Width: w, Height: h, Pix: pick(m.Pix, m.Stride, w, h, 4, 0, 1, 2)}, nil
+	}
+	return FromImage(m), nil
+}

@@ -1,0 +1,57 @@
+package imaging
+
+import "fmt"
+
+// Mean and Std are CLIP's channel statistics, in units of full brightness (SPEC §3.1).
+var (
+	Mean = [3]float32{0.48145466, 0.4578275, 0.40821073}
+	Std  = [3]float32{0.26862954, 0.26130258, 0.27577711}
+)
+
+// Transform decodes, resizes to size × size (the aspect ratio is not kept), converts to RGB and normalises: [3, size, size].
+// This is the reference's order for datasets in LMDB: validation, feature extraction and training without augmentation.
+func Transform(encoded []byte, size int) ([]float32, error) {
+	p, err := decodeFor(encoded, size)
+	if err != nil {
+		return nil, err
+	}
+	return Normalise(p.Resize(size, size)), nil
+}
+
+// TransformConvertFirst converts to RGB before it resizes: the reference's order for image folders (zero-shot classification).
+func TransformConvertFirst(encoded []byte, size int) ([]float32, error) {
+	p, err := decodeFor(encoded, size)
+	if err != nil {
+		return nil, err
+	}
+	return Normalise(p.RGB().Resize(size, size)), nil
+}
+
+// decodeFor is Decode with a check of the size that will be asked of Resize.
+func decodeFor(encoded []byte, size int) (*Picture, error) {
+	if size < 1 || size > maxSide/64 {
+		return nil, fmt.Errorf("imaging: preparing a picture of %d × %d pixels: the size must be 1 to %d (a model's image_resolution, such as 224)",
+			size, size, maxSide/64)
+	}
+	return Decode(encoded)
+}
+
+// Normalise gives (level/255 − Mean) / Std by channel, [3, Height, Width], in float32 steps as torchvision computes it.
+// A picture in another mode is converted to RGB first.
+func Normalise(p *Picture) []float32 {
+	rgb := p.RGB().Pix
+	n := len(rgb) / 3
+	out := make([]float32, 3*n)
+	var table [3][256]float32
+	for c := range table {
+		for level := range table[c] {
+			table[c][level] = (float32(level)/255 - Mean[c]) / Std[c]
+		}
+	}
+	red, green, blue := out[:n], out[n:2*n], out[2*n:3*n]
+	for i := range red {
+		pixel := rgb[3*i : 3*i+3 : 3*i+3]
+		red[i], green[i], blue[i] = table[0][pixel[0]], table[1][pixel[1]], table[2][pixel[2]]
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+// Package golden gives tests the values that were made with the reference in PyTorch (float32, CPU).
+//
+//	cfg := golden.Config(t, "vit")                       // or "rn"
+//	f := golden.Open(t, "vit/forward_eval.safetensors")
+//	want := golden.Values(t, f, "image_features")
+//	golden.Close(t, "image features", got, want, 1e-4)   // relative to the largest value
+//
+// The files under testdata were copied from the fixtures that make_fixtures.py wrote; init.safetensors is init.pt's state dict,
+// converted by pt2safetensors.py. Only tests import this package.
+package golden
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"clipnb/clipkit/arch"
+	"clipnb/clipkit/weights"
+)
+
+// Path of a file under testdata.
+func Path(name string) string {
+	_, here, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(here), "testdata", filepath.FromSlash(name))
+}
+
+// Open reads a safetensors file of the fixtures.
+func Open(t testing.TB, name string) *weights.Safetensors {
+	t.Helper()
+	f, err := weights.OpenSafetensors(Path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// JSON reads a JSON file of the fixtures into v.
+func JSON(t testing.TB, name string, v any) {
+	t.Helper()
+	b, err := os.ReadFile(Path(name))
+	if err == nil {
+		err = json.Unmarshal(b, v)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Config is the tiny model "vit" or "rn" of the fixtures.
+func Config(t testing.TB, kind string) arch.Config {
+	t.Helper()
+	text := map[string]string{"vit": "tiny-text.json", "rn": "tiny-text-rn.json"}[kind]
+	var files [][]byte
+	for _, name := range []string{"tiny-" + kind + ".json", text} {
+		b, err := os.ReadFile(Path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, b)
+	}
+	cfg, err := arch.Parse("tiny-"+kind, files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// Values is one tensor as float32.
+func Values(t testing.TB, f *weights.Safetensors, name string) []float32 {
+	t.Helper()
+	x, err := f.Tensor(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := x.Float32()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// Difference is the largest absolute difference and the same as a share of the largest wanted value.
+func Difference(got, want []float32) (abs, rel float64) {
+	if len(got) != len(want) {
+		return math.Inf(1), math.Inf(1)
+	}
+	top := 0.0
+	for i := range want {
+		abs = math.Max(abs, math.Abs(float64(got[i])-float64(want[i])))
+		top = math.Max(top, math.Abs(float64(want[i])))
+	}
+	if math.IsNaN(abs) {
+		return math.Inf(1), math.Inf(1)
+	}
+	if top > 0 {
+		rel = abs / top
+	}
+	return abs, rel
+}
+
+// Close fails the test when got is further from want than tolerance, relative to want's largest value.
+func Close(t testing.TB, what string, got, want []float32, tolerance float64) {
+	t.Helper()
+	abs, rel := Difference(got, want)
+	if !(rel <= tolerance) && !(abs <= 1e-12) {
+		t.Errorf("%s: %d values, largest difference %.3g (%.3g relative), want ≤ %.3g relative to %d values", what, len(got), abs, rel, tolerance, len(want))
+	}
+}

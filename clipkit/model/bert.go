@@ -1,0 +1,53 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// bertEpsilon is fixed in the reference's code, not in its configuration files.
+const bertEpsilon = 1e-12
+
+// TextFeatures is the text tower: ids [B,T] int32 → [B,D], not normalised (SPEC §1.6).
+func TextFeatures(p *Params, ids *Node) *Node {
+	ids.AssertDims(-1, -1)
+	batch, tokens, width := ids.Shape().Dim(0), ids.Shape().Dim(1), p.Config.TextWidth
+	real := NotEqual(ids, ZerosLike(ids)) // [PAD] is 0
+	x := p.bertEmbeddings(ids, real)
+	mask := MulScalar(OneMinus(ConvertDType(real, dtypes.Float32)), -10000)
+	mask = Reshape(mask, batch, 1, 1, tokens)
+	for i := range p.Config.TextLayers {
+		x = bertLayer(p, fmt.Sprintf("bert.encoder.layer.%d.", i), x, mask)
+	}
+	class := Reshape(Slice(x, AxisRange(), AxisElem(0), AxisRange()), batch, width)
+	return Dot(class, p.At("text_projection")).Product()
+}
+
+// bertEmbeddings: word + position + type 0, normalised. [B,T] → [B,T,width].
+func (p *Params) bertEmbeddings(ids, real *Node) *Node {
+	const name = "bert.embeddings."
+	batch, tokens, width := ids.Shape().Dim(0), ids.Shape().Dim(1), p.Config.TextWidth
+	x := Gather(p.At(name+"word_embeddings.weight"), InsertAxes(ids, -1))
+	if p.Training { // the padding row gets no gradient (PyTorch's padding_idx)
+		x = Where(BroadcastToDims(InsertAxes(real, -1), batch, tokens, width), x, StopGradient(x))
+	}
+	positions := Slice(p.At(name+"position_embeddings.weight"), AxisRange(0, tokens))
+	types := Slice(p.At(name+"token_type_embeddings.weight"), AxisRange(0, 1))
+	x = Add(x, ExpandLeftToRank(Add(positions, types), 3))
+	return p.dropout(p.layerNorm(name+"LayerNorm", x, bertEpsilon), p.Config.TextDropout)
+}
+
+// bertLayer is post-LN: norm(x + attention(x)), then norm(x + MLP(x)) with the exact erf GELU.
+func bertLayer(p *Params, name string, x, mask *Node) *Node {
+	self := func(n string) *Node { return p.linear(name+"attention.self."+n, x) }
+	a := p.attention(self("query"), self("key"), self("value"), mask, p.Config.TextHeads, p.Config.TextAttnDropout)
+	a = p.dropout(p.linear(name+"attention.output.dense", a), p.Config.TextDropout)
+	x = p.layerNorm(name+"attention.output.LayerNorm", Add(a, x), bertEpsilon)
+	h := p.linear(name+"intermediate.dense", x)
+	h = MulScalar(Mul(h, AddScalar(Erf(MulScalar(h, 1/math.Sqrt2)), 1)), 0.5)
+	h = p.dropout(p.linear(name+"output.dense", h), p.Config.TextDropout)
+	return p.layerNorm(name+"output.LayerNorm", Add(h, x), bertEpsilon)
+}

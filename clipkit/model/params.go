@@ -1,0 +1,99 @@
+package model
+
+import (
+	"clipnb/clipkit/arch"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	gomodel "github.com/gomlx/gomlx/ml/model"
+	. "github.com/gomlx/gomlx/support/exceptions"
+)
+
+// Params gives graph functions the model's tensors inside one graph, and says whether the graph trains.
+type Params struct {
+	Config   arch.Config
+	Training bool  // BatchNorm uses the batch's statistics and updates the running ones; dropout is live when Random is set
+	Random   *Node // generator state of dropout, [3] uint64; nil = no dropout
+
+	store *gomodel.Store
+	graph *Graph
+}
+
+// NewParams reads from store inside g, in evaluation mode.
+func NewParams(cfg arch.Config, store *gomodel.Store, g *Graph) *Params {
+	return &Params{Config: cfg, store: store, graph: g}
+}
+
+func (p *Params) variable(name string) *gomodel.Variable {
+	v := p.store.GetVariable("/" + name)
+	if v == nil {
+		Panicf("model %q has no tensor %q", p.Config.Name, name)
+	}
+	return v
+}
+
+// At is the tensor's value in the graph.
+func (p *Params) At(name string) *Node { return p.variable(name).NodeValue(p.graph) }
+
+// Put makes value what the tensor holds after the graph has run.
+func (p *Params) Put(name string, value *Node) { p.variable(name).SetNodeValue(value) }
+
+// linear: x [...,in] × weight [out,in]ᵀ + bias [out].
+func (p *Params) linear(name string, x *Node) *Node {
+	return affine(x, p.At(name+".weight"), p.At(name+".bias"))
+}
+
+// affine flattens all axes but the last, so that every engine sees a 2-D product.
+func affine(x, weight, bias *Node) *Node {
+	dims := append([]int{}, x.Shape().Dimensions...)
+	in, out := dims[len(dims)-1], weight.Shape().Dim(0)
+	y := Dot(Reshape(x, -1, in), weight).General([]int{1}, nil, []int{1}, nil)
+	if bias != nil {
+		y = Add(y, ExpandLeftToRank(bias, 2))
+	}
+	dims[len(dims)-1] = out
+	return Reshape(y, dims...)
+}
+
+// layerNorm over the last axis.
+func (p *Params) layerNorm(name string, x *Node, epsilon float64) *Node {
+	centred := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
+	variance := ReduceAndKeep(Square(centred), ReduceMean, -1)
+	y := Mul(centred, Inverse(Sqrt(AddScalar(variance, epsilon))))
+	return Add(Mul(y, ExpandLeftToRank(p.At(name+".weight"), x.Rank())), ExpandLeftToRank(p.At(name+".bias"), x.Rank()))
+}
+
+// dropout zeroes values with probability rate and scales the others up, in training only.
+func (p *Params) dropout(x *Node, rate float64) *Node {
+	if !p.Training || p.Random == nil || rate == 0 {
+		return x
+	}
+	var u *Node
+	p.Random, u = RandomUniform(p.Random, shapes.Make(dtypes.Float32, x.Shape().Dimensions...))
+	keep := GreaterOrEqual(u, Scalar(x.Graph(), dtypes.Float32, rate))
+	return Where(keep, MulScalar(x, 1/(1-rate)), ZerosLike(x))
+}
+
+// attention is softmax(q·kᵀ/√d + mask)·v over heads of width d.
+// q [B,Q,W], k and v [B,K,W] → [B,Q,W]; mask nil or [B,1,1,K], added to the scores; rate drops probabilities in training.
+func (p *Params) attention(q, k, v, mask *Node, heads int, rate float64) *Node {
+	batch, queries, width := q.Shape().Dim(0), q.Shape().Dim(1), q.Shape().Dim(2)
+	keys, d := k.Shape().Dim(1), width/heads
+	split := func(x *Node, tokens int, order ...int) *Node {
+		return TransposeAllAxes(Reshape(x, batch, tokens, heads, d), order...)
+	}
+	q = Reshape(split(MulScalar(q, 1/sqrt(d)), queries, 0, 2, 1, 3), batch*heads, queries, d)
+	k = Reshape(split(k, keys, 0, 2, 3, 1), batch*heads, d, keys)
+	v = Reshape(split(v, keys, 0, 2, 1, 3), batch*heads, keys, d)
+	scores := Reshape(matmul(q, k), batch, heads, queries, keys)
+	if mask != nil {
+		scores = Add(scores, mask)
+	}
+	weights := p.dropout(Softmax(scores, -1), rate)
+	out := matmul(Reshape(weights, batch*heads, queries, keys), v) // [B·heads, Q, d]
+	return Reshape(TransposeAllAxes(Reshape(out, batch, heads, queries, d), 0, 2, 1, 3), batch, queries, width)
+}
+
+// matmul is [N,M,K] × [N,K,L] → [N,M,L].
+func matmul(a, b *Node) *Node { return Dot(a, b).General([]int{2}, []int{0}, []int{1}, []int{0}) }

@@ -1,0 +1,64 @@
+package train
+
+import (
+	"math"
+	"strings"
+
+	"clipnb/clipkit/arch"
+
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// NoDecay tells whether the reference leaves a parameter out of weight decay: its name contains bn, ln, bias or logit_scale.
+// "LayerNorm.weight" of BERT and "downsample.1.weight" of a ResNet do decay, as there (SPEC §5.4).
+func NoDecay(name string) bool {
+	for _, part := range []string{"bn", "ln", "bias", "logit_scale"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// Parameters lists what an optimizer updates, in the reference's order of optimizer state: the no-decay group, then the others.
+func Parameters(cfg arch.Config) []arch.Tensor {
+	var plain, decay []arch.Tensor
+	for _, t := range cfg.Tensors() {
+		switch {
+		case t.Buffer:
+		case NoDecay(t.Name):
+			plain = append(plain, t)
+		default:
+			decay = append(decay, t)
+		}
+	}
+	return append(plain, decay...)
+}
+
+// adamScalars are the numbers of one AdamW step that change from step to step; computed on the host in float64.
+type adamScalars struct {
+	decay    float32 // 1 − lr·weight decay
+	stepSize float32 // lr / (1 − β1ᵗ)
+	sqrtBias float32 // √(1 − β2ᵗ)
+}
+
+// newAdamScalars for the t-th update, t from 1.
+func newAdamScalars(lr, weightDecay, beta1, beta2 float64, t int) adamScalars {
+	return adamScalars{
+		decay:    float32(1 - lr*weightDecay),
+		stepSize: float32(lr / (1 - math.Pow(beta1, float64(t)))),
+		sqrtBias: float32(math.Sqrt(1 - math.Pow(beta2, float64(t)))),
+	}
+}
+
+// adamW is one decoupled update, in PyTorch's order: decay the weight, move the moments, step by m/(√v/√bias + ε).
+// decay is nil for the no-decay group.
+func adamW(w, m, v, grad, decay, stepSize, sqrtBias *Node, beta1, beta2, epsilon float64) (newW, newM, newV *Node) {
+	if decay != nil {
+		w = Mul(w, decay)
+	}
+	newM = Add(MulScalar(m, beta1), MulScalar(grad, 1-beta1))
+	newV = Add(MulScalar(v, beta2), MulScalar(Square(grad), 1-beta2))
+	denominator := AddScalar(Div(Sqrt(newV), sqrtBias), epsilon)
+	return Sub(w, Mul(stepSize, Div(newM, denominator))), newM, newV
+}

@@ -1,0 +1,108 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"clipnb/clipkit/arch"
+)
+
+// ErrConfig is wrapped for a setting that makes no sense.
+var ErrConfig = errors.New("train: bad setting")
+
+// ErrDiverged is wrapped when the loss is no longer a number.
+var ErrDiverged = errors.New("training diverged")
+
+// Config is everything that decides a run besides the model and the data. It is written to the run's config.json.
+// The flags of the reference that it stands for are in brackets.
+type Config struct {
+	Name string `json:"name"` // the run's directory under experiments/ [--name]
+
+	BatchSize int    `json:"batch_size"` // pairs per step [--batch-size]
+	MaxEpochs int    `json:"max_epochs"` // passes over the pairs [--max-epochs]
+	MaxSteps  int    `json:"max_steps"`  // optimizer steps; when positive it has priority over epochs [--max-steps]
+	Seed      uint64 `json:"seed"`       // of the order, augmentation and dropout [--seed]
+
+	LR          float64 `json:"lr"`           // peak learning rate [--lr]
+	Warmup      int     `json:"warmup"`       // steps of linear warm-up [--warmup]
+	Beta1       float64 `json:"beta1"`        // [--beta1]
+	Beta2       float64 `json:"beta2"`        // [--beta2]
+	Epsilon     float64 `json:"eps"`          // [--eps]
+	WeightDecay float64 `json:"weight_decay"` // decoupled [--wd]
+
+	ContextLength int        `json:"context_length"` // tokens per text [--context-length]
+	Augment       bool       `json:"augment"`        // random crop, flip and AutoAugment [--use-augment]
+	CropScale     [2]float64 `json:"crop_scale"`     // area of the random crop, the reference's [0.9, 1]
+
+	LogInterval        int `json:"log_interval"`         // steps between rows of metrics.jsonl [--log-interval]
+	ValidBatchSize     int `json:"valid_batch_size"`     // [--valid-batch-size]
+	ValidEpochInterval int `json:"valid_epoch_interval"` // epochs between validations; 0 = off [--valid-epoch-interval]
+	ValidStepInterval  int `json:"valid_step_interval"`  // steps between validations; 0 = off [--valid-step-interval]
+	SaveEpochInterval  int `json:"save_epoch_interval"`  // epochs between checkpoints; 0 = only at the end [--save-epoch-frequency]
+	SaveStepInterval   int `json:"save_step_interval"`   // steps between checkpoints; 0 = off [--save-step-frequency]
+	KeepCheckpoints    int `json:"keep_checkpoints"`     // older ones are removed; 0 = keep all
+
+	Workers    int `json:"workers"`     // goroutines that decode and tokenise [--num-workers]
+	SkipBudget int `json:"skip_budget"` // broken samples that are replaced and reported before the run stops
+}
+
+// Default is the reference's settings for a model (SPEC §5.2, §5.4).
+func Default(cfg arch.Config) Config {
+	c := Config{
+		Name: "train_clip", BatchSize: 64, MaxEpochs: 32, Seed: 123,
+		LR: 5e-4, Warmup: 500, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.2,
+		ContextLength: cfg.ContextLength, CropScale: [2]float64{0.9, 1},
+		LogInterval: 10, ValidBatchSize: 64, ValidEpochInterval: 1, SaveEpochInterval: 1, KeepCheckpoints: 3,
+		Workers: 4, SkipBudget: 100,
+	}
+	switch {
+	case cfg.IsResNet():
+		c.Beta2, c.Epsilon = 0.999, 1e-8
+	case strings.HasPrefix(cfg.Name, "ViT-L"):
+		c.LR = 4e-4
+	}
+	return c
+}
+
+// Check refuses settings that cannot train, each with its name.
+func (c Config) Check(cfg arch.Config) error {
+	bad := func(field string, value any, want string) error {
+		return fmt.Errorf("%w: %s is %v, want %s", ErrConfig, field, value, want)
+	}
+	switch {
+	case c.Name == "" || c.Name == "." || c.Name == ".." || strings.ContainsAny(c.Name, `/\`):
+		return bad("name", fmt.Sprintf("%q", c.Name), "one folder name")
+	case c.BatchSize < 2:
+		return bad("batch_size", c.BatchSize, "at least 2: the loss compares the pairs of a batch")
+	case c.MaxSteps <= 0 && c.MaxEpochs <= 0:
+		return bad("max_epochs", c.MaxEpochs, "a positive number (or max_steps)")
+	case !(c.LR > 0) || c.LR > 1:
+		return bad("lr", c.LR, "in (0, 1]")
+	case c.Warmup < 0:
+		return bad("warmup", c.Warmup, "0 or more steps")
+	case !(c.Beta1 >= 0 && c.Beta1 < 1) || !(c.Beta2 >= 0 && c.Beta2 < 1):
+		return bad("beta1, beta2", []float64{c.Beta1, c.Beta2}, "in [0, 1)")
+	case !(c.Epsilon > 0):
+		return bad("eps", c.Epsilon, "a positive number")
+	case !(c.WeightDecay >= 0) || c.LR*c.WeightDecay >= 1:
+		return bad("weight_decay", c.WeightDecay, "0 or more, with lr·weight_decay below 1")
+	case c.ContextLength < 3 || c.ContextLength > cfg.TextMaxPositions:
+		return bad("context_length", c.ContextLength, fmt.Sprintf("3 to %d", cfg.TextMaxPositions))
+	case c.Augment && !(c.CropScale[0] > 0 && c.CropScale[0] <= c.CropScale[1] && c.CropScale[1] <= 1):
+		return bad("crop_scale", c.CropScale, "0 < low ≤ high ≤ 1")
+	case c.LogInterval < 1:
+		return bad("log_interval", c.LogInterval, "at least 1")
+	case c.ValidBatchSize < 2:
+		return bad("valid_batch_size", c.ValidBatchSize, "at least 2")
+	case c.Workers < 1 || c.Workers > 256:
+		return bad("workers", c.Workers, "1 to 256")
+	}
+	for field, v := range map[string]int{"valid_epoch_interval": c.ValidEpochInterval, "valid_step_interval": c.ValidStepInterval,
+		"save_epoch_interval": c.SaveEpochInterval, "save_step_interval": c.SaveStepInterval, "keep_checkpoints": c.KeepCheckpoints, "skip_budget": c.SkipBudget} {
+		if v < 0 {
+			return bad(field, v, "0 (off) or a positive number")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package weights
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"clipnb/clipkit/arch"
+)
+
+func file(header string, body int) []byte {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+	return append(append(b, header...), make([]byte, body)...)
+}
+
+func TestRoundTrip(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	in := []Tensor{F32("b", []int{2, 2}, []float32{1, -2, 3.5, 0}), F16("a", nil, []float32{0.1})}
+	if err := WriteSafetensors(path, in, map[string]string{"k": "v"}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenSafetensors(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Join(s.Names(), ",") != "b,a" || s.Metadata["k"] != "v" {
+		t.Errorf("names %v, metadata %v", s.Names(), s.Metadata)
+	}
+	for i, want := range [][]float32{{1, -2, 3.5, 0}, {0.099975586}} {
+		x, _ := s.Tensor(s.Names()[i])
+		got, err := x.Float32()
+		if err != nil || len(got) != len(want) {
+			t.Fatal(got, err)
+		}
+		for j := range want {
+			if got[j] != want[j] {
+				t.Errorf("%s: %v, want %v", x.Name, got, want)
+			}
+		}
+	}
+}
+
+// The broken files that a reader must refuse, one idea each; testdata/broken holds the same bytes for other tools.
+var broken = map[string][]byte{
+	"empty":             {},
+	"short":             {1, 2, 3},
+	"header-too-long":   binary.LittleEndian.AppendUint64(nil, 1<<40),
+	"not-json":          file("{", 0),
+	"cut":               file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 4),
+	"extra-bytes":       file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 8),
+	"overlap":           file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4),
+	"hole":              file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8),
+	"negative-shape":    file(`{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}`, 4),
+	"overflowing-shape": file(`{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}`, 0),
+	"wrong-size":        file(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}}`, 4),
+	"unknown-dtype":     file(`{"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}}`, 4),
+	"unknown-field":     file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"code":"os.system"}}`, 4),
+}
+
+func TestBrokenFiles(t *testing.T) {
+	for name, data := range broken {
+		kept, err := os.ReadFile(filepath.Join("testdata/broken", name+".safetensors"))
+		if err != nil || !bytes.Equal(kept, data) {
+			t.Errorf("testdata/broken/%s.safetensors is not the file of this test: %v", name, err)
+		}
+		if _, err := ParseSafetensors(name, data); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		} else if !strings.HasPrefix(err.Error(), name+":") {
+			t.Errorf("%s: error does not name the file: %v", name, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, data := range broken {
+		f.Add(data)
+	}
+	f.Add(file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := ParseSafetensors("fuzz", data)
+		if err != nil {
+			return
+		}
+		var again []Tensor
+		for _, n := range s.Names() {
+			x, err := s.Tensor(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again = append(again, x)
+		}
+		var out bytes.Buffer
+		if err := EncodeSafetensors(&out, again, s.Metadata); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseSafetensors("again", out.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+type sink map[string]int
+
+func (s sink) Set(name string, shape []int, values []float32) error {
+	s[name] = len(values)
+	return nil
+}
+
+func TestLoadIsStrict(t *testing.T) {
+	cfg, _ := arch.Lookup("ViT-B-16")
+	data := file(`{"logit_scale":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"bert.pooler.x":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}`, 12)
+	s, err := ParseSafetensors("half.safetensors", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := sink{}
+	err = Load(got, cfg, s)
+	if err == nil || len(got) > 0 {
+		t.Fatalf("loaded %v, error %v", got, err)
+	}
+	for _, want := range []string{"half.safetensors", "missing text_projection", "logit_scale has shape [2], want []", "more"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
+	}
+}

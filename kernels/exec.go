@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+//go:embed runner.py
+var runner string
+
+var errKernel = errors.New("unknown kernel")
+
+type param struct{ name, value string }
+
+// execOptions is the command line of exec.
+type execOptions struct {
+	notebook string
+	kernel   string // "" means the notebook's own
+	out      string // "" means experiments/<notebook>
+	timeout  time.Duration
+	params   []param
+}
+
+var paramName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// parseExec takes flags before, between and after NOTEBOOK and name=value.
+func parseExec(args []string) (execOptions, error) {
+	var o execOptions
+	flags := flag.NewFlagSet("exec", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.kernel, "kernel", "", "")
+	flags.StringVar(&o.out, "out", "", "")
+	flags.DurationVar(&o.timeout, "timeout", 0, "")
+	for {
+		if err := flags.Parse(args); err != nil {
+			return o, fmt.Errorf("exec: %w; %w", err, errUsage)
+		}
+		args = flags.Args()
+		if len(args) == 0 {
+			break
+		}
+		word := args[0]
+		args = args[1:]
+		name, value, isParam := strings.Cut(word, "=")
+		switch {
+		case o.notebook == "":
+			o.notebook = word
+		case !isParam:
+			return o, fmt.Errorf("exec: %q is neither a flag nor name=value; %w", word, errUsage)
+		case !paramName.MatchString(name):
+			return o, fmt.Errorf("exec: parameter name %q: expected small letters, digits and _; %w", name, errUsage)
+		case slices.ContainsFunc(o.params, func(p param) bool { return p.name == name }):
+			return o, fmt.Errorf("exec: parameter %s is given twice; %w", name, errUsage)
+		default:
+			o.params = append(o.params, param{name, value})
+		}
+	}
+	if o.notebook == "" {
+		return o, fmt.Errorf("exec: which notebook? %w", errUsage)
+	}
+	if o.timeout < 0 {
+		return o, fmt.Errorf("exec: -timeout %s is negative; %w", o.timeout, errUsage)
+	}
+	return o, nil
+}
+
+// execNotebook is `exec`: it checks everything that can be wrong at once, sets up, builds, runs and files the results.
+func execNotebook(ctx context.Context, root string, args []string, out io.Writer) (status int, err error) {
+	o, err := parseExec(args)
+	if err != nil {
+		return 2, err
+	}
+	nb, err := openNotebook(root, o.notebook)
+	if err != nil {
+		return 1, err
+	}
+	if err := nb.checkParams(o.params); err != nil {
+		return 1, err
+	}
+	if o.kernel == "" {
+		o.kernel = nb.kernel
+	}
+	if names := kernelNames(root); !slices.Contains(names, o.kernel) {
+		return 1, fmt.Errorf("%w %q: this repository has %s; choose one with -kernel", errKernel, o.kernel, strings.Join(names, ", "))
+	}
+	s := newSetup(root, out)
+	if err := s.ensure(ctx); err != nil {
+		return 1, err
+	}
+	base := strings.TrimSuffix(filepath.Base(o.notebook), ".ipynb")
+	if o.out == "" {
+		o.out = filepath.Join(root, "experiments", base)
+	}
+	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return 1, fmt.Errorf("%s: cannot make the results folder: %w", because(err.Error()), err)
+	}
+	if nb.usesClipkit() {
+		if err := s.buildCells(ctx, o.kernel); err != nil {
+			return 1, err
+		}
+	}
+	work, err := os.MkdirTemp(o.out, ".running-")
+	if err != nil {
+		return 1, fmt.Errorf("%s: cannot write results: %w", because(err.Error()), err)
+	}
+	defer os.RemoveAll(work)
+	status, err = runCells(root, o, work, base, out)
+	if err != nil {
+		return 1, err
+	}
+	return status, publish(work, o.out, base, out)
+}
+
+// buildCells fills Go's build cache, so that the first cell does not seem to hang; env is that of the kernel, or the cache would not fit.
+func (s *setup) buildCells(ctx context.Context, kernel string) error {
+	path := filepath.Join(s.root, "kernels", kernel, "kernel.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading the kernel's environment: %w", err)
+	}
+	var spec struct {
+		Env map[string]string `json:"env"`
+	}
+	if err := json.Unmarshal(data, &spec); err != nil {
+		return fmt.Errorf("%w: %s: %w", errKernel, path, err)
+	}
+	c := command{argv: []string{"go", "build", "./clipkit/..."}, dir: s.root, out: s.out}
+	for name, value := range spec.Env {
+		c.env = append(c.env, name+"="+value)
+	}
+	fmt.Fprintln(s.out, "building clipkit (1 to 2 minutes the first time) …")
+	start := time.Now()
+	if err := s.run(ctx, c); err != nil {
+		return fmt.Errorf("clipkit does not build: %w", err)
+	}
+	fmt.Fprintf(s.out, "      %.1f s\n", time.Since(start).Seconds())
+	return nil
+}
+
+// runCells runs the notebook with runner.py, which prints as it goes and leaves base.ipynb and base.html in work.
+func runCells(root string, o execOptions, work, base string, out io.Writer) (status int, err error) {
+	notebook, err := filepath.Abs(o.notebook)
+	if err != nil {
+		return 1, fmt.Errorf("finding the notebook: %w", err)
+	}
+	if work, err = filepath.Abs(work); err != nil {
+		return 1, fmt.Errorf("finding the results folder: %w", err)
+	}
+	cmd := exec.Command(python(root), "-I", "-X", "utf8", "-c", runner,
+		notebook, o.kernel, filepath.Join(work, base+".ipynb"), filepath.Join(work, base+".html"), filepath.Join(root, ".tools", "kernel.log"))
+	cmd.Dir = filepath.Dir(notebook)
+	cmd.Env = jupyterEnv(root, os.Environ())
+	for _, p := range o.params {
+		cmd.Env = append(cmd.Env, "CLIPKIT_PARAM_"+strings.ToUpper(p.name)+"="+p.value)
+	}
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.WaitDelay = 5 * time.Second
+	// Its own process group: a Ctrl-C in the terminal must reach the runner once, by the control line, and not the kernel at all.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	control, err := cmd.StdinPipe()
+	if err != nil {
+		return 1, fmt.Errorf("running the notebook: %w", err)
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	if err := cmd.Start(); err != nil {
+		return 1, fmt.Errorf("running the notebook: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	timedOut := supervise(control, cmd.Process.Kill, signals, o.timeout, ended, out)
+	switch status = cmd.ProcessState.ExitCode(); {
+	case timedOut:
+		return 1, nil
+	case status == 0 || status == 130:
+		return status, nil
+	}
+	return 1, nil
+}
+
+// supervise waits for the runner to end. The first Ctrl-C or the timeout interrupts the running cell; a second Ctrl-C, another signal, or 30
+// seconds after the timeout kills the kernel; 10 seconds later the runner itself is killed.
+func supervise(control io.WriteCloser, kill func() error, signals <-chan os.Signal, timeout time.Duration, ended <-chan error, out io.Writer) (timedOut bool) {
+	var deadline, grace <-chan time.Time
+	if timeout > 0 {
+		deadline = time.After(timeout)
+	}
+	interrupted, closed := false, false
+	stop := func(now bool) {
+		if now || interrupted {
+			control.Close()
+			closed = true
+			grace = time.After(10 * time.Second)
+			return
+		}
+		interrupted = true
+		io.WriteString(control, "interrupt\n") // fails only when the runner has ended, and then ended tells
+	}
+	for {
+		select {
+		case <-ended:
+			return timedOut
+		case s := <-signals:
+			stop(s != os.Interrupt)
+		case <-deadline:
+			fmt.Fprintf(out, "\nnot finished after -timeout %s\n", timeout)
+			timedOut = true
+			stop(false)
+			if grace == nil {
+				grace = time.After(30 * time.Second)
+			}
+		case <-grace:
+			if closed {
+				kill()
+				grace = nil
+			} else {
+				stop(true)
+			}
+		}
+	}
+}
+
+// publish moves the two results from work to dir. Older ones there are kept under the time that the older notebook was made.
+func publish(work, dir, base string, out io.Writer) error {
+	var made time.Time
+	if old, err := os.Stat(filepath.Join(dir, base+".ipynb")); err == nil {
+		made = old.ModTime()
+	}
+	for _, ext := range []string{".ipynb", ".html"} {
+		from, to := filepath.Join(work, base+ext), filepath.Join(dir, base+ext)
+		if _, err := os.Stat(from); err != nil {
+			return fmt.Errorf("the run left no %s: %w", base+ext, err)
+		}
+		if old, err := os.Stat(to); err == nil {
+			if made.IsZero() {
+				made = old.ModTime()
+			}
+			kept := keptName(dir, base, ext, made)
+			if err := os.Rename(to, kept); err != nil {
+				return fmt.Errorf("keeping the older %s: %w", to, err)
+			}
+			fmt.Fprintf(out, "kept the older one as %s\n", kept)
+		}
+		if err := os.Rename(from, to); err != nil {
+			return fmt.Errorf("%s: cannot write %s: %w", because(err.Error()), to, err)
+		}
+		fmt.Fprintf(out, "wrote %s\n", to)
+	}
+	return nil
+}
+
+// keptName is a free name with the time before the extension: results.ipynb, made at 12:30:05 UTC, becomes results.20261123T123005Z.ipynb.
+func keptName(dir, base, ext string, made time.Time) string {
+	stem := filepath.Join(dir, base+"."+made.UTC().Format("20060102T150405Z"))
+	name := stem + ext
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(name); err != nil {
+			return name
+		}
+		name = fmt.Sprintf("%s-%d%s", stem, n, ext)
+	}
+}

@@ -1,0 +1,10 @@
+#!/bin/bash
+# Jupyter starts this through kernels/*/kernel.json. Cells run in the notebook's own folder; CLIPKIT_ROOT tells them where the repository is.
+root="$(cd "$(dirname "$0")/.." && pwd)"
+if [ ! -x "$root/.tools/bin/gonb" ]; then
+  echo "the Go kernel is not set up in $root; run: go run ./kernels setup" >&2
+  exit 1
+fi
+export CLIPKIT_ROOT="$root"
+export PATH="$root/.tools/bin:$PATH"
+exec gonb -go_work="$root" "$@"

@@ -1,0 +1,193 @@
+"""Runs one notebook without a browser, for `go run ./kernels exec` (exec.go), and writes it executed as .ipynb and .html.
+
+Standard input is the control line: "interrupt" interrupts the running cell and ends the run after it; end of file kills the kernel.
+Exit status: 0 all cells ran, 1 a cell failed, 3 the kernel did not start or died, 130 interrupted.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import signal
+import sys
+import threading
+import time
+
+import nbformat
+from jinja2 import DictLoader
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+from nbformat.sign import NotebookNotary
+
+# The page must work without a network: no require.js, MathJax, mermaid or widgets from elsewhere.
+OFFLINE = """{%- extends 'lab/index.html.j2' -%}
+{% block html_head_js_requirejs %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+"""
+
+
+class Screen:
+    """Prints a cell's text as it comes. Where no one watches a terminal, of a line redrawn with \\r only the last state is printed."""
+
+    def __init__(self, out):
+        self.out, self.live, self.pending = out, out.isatty(), ""
+
+    def write(self, text):
+        if self.live:
+            self.out.write(text)
+            self.pending = text.rsplit("\n", 1)[-1] if "\n" in text else self.pending + text
+        else:
+            *whole, rest = (self.pending + text).split("\n")
+            for line in whole:
+                self.out.write(self._last(line) + "\n")
+            self.pending = "\r".join(rest.split("\r")[-2:])
+        self.out.flush()
+
+    def line(self, text=""):
+        """Ends an unfinished line, then prints text as a line of its own."""
+        if self.pending:
+            self.out.write("\n" if self.live else self._last(self.pending) + "\n")
+            self.pending = ""
+        if text:
+            self.out.write(text + "\n")
+        self.out.flush()
+
+    @staticmethod
+    def _last(line):
+        return line.rstrip("\r").rsplit("\r", 1)[-1]
+
+
+def note(data):
+    """What stands for a rich output in a terminal."""
+    if "text/plain" in data:
+        return data["text/plain"]
+    html = data.get("text/html", "")
+    for mark, name in (("echarts", "(chart)"), ("<svg", "(chart)"), ("<table", "(table)"), ("<img", "(picture)")):
+        if mark in html:
+            return name
+    return "(" + next(iter(sorted(data)), "empty output") + ")"
+
+
+class Live(NotebookClient):
+    """A NotebookClient that shows what happens while it happens."""
+
+    screen = None
+    running = None  # the code cell that runs or ran last
+    number = 0  # its number among the code cells, from 1
+    interrupted = False
+
+    async def async_execute_cell(self, cell, cell_index, *args, **kwargs):
+        if cell.cell_type != "code" or not cell.source.strip() or self.interrupted:
+            return cell
+        self.running, self.number = cell, self.number + 1
+        self.screen.line("[%d/%d] %s" % (self.number, len(code_cells(self.nb)), headline(cell.source)))
+        start = time.monotonic()
+        try:
+            return await super().async_execute_cell(cell, cell_index, *args, **kwargs)
+        finally:
+            self.screen.line("      %.1f s" % (time.monotonic() - start))
+
+    def process_message(self, msg, cell, cell_index):
+        content = msg["content"]
+        if msg["msg_type"] == "stream":
+            self.screen.write(content["text"])
+        elif msg["msg_type"] in ("display_data", "execute_result"):
+            self.screen.line(note(content["data"]))
+        return super().process_message(msg, cell, cell_index)
+
+    async def interrupt(self):
+        self.interrupted = True
+        self.screen.line("interrupting the running cell; once more kills it")
+        if self.km is not None and self.kc is not None:
+            await self.km.interrupt_kernel()
+
+
+def code_cells(nb):
+    return [c for c in nb.cells if c.cell_type == "code" and c.source.strip()]
+
+
+def headline(source):
+    """The first line that is not one of GoNB's own (%noautoget, %%)."""
+    lines = [line for line in source.split("\n") if line.strip()]
+    return next((line for line in lines if not line.startswith("%")), lines[0])[:100]
+
+
+def listen(loop, client, task):
+    """Obeys the control line until it ends."""
+    for line in sys.stdin:
+        if line.strip() == "interrupt":
+            asyncio.run_coroutine_threadsafe(client.interrupt(), loop)
+    client.interrupted = True
+    group = getattr(getattr(client.km, "provisioner", None), "pgid", None)
+    if group:
+        try:
+            os.killpg(group, signal.SIGKILL)  # the kernel and the cell's own process
+        except ProcessLookupError:
+            pass
+    loop.call_soon_threadsafe(task.cancel)
+
+
+async def run(client, log):
+    task = asyncio.ensure_future(client.async_execute(stdout=log, stderr=log))
+    threading.Thread(target=listen, args=(asyncio.get_running_loop(), client, task), daemon=True).start()
+    screen = client.screen
+    try:
+        await task
+        return 130 if client.interrupted else 0
+    except asyncio.CancelledError:
+        return 130
+    except CellExecutionError as err:
+        if client.interrupted:
+            return 130
+        screen.line("cell %d of %d failed:" % (client.number, len(code_cells(client.nb))))
+        for line in client.running.source.strip().split("\n")[:5]:
+            screen.line("    | " + line)
+        screen.line(error_text(client.running) or "%s: %s" % (err.ename, err.evalue))
+        return 1
+    except Exception as err:  # the kernel did not start, or died
+        if client.interrupted:
+            return 130
+        where = "before the first cell" if client.running is None else "in cell %d of %d" % (client.number, len(code_cells(client.nb)))
+        screen.line("the kernel stopped %s: %s (out of memory? a signal?); the end of its log, %s:" % (where, err, log.name))
+        with open(log.name, errors="replace") as f:
+            screen.line("".join(f.readlines()[-8:]).rstrip())
+        return 3
+
+
+def error_text(cell):
+    for o in cell.outputs:
+        if o.output_type == "error":
+            trace = "\n".join(o.traceback)
+            text = trace if o.evalue in trace else "%s: %s\n%s" % (o.ename, o.evalue, trace)
+            return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text).rstrip()
+    return ""
+
+
+def main():
+    p = argparse.ArgumentParser()
+    for name in ("notebook", "kernel", "ipynb", "html", "log"):
+        p.add_argument(name)
+    args = p.parse_args()
+    nb = nbformat.read(args.notebook, as_version=4)
+    where = os.path.dirname(os.path.abspath(args.notebook))
+    client = Live(nb, kernel_name=args.kernel, timeout=None, startup_timeout=120, coalesce_streams=True, resources={"metadata": {"path": where}})
+    client.log.setLevel("CRITICAL")  # what goes wrong is told once, by run
+    client.screen = Screen(sys.stdout)
+    with open(args.log, "w") as log:
+        status = asyncio.run(run(client, log))
+    NotebookNotary().sign(nb)  # so that its charts show when JupyterLab opens it
+    nbformat.write(nb, args.ipynb)
+    exporter = HTMLExporter(template_file="offline.html.j2", extra_loaders=[DictLoader({"offline.html.j2": OFFLINE})])
+    title = os.path.splitext(os.path.basename(args.notebook))[0]
+    body, _ = exporter.from_notebook_node(nb, resources={"metadata": {"name": title}})
+    with open(args.html, "w", encoding="utf-8") as f:
+        f.write(body)
+    sys.stdout.flush()
+    os._exit(status)  # the control thread still waits on standard input
+
+
+if __name__ == "__main__":
+    main()
