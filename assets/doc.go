@@ -19,7 +19,7 @@
 // for the splits train (1202 pictures), valid (150) and test (500). A picture has 64×64 pixels on white and at most
 // 256 colours; PNG, because JPEG decoders differ in the last bit. Each has five captions and each caption one picture:
 //
-//	熊猫 · 一个熊猫图标 · 熊猫，头、脸、猫熊 · 胖达：熊猫 · 与头有关的熊猫
+//	熊猫 · 熊猫的表情符号 · 熊猫，脸、头、熊猫脸 · 脸：熊猫 · 与头有关的熊猫
 //
 // Ids are unique over all splits: a picture is style*10000 + n and a text is n*10 + caption number, where n counts the
 // emoji and style is 4 for OpenMoji. No emoji is in two splits, so the set measures retrieval of unseen drawings, not
@@ -42,5 +42,5 @@
 // # Errors and limits
 //
 // What is embedded is checked by the tests of this package. Emoji and ECharts fail only in a damaged program, with an
-// error that says which file is damaged. Emoji.zip stays under 5 MB.
+// error that says which file is damaged. emoji.zip stays under 5 MB.
 package assets

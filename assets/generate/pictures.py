@@ -9,6 +9,7 @@ import resvg_py
 from PIL import Image
 
 import packages
+from concepts import normal
 
 SIZE = 64  # pixels, width and height of every picture
 RENDER = 128  # pixels; SVGs are drawn at twice the size and reduced, as the bitmaps are
@@ -42,8 +43,6 @@ def datasource(style, concepts):
 
 def fluent(concepts):
     """@lobehub/fluent-emoji-3d: WebP files named by code points, U+FE0F included."""
-    from concepts import normal
-
     files = packages.members("@lobehub/fluent-emoji-3d", lambda path: path.endswith(".webp"))
     by_code = {normal(path.rsplit("/", 1)[1].removesuffix(".webp")): data for path, data in files.items()}
     return {code: by_code[code] for code in concepts if code in by_code}
@@ -51,8 +50,6 @@ def fluent(concepts):
 
 def iconify(style, concepts):
     """@iconify-json/*: SVG bodies by name, and in chars.json names by code points (empty in old sets)."""
-    from concepts import normal
-
     files = packages.members(f"@iconify-json/{style}", lambda path: path in ("icons.json", "chars.json"))
     icons = json.loads(files["icons.json"])
     names = {normal(code): name for code, name in json.loads(files["chars.json"]).items()}
@@ -69,16 +66,22 @@ def match(icons, concepts):
     """
     own = {spelling(name): name for name in icons["icons"]}
     aliases = {spelling(name): entry["parent"] for name, entry in icons.get("aliases", {}).items()}
-    present = lambda concept: [concept.english, re.sub(r" \(.*\)", "", concept.english)]
-    older = lambda concept: [concept.entry["name"] or "", *concept.entry["short_names"], f"flag for {concept.english}"]
     found, taken = {}, set()
-    for names, table in [(present, own), (present, aliases), (older, aliases | own)]:
+    for names, table in [(present_names, own), (present_names, aliases), (older_names, aliases | own)]:
         for code, concept in concepts.items():
             icon = next((table[key] for key in map(spelling, names(concept)) if key in table), None)
             if code not in found and icon in icons["icons"] and icon not in taken:
                 found[code] = icon
                 taken.add(icon)
     return found
+
+
+def present_names(concept):
+    return [concept.english, re.sub(r" \(.*\)", "", concept.english)]
+
+
+def older_names(concept):
+    return [concept.entry["name"] or "", *concept.entry["short_names"], f"flag for {concept.english}"]
 
 
 def spelling(name):

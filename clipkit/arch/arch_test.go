@@ -38,6 +38,17 @@ func TestCountsOfThePublishedModels(t *testing.T) {
 	}
 }
 
+// In half precision the embedded model must stay under 12 MB.
+func TestSizeOfTheEmbeddedModel(t *testing.T) {
+	c, err := Lookup("emoji")
+	if err != nil || c.Check() != nil {
+		t.Fatal(err, c.Check())
+	}
+	if bytes := 2 * c.NumParams(); bytes > 11_500_000 {
+		t.Errorf("%d bytes", bytes)
+	}
+}
+
 func TestTrainFLOPsOfViTB16(t *testing.T) {
 	c, _ := Lookup("ViT-B/16")
 	if g := c.TrainFLOPs(52) / 1e9; math.Abs(g-132.2) > 0.5 {

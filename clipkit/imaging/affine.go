@@ -54,18 +54,22 @@ func (p *Picture) warp(m affine) *Picture {
 func (p *Picture) sample(dst []byte, x, y float64) {
 	x0, y0 := math.Floor(x), math.Floor(y)
 	dx, dy := x-x0, y-y0
-	var columns, rows [4]int
-	for i := range 4 {
-		columns[i] = 3 * min(max(int(x0)-1+i, 0), p.Width-1)
-		rows[i] = 3 * p.Width * min(max(int(y0)-1+i, 0), p.Height-1)
+	column, row := int(x0)-1, int(y0)-1
+	var columns [4]int
+	for i := range columns {
+		columns[i] = 3 * min(max(column+i, 0), p.Width-1)
 	}
-	for c := range 3 {
-		var v [4]float64
-		for i, r := range rows {
-			row := p.Pix[r+c:]
-			v[i] = spline(float64(row[columns[0]]), float64(row[columns[1]]), float64(row[columns[2]]), float64(row[columns[3]]), dx)
+	var v [3][4]float64
+	for i := range 4 {
+		pix := p.Pix[3*p.Width*min(max(row+i, 0), p.Height-1):][:3*p.Width]
+		a, b, c, d := pix[columns[0]:][:3], pix[columns[1]:][:3], pix[columns[2]:][:3], pix[columns[3]:][:3]
+		for channel := range 3 {
+			v[channel][i] = spline(float64(a[channel]), float64(b[channel]), float64(c[channel]), float64(d[channel]), dx)
 		}
-		dst[c] = byte(min(max(spline(v[0], v[1], v[2], v[3], dy), 0), 255))
+	}
+	for channel := range 3 {
+		w := &v[channel]
+		dst[channel] = byte(min(max(spline(w[0], w[1], w[2], w[3], dy), 0), 255))
 	}
 }
 

@@ -191,7 +191,7 @@ func decodeBMP(encoded []byte, config image.Config) (*Picture, error) {
 			for i, v := range p.Pix {
 				p.Pix[i] = v * 255
 			}
-		case bits == 8 && len(m.Palette) > 2 && bytes.Equal(p.Palette, paletteBytes(nil)):
+		case bits == 8 && len(m.Palette) > 2 && isGreyScale(p.Palette[:3*len(m.Palette)]):
 			p.Mode, p.Palette = Grey, nil
 		}
 		return p, nil

@@ -67,12 +67,9 @@ func pick(pix []byte, stride, w, h, step int, offsets ...int) []byte {
 	return out
 }
 
-// paletteBytes gives [256, 3] RGB. Entries that the file leaves out are a grey ramp, as in Pillow (libImaging/Palette.c).
+// paletteBytes gives [256, 3] RGB. Entries that the file leaves out are black.
 func paletteBytes(colours color.Palette) []byte {
-	out := make([]byte, 0, 3*256)
-	for i := range 256 {
-		out = append(out, byte(i), byte(i), byte(i))
-	}
+	out := make([]byte, 3*256)
 	for i, c := range colours[:min(len(colours), 256)] {
 		// A transparent entry of a PNG keeps its colour: it is the colour that the reference sees.
 		n, ok := c.(color.NRGBA)
@@ -82,4 +79,14 @@ func paletteBytes(colours color.Palette) []byte {
 		out[3*i], out[3*i+1], out[3*i+2] = n.R, n.G, n.B
 	}
 	return out
+}
+
+// isGreyScale says whether entry i of the RGB triples is the grey level i, for all of them.
+func isGreyScale(triples []byte) bool {
+	for i, v := range triples {
+		if int(v) != i/3 {
+			return false
+		}
+	}
+	return true
 }

@@ -86,11 +86,10 @@ func decodeGIF(encoded []byte, _ image.Config) (*Picture, error) {
 		return nil, fmt.Errorf("%w: unexpected pixel type %T", ErrFormat, m)
 	}
 	p := newPicture(Palette, h.width, h.height)
-	p.Palette = paletteBytes(nil)
-	if bytes.Equal(h.colours, p.Palette[:len(h.colours)]) {
-		p.Mode, p.Palette = Grey, nil
+	if isGreyScale(h.colours) {
+		p.Mode = Grey
 	} else {
-		copy(p.Palette, h.colours)
+		p.Palette = append(h.colours[:len(h.colours):len(h.colours)], make([]byte, 3*256-len(h.colours))...)
 	}
 	if h.transparent > 0 {
 		for i := range p.Pix {

@@ -70,26 +70,24 @@ func upsample(dst []byte, sums []int32, near, far []byte, h2, v2, odd int) {
 			dst[i] = byte((3*int32(c) + int32(far[i]) + 1 + int32(odd)) >> 2)
 		}
 	case h2 == 2 && n > 2:
-		// One dimension: weights ¾ and ¼. Two dimensions: the same on the column sums, with 4 bits of fraction instead of 2.
-		shift, left, right := 2, int32(1), int32(2)
-		for i, c := range near {
-			sums[i] = int32(c)
-		}
+		// Weights ¾ and ¼, across and also down if v2 is 2; four bits of fraction.
+		left, right := int32(4), int32(8)
 		if v2 == 2 {
-			shift, left, right = 4, 8, 7
-			for i, c := range far {
-				sums[i] = 3*sums[i] + int32(c)
+			left, right = 8, 7
+		}
+		for i, c := range near {
+			sums[i] = 4 * int32(c)
+			if v2 == 2 {
+				sums[i] = 3*int32(c) + int32(far[i])
 			}
 		}
-		prev := sums[0]
-		for i, s := range sums[:n-1] {
-			dst[2*i] = byte((3*s + prev + left) >> shift)
-			dst[2*i+1] = byte((3*s + sums[i+1] + right) >> shift)
-			prev = s
+		previous, s := sums[0], sums[0]
+		for i, next := range sums[1:] {
+			pair := dst[2*i : 2*i+2 : 2*i+2]
+			pair[0], pair[1] = byte((3*s+previous+left)>>4), byte((3*s+next+right)>>4)
+			previous, s = s, next
 		}
-		last := sums[n-1]
-		dst[2*n-2] = byte((3*last + prev + left) >> shift)
-		dst[2*n-1] = byte((4*last + right) >> shift)
+		dst[2*n-2], dst[2*n-1] = byte((3*s+previous+left)>>4), byte((4*s+right)>>4)
 	default:
 		for i := range dst {
 			dst[i] = near[min(i/h2, n-1)]

@@ -5,10 +5,10 @@
 //	ids, cut, err := t.Tokenize([]string{"杰尼龟", "皮卡丘"}, tokenizer.DefaultLength) // ids: [2*52], row by row
 //
 // A row is [CLS], at most length-2 pieces, [SEP], then zeros ([PAD]); an empty text is [CLS] [SEP]. Long texts are cut, never
-// refused: cut lists their indexes. Text is not lower-cased twice or recognised for special tokens: a typed "[CLS]" is four pieces.
+// refused: cut lists their indexes. Special tokens have no meaning in text: a typed "[CLS]" is four pieces.
 //
-// Training, evaluation and zero-shot classification pass captions through [Prepare] first, the quick API does not (SPEC §2.5).
-// The difference shows only for curly quotes, which the vocabulary lacks, and for a few letters whose lower case depends on context.
+// Training, evaluation and zero-shot classification pass captions through [Prepare] first, the quick API does not (SPEC §2.5);
+// what shows is that Prepare saves curly quotes, which the vocabulary lacks.
 //
 // Any string is valid input: bytes that are not UTF-8 are dropped like U+FFFD. Work is linear in the length of the text.
 // A Tokenizer is immutable and safe for concurrent use. The behaviour is that of SPEC §2 (reference file clip/bert_tokenizer.py).

@@ -119,8 +119,9 @@ func TestSpecTable(t *testing.T) {
 			}
 		}
 	}
-	if got := Default().Pieces(strings.Repeat("x", 200)); got[0] != "xx" || got[1] != "##xx" {
-		t.Errorf("200 × x: pieces %q…, want xx ##xx …", got[:2])
+	ids, _, err := Default().Tokenize([]string{strings.Repeat("x", 200)}, DefaultLength)
+	if err != nil || !slices.Equal(ids[:4], []int32{101, 12243, 12812, 12812}) || ids[51] != 102 {
+		t.Errorf("200 × x: %v, error %v", ids, err)
 	}
 }
 
@@ -239,8 +240,8 @@ func TestDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(tok.entries) != 21128 || tok.unk != 100 || tok.cls != 101 || tok.sep != 102 || tok.entries[342] != "\u2028" {
-		t.Errorf("%d entries, unk %d cls %d sep %d, line 343 %q", len(tok.entries), tok.unk, tok.cls, tok.sep, tok.entries[342])
+	if len(tok.entries) != 21128 || tok.unk != 100 || tok.cls != 101 || tok.sep != 102 || tok.entries[343] != "\u2028" {
+		t.Errorf("%d entries, unk %d cls %d sep %d, id 343 is %q", len(tok.entries), tok.unk, tok.cls, tok.sep, tok.entries[343])
 	}
 }
 
@@ -289,6 +290,35 @@ func FuzzEncode(f *testing.F) {
 		}
 		if p := Prepare(text); Prepare(p) != p {
 			t.Fatalf("Prepare is not stable on %+q", text)
+		}
+	})
+}
+
+func FuzzNew(f *testing.F) {
+	names, err := filepath.Glob("testdata/broken/*.txt")
+	if err != nil || len(names) == 0 {
+		f.Fatal("no broken vocabularies in testdata", err)
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data), "a b")
+	}
+	f.Add("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n##b\n##", "abb ##")
+	f.Fuzz(func(t *testing.T, vocab, text string) {
+		tok, err := New(strings.NewReader(vocab))
+		if err != nil {
+			if !errors.Is(err, ErrVocab) {
+				t.Fatalf("error %v is not ErrVocab", err)
+			}
+			return
+		}
+		for _, piece := range tok.Pieces(text) {
+			if !strings.Contains(vocab, piece) {
+				t.Fatalf("piece %q is not in the vocabulary", piece)
+			}
 		}
 	})
 }

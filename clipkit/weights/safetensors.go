@@ -87,6 +87,11 @@ func F16(name string, shape []int, values []float32) Tensor {
 	return Tensor{Name: name, DType: "F16", Shape: shape, Data: data}
 }
 
+// I64 makes a scalar of one integer.
+func I64(name string, value int64) Tensor {
+	return Tensor{Name: name, DType: "I64", Data: binary.LittleEndian.AppendUint64(nil, uint64(value))}
+}
+
 // Safetensors is an open file or a byte slice that holds one.
 type Safetensors struct {
 	Metadata map[string]string

@@ -55,6 +55,8 @@ put("palette8.bmp", im.quantize(20))
 put("bilevel.bmp", im.convert("1"))
 put("rgba32.bmp", rgba)
 put("grey.gif", im.convert("L"))
+ramp = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (2, 1)))
+put("grey_scale.gif", ramp, optimize=False)
 put("transparent.gif", im.quantize(8), transparency=2)
 rng = np.random.RandomState(1)
 raw = lambda n: [rng.bytes(n) for _ in range(5)]

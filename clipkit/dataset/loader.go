@@ -1,0 +1,304 @@
+package dataset
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"clipnb/clipkit/tokenizer"
+)
+
+// ErrClosed is what Next returns after Close.
+var ErrClosed = errors.New("dataset: loader is closed")
+
+// LoaderConfig says which batches a [Loader] makes, and how. Zero values of Workers, Prefetch, ContextLength, Tokenizer and World
+// stand for the defaults named below.
+type LoaderConfig struct {
+	BatchSize int // pairs in a batch of this process
+	Workers   int // goroutines that decode; default: as many as processors
+	Prefetch  int // batches made ahead of Next; default 2
+
+	Resolution    int                  // R: pictures are [3, R, R]
+	ContextLength int                  // T: tokens of a caption; default tokenizer.DefaultLength
+	Tokenizer     *tokenizer.Tokenizer // default tokenizer.Default()
+
+	Seed    uint64
+	Epoch   int
+	Start   int  // index of the first batch: resume in mid-epoch
+	Shuffle bool // the order of Order; false: file order
+	World   int  // processes that share the epoch; default 1
+	Rank    int  // this one's number, from 0
+
+	// Transform makes [3, R, R] of a picture file. rng depends on seed, epoch and the pair's position in the epoch alone, so that
+	// augmentation is the same for any number of workers. Called concurrently.
+	Transform func(encoded []byte, rng *rand.Rand) ([]float32, error)
+
+	SkipBudget int               // bad pairs tolerated; each is replaced by the next good one. 0: the first is an error
+	OnSkip     func(Pair, error) // told once of each bad pair, in the order of the batches, by Next; may be nil
+}
+
+// Batch is one step's data. Rows of the same index belong together.
+type Batch struct {
+	Images    []float32 // [B, 3, R, R]
+	IDs       []int32   // [B, T]
+	Pairs     []int     // [B] index into Pairs(source)
+	Index     int       // position of the batch in the epoch
+	Truncated int       // captions cut to T tokens
+}
+
+// Loader makes the batches of one epoch ahead of their use. They depend on the source and the configuration alone, not on the number
+// of workers or on timing. The last batch is filled up from the beginning of the epoch's pairs, so all have the same shape.
+//
+// Next and Close are for one goroutine; another one stops a loader by cancelling its context.
+type Loader struct {
+	source Source
+	cfg    LoaderConfig
+	pairs  []Pair
+	order  []int // by position on this rank
+
+	parent  context.Context
+	ctx     context.Context
+	cancel  context.CancelFunc
+	queue   chan *pending // in order
+	running sync.WaitGroup
+
+	bad map[int]bool // pairs that OnSkip was told of
+	err error        // what ended the loader
+}
+
+// pending is a batch in the making.
+type pending struct {
+	batch   *Batch
+	skipped [][]badPair // by row
+	cut     []bool      // by row
+	left    atomic.Int64
+	done    chan struct{}
+}
+
+type badPair struct {
+	index int
+	err   error
+}
+
+// NewLoader checks cfg and starts to make batches. Close it, or read it to the end, or cancel ctx.
+func NewLoader(ctx context.Context, s Source, cfg LoaderConfig) (*Loader, error) {
+	if cfg.Workers == 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Prefetch == 0 {
+		cfg.Prefetch = 2
+	}
+	if cfg.ContextLength == 0 {
+		cfg.ContextLength = tokenizer.DefaultLength
+	}
+	if cfg.Tokenizer == nil {
+		cfg.Tokenizer = tokenizer.Default()
+	}
+	if cfg.World == 0 {
+		cfg.World = 1
+	}
+	l := &Loader{source: s, cfg: cfg, pairs: Pairs(s), parent: ctx, bad: make(map[int]bool)}
+	if err := l.check(); err != nil {
+		return nil, fmt.Errorf("loading %s: %w", s.Name(), err)
+	}
+	if cfg.Shuffle {
+		l.order = Order(cfg.Seed, cfg.Epoch, len(l.pairs), cfg.BatchSize, cfg.World, cfg.Rank)
+	} else {
+		l.order = fileOrder(len(l.pairs), cfg.BatchSize, cfg.World, cfg.Rank)
+	}
+	if cfg.Start < 0 || cfg.Start > l.Len() {
+		return nil, fmt.Errorf("loading %s: Start is %d, but the epoch has %d batches", s.Name(), cfg.Start, l.Len())
+	}
+	l.ctx, l.cancel = context.WithCancel(ctx)
+	l.queue = make(chan *pending, cfg.Prefetch)
+	rows := make(chan func())
+	l.running.Go(func() { l.dispatch(rows) })
+	for range cfg.Workers {
+		l.running.Go(func() {
+			for row := range rows {
+				row()
+			}
+		})
+	}
+	return l, nil
+}
+
+func (l *Loader) check() error {
+	c := l.cfg
+	switch {
+	case len(l.pairs) == 0:
+		return errors.New("no caption has image_ids, so there are no pairs; a split with hidden answers cannot be trained or validated on")
+	case c.Transform == nil:
+		return errors.New("Transform is nil; want a function such as imaging.Transform")
+	case c.BatchSize < 1 || c.Resolution < 1 || c.Workers < 1 || c.Prefetch < 1 || c.SkipBudget < 0 || c.Epoch < 0:
+		return fmt.Errorf("BatchSize %d and Resolution %d must be positive, Workers %d, Prefetch %d, SkipBudget %d and Epoch %d not negative",
+			c.BatchSize, c.Resolution, c.Workers, c.Prefetch, c.SkipBudget, c.Epoch)
+	case c.ContextLength < 2 || c.ContextLength > tokenizer.MaxLength:
+		return fmt.Errorf("ContextLength is %d, want 2 to %d", c.ContextLength, tokenizer.MaxLength)
+	case c.World < 1 || c.Rank < 0 || c.Rank >= c.World:
+		return fmt.Errorf("Rank is %d of World %d, want 0 to World-1", c.Rank, c.World)
+	}
+	return nil
+}
+
+// Len returns the number of batches in the epoch, counted from 0 whatever Start is.
+func (l *Loader) Len() int { return len(l.order) / l.cfg.BatchSize }
+
+// dispatch hands out the rows of all batches in order. The queue is what holds it back.
+func (l *Loader) dispatch(rows chan<- func()) {
+	defer close(rows)
+	defer close(l.queue)
+	size, pixels := l.cfg.BatchSize, 3*l.cfg.Resolution*l.cfg.Resolution
+	for index := l.cfg.Start; index < l.Len(); index++ {
+		p := &pending{done: make(chan struct{})}
+		select {
+		case l.queue <- p:
+		case <-l.ctx.Done():
+			return
+		}
+		// Made after the queue had room, so that Prefetch bounds the memory; Next looks only once done is closed.
+		p.batch = &Batch{Images: make([]float32, size*pixels), IDs: make([]int32, size*l.cfg.ContextLength), Pairs: make([]int, size), Index: index}
+		p.skipped, p.cut = make([][]badPair, size), make([]bool, size)
+		p.left.Store(int64(size))
+		for row := range size {
+			select {
+			case rows <- func() { l.fill(p, row) }:
+			case <-l.ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// fill makes one row: the pair that is its turn, or the next good one in file order. More attempts than the budget are of no use.
+func (l *Loader) fill(p *pending, row int) {
+	position := p.batch.Index*l.cfg.BatchSize + row
+	p.batch.Pairs[row] = -1
+	for try := range min(l.cfg.SkipBudget+1, len(l.pairs)) {
+		if l.ctx.Err() != nil {
+			return
+		}
+		index := (l.order[position] + try) % len(l.pairs)
+		err := l.load(p, row, l.pairs[index], position)
+		if err == nil {
+			p.batch.Pairs[row] = index
+			break
+		}
+		p.skipped[row] = append(p.skipped[row], badPair{index, err})
+	}
+	if p.left.Add(-1) == 0 {
+		close(p.done)
+	}
+}
+
+func (l *Loader) load(p *pending, row int, pair Pair, position int) (err error) {
+	defer func() { // decoders meet hostile bytes here; one picture must not end the program
+		if r := recover(); r != nil {
+			err = fmt.Errorf("transform: panic: %v", r)
+		}
+	}()
+	encoded, err := l.source.Image(pair.ImageID)
+	if err != nil {
+		return err
+	}
+	picture, err := l.cfg.Transform(encoded, l.rng(position))
+	if err != nil {
+		return err
+	}
+	pixels := 3 * l.cfg.Resolution * l.cfg.Resolution
+	if len(picture) != pixels {
+		return fmt.Errorf("transform: %d values, want [3, %d, %d]", len(picture), l.cfg.Resolution, l.cfg.Resolution)
+	}
+	copy(p.batch.Images[row*pixels:], picture)
+	tokens := l.cfg.ContextLength
+	p.cut[row] = l.cfg.Tokenizer.Encode(p.batch.IDs[row*tokens:(row+1)*tokens], tokenizer.Prepare(pair.Text)) > 0
+	return nil
+}
+
+// rng is a generator of its own for each position in the epoch, counted over all processes. ChaCha8 takes a key and so has no
+// correlation between neighbouring positions.
+func (l *Loader) rng(position int) *rand.Rand {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[0:], l.cfg.Seed)
+	binary.LittleEndian.PutUint64(key[8:], uint64(l.cfg.Epoch))
+	binary.LittleEndian.PutUint64(key[16:], uint64(position*l.cfg.World+l.cfg.Rank))
+	return rand.New(rand.NewChaCha8(key))
+}
+
+// Next returns the next batch in order, io.EOF after the last, and ctx.Err() once the context is cancelled. It blocks until the batch is
+// made. An error is final: every later call returns it again.
+func (l *Loader) Next() (*Batch, error) {
+	if l.err != nil {
+		return nil, l.err
+	}
+	batch, err := l.next()
+	if err != nil {
+		l.err = err
+		l.cancel()
+	}
+	return batch, err
+}
+
+func (l *Loader) next() (*Batch, error) {
+	if err := l.parent.Err(); err != nil {
+		return nil, err
+	}
+	var p *pending
+	select {
+	case p = <-l.queue:
+	case <-l.ctx.Done():
+	}
+	if p != nil {
+		select {
+		case <-p.done:
+			return l.settle(p)
+		case <-l.ctx.Done():
+		}
+	}
+	if err := l.parent.Err(); err != nil {
+		return nil, err
+	}
+	return nil, io.EOF
+}
+
+// settle counts and reports bad pairs in row order, so that which one breaks the budget does not depend on timing.
+func (l *Loader) settle(p *pending) (*Batch, error) {
+	for row, skipped := range p.skipped {
+		for _, bad := range skipped {
+			if l.bad[bad.index] {
+				continue
+			}
+			l.bad[bad.index] = true
+			pair := l.pairs[bad.index]
+			if len(l.bad) > l.cfg.SkipBudget {
+				return nil, fmt.Errorf("loading pair %d of %s (image %d, text %d), bad pair number %d with a budget of %d: %w",
+					bad.index, l.source.Name(), pair.ImageID, pair.TextID, len(l.bad), l.cfg.SkipBudget, bad.err)
+			}
+			if l.cfg.OnSkip != nil {
+				l.cfg.OnSkip(pair, bad.err)
+			}
+		}
+		if p.batch.Pairs[row] < 0 {
+			return nil, fmt.Errorf("loading %s: all %d pairs are bad: %w", l.source.Name(), len(l.pairs), skipped[0].err)
+		}
+		if p.cut[row] {
+			p.batch.Truncated++
+		}
+	}
+	return p.batch, nil
+}
+
+// Close stops the workers and waits for them. It may be called at any time and more than once.
+func (l *Loader) Close() {
+	l.cancel()
+	l.running.Wait()
+	if l.err == nil {
+		l.err = ErrClosed
+	}
+}

@@ -1,0 +1,82 @@
+package eval
+
+import (
+	"fmt"
+	"math"
+
+	"clipnb/clipkit/dataset"
+
+	"github.com/viterin/vek/vek32"
+)
+
+// InBatch is what the reference calls validation (SPEC §5.9): the pairs in a fixed shuffled order, cut into batches, and in each batch
+// the contrastive loss and the share of pairs whose own partner scores highest. scale is exp(logit_scale); accuracies are percent.
+func InBatch(f *Features, pairs []dataset.Pair, order []int, batch int, scale float64) (loss, imageToText, textToImage float64, err error) {
+	imageAt, textAt := positions(f.ImageIDs), positions(f.TextIDs)
+	row := func(v []float32, at map[int64]int, id int64) ([]float32, error) {
+		i, ok := at[id]
+		if !ok {
+			return nil, fmt.Errorf("validation: no features of %d", id)
+		}
+		return v[i*f.Dim : (i+1)*f.Dim], nil
+	}
+	n := 0
+	for start := 0; start+batch <= len(order); start += batch {
+		logits := make([]float64, batch*batch) // [image, text]
+		var texts [][]float32
+		for _, i := range order[start : start+batch] {
+			t, err := row(f.Texts, textAt, pairs[i%len(pairs)].TextID)
+			if err != nil {
+				return 0, 0, 0, err
+			}
+			texts = append(texts, t)
+		}
+		for r, i := range order[start : start+batch] {
+			image, err := row(f.Images, imageAt, pairs[i%len(pairs)].ImageID)
+			if err != nil {
+				return 0, 0, 0, err
+			}
+			for c, t := range texts {
+				logits[r*batch+c] = scale * float64(vek32.Dot(image, t))
+			}
+		}
+		for i := range batch {
+			lossRow, hitRow := crossEntropy(batch, i, func(j int) float64 { return logits[i*batch+j] })
+			lossColumn, hitColumn := crossEntropy(batch, i, func(j int) float64 { return logits[j*batch+i] })
+			loss += (lossRow + lossColumn) / 2
+			imageToText += hitRow
+			textToImage += hitColumn
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, 0, 0, fmt.Errorf("%w: %d pairs are fewer than a validation batch of %d", ErrEmpty, len(order), batch)
+	}
+	return loss / float64(n), 100 * imageToText / float64(n), 100 * textToImage / float64(n), nil
+}
+
+// crossEntropy of n logits against the own one, and 1 when that is the first maximum.
+func crossEntropy(n, own int, logit func(int) float64) (loss, hit float64) {
+	best := 0
+	for j := range n {
+		if logit(j) > logit(best) {
+			best = j
+		}
+	}
+	var total float64
+	for j := range n {
+		total += math.Exp(logit(j) - logit(best))
+	}
+	if best == own {
+		hit = 1
+	}
+	return math.Log(total) + logit(best) - logit(own), hit
+}
+
+func positions(ids []int64) map[int64]int {
+	at := make(map[int64]int, len(ids))
+	for i, id := range ids {
+		at[id] = i
+	}
+	return at
+}

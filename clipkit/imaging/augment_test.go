@@ -1,0 +1,147 @@
+package imaging
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestOpsEqualPillow(t *testing.T) {
+	goldens := readGolden(t, "augment.safetensors")
+	tested := map[string]int{}
+	for key, g := range goldens {
+		name, rest, ok := strings.Cut(key, "/")
+		if !ok {
+			continue
+		}
+		opName, value, _ := strings.Cut(rest, "/")
+		arg, err := strconv.Atoi(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		level := float64(arg)
+		p := goldens[name].picture(RGB)
+		before := slices.Clone(p.Pix)
+		var got *Picture
+		switch opName {
+		case "posterize":
+			got = posterize(p, arg)
+		case "solarize":
+			got = solarize(p, arg)
+		case "autocontrast":
+			got = autoContrast(p)
+		case "equalize":
+			got = equalize(p)
+		case "invert":
+			got = invert(p)
+		case "color":
+			got = saturate(p, enhancement(level))
+		case "contrast":
+			got = contrast(p, enhancement(level))
+		case "sharpness":
+			got = sharpen(p, enhancement(level))
+		case "rotate":
+			got = rotate(p, level/10*30)
+		case "shearx":
+			got = shearX(p, level/10*0.3)
+		default:
+			t.Fatalf("%s: no such op", key)
+		}
+		equalBytes(t, key, got.Pix, g.data)
+		if !slices.Equal(p.Pix, before) {
+			t.Errorf("%s: changed its input", key)
+		}
+		tested[opName]++
+	}
+	if len(tested) != 10 {
+		t.Errorf("tested %v, want all 10 ops", tested)
+	}
+}
+
+func TestAugmentIsRepeatable(t *testing.T) {
+	encoded := readFile(t, "p_120x88.png")
+	run := func(seed uint64) []float32 {
+		out, err := Reference.Transform(encoded, 48, rand.New(rand.NewPCG(seed, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if !slices.Equal(run(1), run(1)) {
+		t.Error("the same seed gave two results")
+	}
+	if slices.Equal(run(1), run(2)) {
+		t.Error("two seeds gave one result")
+	}
+}
+
+// Without any of its parts, augmentation is Transform.
+func TestAugmentZero(t *testing.T) {
+	encoded := readFile(t, "rgba_150x90.png")
+	got, err := Augment{}.Transform(encoded, 32, rand.New(rand.NewPCG(1, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Transform(encoded, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, want) {
+		t.Error("the zero Augment differs from Transform")
+	}
+}
+
+// Pictures of one wide or tall row must reach the fallback and still give a crop that lies inside.
+func TestBoxInside(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, size := range [][2]int{{500, 375}, {64, 64}, {1, 1}, {1, 900}, {900, 1}, {3, 2}} {
+		w, h := size[0], size[1]
+		for range 300 {
+			x, y, cw, ch := Reference.box(w, h, rng)
+			if x < 0 || y < 0 || cw < 1 || ch < 1 || x+cw > w || y+ch > h {
+				t.Fatalf("%d × %d: crop %d × %d at %d, %d", w, h, cw, ch, x, y)
+			}
+		}
+	}
+	if x, y, cw, ch := Reference.box(1000, 10, rng); cw != 13 || ch != 10 || x != 493 || y != 0 {
+		t.Errorf("fallback of 1000 × 10: %d × %d at %d, %d, want 13 × 10 at 493, 0", cw, ch, x, y)
+	}
+}
+
+// Shares of crop areas, flips and sub-policies, so that a wrong probability shows.
+func TestAugmentStatistics(t *testing.T) {
+	const n = 4000
+	rng := rand.New(rand.NewPCG(7, 8))
+	area, flipped, inverted := 0.0, 0, 0
+	p := newPicture(RGB, 100, 100)
+	for x := range 100 {
+		for y := range 100 {
+			p.Pix[3*(y*100+x)] = byte(2 * x)
+		}
+	}
+	for range n {
+		_, _, w, h := Reference.box(100, 100, rng)
+		area += float64(w*h) / 1e4
+		q := Augment{Flip: 0.5}.Apply(p, 2, rng)
+		if q.Pix[0] > q.Pix[3] {
+			flipped++
+		}
+	}
+	dark := newPicture(RGB, 2, 2)
+	for range n {
+		if autoAugment(dark, rng).Pix[0] == 255 { // of the ops, only invert and solarize at 0 make black white
+			inverted++
+		}
+	}
+	if mean := area / n; mean < 0.93 || mean > 0.96 {
+		t.Errorf("mean area %.3f of the picture, want about 0.945", mean)
+	}
+	if share := float64(flipped) / n; share < 0.47 || share > 0.53 {
+		t.Errorf("flipped %.3f, want 0.5", share)
+	}
+	if share := float64(inverted) / n; share < 0.06 || share > 0.09 { // 0.6 in two of 25 sub-policies and 0.6 in a third
+		t.Errorf("inverted %.3f, want 1.8/25 = 0.072", share)
+	}
+}

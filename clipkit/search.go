@@ -1,0 +1,117 @@
+package clipkit
+
+import (
+	"context"
+	"fmt"
+	"image"
+
+	"clipnb/clipkit/chart"
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/index"
+)
+
+// Index finds the pictures of one split by text or by picture.
+type Index struct {
+	model  *Model
+	split  dataset.Source
+	images *index.Exact
+	texts  map[int64][]string // captions by picture
+}
+
+// Hit is a found picture.
+type Hit struct {
+	ImageID  int64
+	Score    float32 // cosine
+	Encoded  []byte  // the picture file
+	Captions []string
+}
+
+// BuildIndex encodes the pictures of a split and keeps them in memory for exact search.
+func BuildIndex(ctx context.Context, m *Model, split dataset.Source) (*Index, error) {
+	f, err := extract(ctx, m, split)
+	if err != nil {
+		return nil, err
+	}
+	x, err := index.NewExact(f.Dim, f.ImageIDs, f.Images)
+	if err != nil {
+		return nil, err
+	}
+	ix := &Index{model: m, split: split, images: x, texts: map[int64][]string{}}
+	for _, t := range split.Texts() {
+		for _, id := range t.ImageIDs {
+			ix.texts[id] = append(ix.texts[id], t.Text)
+		}
+	}
+	return ix, nil
+}
+
+// SearchText gives the k pictures nearest to a text.
+func (ix *Index) SearchText(ctx context.Context, text string, k int) ([]Hit, error) {
+	v, err := ix.model.EncodeTexts(ctx, []string{text})
+	if err != nil {
+		return nil, err
+	}
+	return ix.search(v[0], k)
+}
+
+// SearchImage gives the k pictures nearest to a picture.
+func (ix *Index) SearchImage(ctx context.Context, picture image.Image, k int) ([]Hit, error) {
+	v, err := ix.model.EncodeImages(ctx, []image.Image{picture})
+	if err != nil {
+		return nil, err
+	}
+	return ix.search(v[0], k)
+}
+
+func (ix *Index) search(query []float32, k int) ([]Hit, error) {
+	found, err := ix.images.Search(query, k)
+	if err != nil {
+		return nil, err
+	}
+	var hits []Hit
+	for _, h := range found {
+		encoded, err := ix.split.Image(h.ID)
+		if err != nil {
+			return nil, fmt.Errorf("fetching picture %d: %w", h.ID, err)
+		}
+		hits = append(hits, Hit{ImageID: h.ID, Score: h.Score, Encoded: encoded, Captions: ix.texts[h.ID]})
+	}
+	return hits, nil
+}
+
+// Pictures makes the hits ready for chart.Grid, each with its first caption.
+func Pictures(hits []Hit) []chart.Picture {
+	var out []chart.Picture
+	for _, h := range hits {
+		p := chart.Picture{Encoded: h.Encoded, Score: float64(h.Score)}
+		if len(h.Captions) > 0 {
+			p.Caption = h.Captions[0]
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// Sample takes n pictures of a split, evenly spread over it, each with its first caption.
+func Sample(split dataset.Source, n int) ([]chart.Picture, error) {
+	caption := map[int64]string{}
+	for _, t := range split.Texts() {
+		for _, id := range t.ImageIDs {
+			if caption[id] == "" {
+				caption[id] = t.Text
+			}
+		}
+	}
+	ids := split.ImageIDs()
+	n = min(n, len(ids))
+	var out []chart.Picture
+	for i := range n {
+		id := ids[i*len(ids)/n]
+		encoded, err := split.Image(id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, chart.Picture{Encoded: encoded, Caption: caption[id]})
+	}
+	return out, nil
+}
