@@ -44,7 +44,7 @@ func emojiFinetune() train.Config {
 // emojiPretrain makes the small model from random weights, on the five styles that the generator in assets/generate draws.
 func emojiPretrain() train.Config {
 	c := emojiFinetune()
-	c.Name, c.MaxEpochs = "emoji-pretrain", 10
+	c.Name, c.MaxEpochs = "emoji-pretrain", 6
 	c.LR, c.Warmup = 1.5e-3, 100
 	c.LogInterval = 10
 	return c

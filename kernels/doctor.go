@@ -132,7 +132,7 @@ func devices(patterns ...string) string {
 // probe tries the engines themselves and says whether the cpu's works. That program needs cgo, this one must not: it has to be able to say
 // that gcc is missing.
 func (s *setup) probe(ctx context.Context, out io.Writer) bool {
-	if _, err := os.Stat(filepath.Join(s.root, "kernels", "probe")); err != nil {
+	if _, err := os.Stat(filepath.Join(s.root, "kernels", "probe", "main.go")); err != nil {
 		return true
 	}
 	if _, err := s.look("gcc"); err != nil {

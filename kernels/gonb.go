@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // errGoNB says that GoNB is not what this command knows how to build.
@@ -101,7 +102,8 @@ func (s *setup) patientGoNB(ctx context.Context, goMod []byte, work string) erro
 	download := command{argv: []string{"go", "mod", "download", "-json", gonbModule}, dir: s.root, env: []string{"GOWORK=off"}, out: &out}
 	failed := s.run(ctx, download)
 	var module struct{ Dir, Error string }
-	if err := json.Unmarshal(out.Bytes(), &module); err != nil || module.Dir == "" {
+	_, answer, _ := strings.Cut(out.String(), "{") // remarks may come first
+	if err := json.Unmarshal([]byte("{"+answer), &module); err != nil || module.Dir == "" {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

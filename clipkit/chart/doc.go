@@ -1,6 +1,6 @@
 // Package chart draws what a run has written: curves, recall bars, picture grids and tables, for a notebook output or a page of their own.
 //
-//	rows, err := run.Rows()                                     // []experiment.Row, the lines of metrics.jsonl
+//	rows, err := experiment.ReadRows("experiments/emoji")       // the lines of metrics.jsonl
 //	page, err := chart.Page("ViT-B-16 on emoji", chart.Loss(rows), chart.Accuracy(rows),
 //		chart.RecallBars(chart.Named{Name: "finetuned", TextToImage: t2i, ImageToText: i2t}),
 //		chart.Grid("红色的爱心", pictures),

@@ -31,6 +31,20 @@ func (visitor) VisitLegendOpt(l opts.Legend) any {
 	}{l, 24}
 }
 
+// VisitXAxis writes steps without decimals in tooltips.
+func (visitor) VisitXAxis(axes []opts.XAxis) any {
+	type axis struct {
+		opts.XAxis
+		AxisPointer any `json:"axisPointer"`
+	}
+	whole := map[string]any{"label": map[string]any{"precision": 0}}
+	out := make([]axis, len(axes))
+	for i, a := range axes {
+		out[i] = axis{a, whole}
+	}
+	return out
+}
+
 // VisitYAxis aligns the axis names with the outer edge of the labels, so that long ones are not cut off.
 func (visitor) VisitYAxis(axes []opts.YAxis) any {
 	type axis struct {

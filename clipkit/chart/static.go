@@ -90,6 +90,8 @@ func newPlot(axis string) *plot.Plot {
 }
 
 func svg(p *plot.Plot) []byte {
+	widen(&p.X)
+	widen(&p.Y)
 	canvas := vgsvg.New(staticWidth, staticHeight)
 	p.Draw(draw.Crop(draw.New(canvas), 6, -24, 4, -6)) // room for half a label at the right end
 	var b bytes.Buffer
@@ -97,6 +99,13 @@ func svg(p *plot.Plot) []byte {
 		return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg"><title>%s</title></svg>`, escape(err.Error()))
 	}
 	return b.Bytes()
+}
+
+// widen opens a range that is too narrow for its numbers: gonum/plot finds no ticks there, and panics.
+func widen(a *plot.Axis) {
+	if size := max(math.Abs(a.Min), math.Abs(a.Max)); a.Max-a.Min < 1e-6*size {
+		a.Min, a.Max = a.Min-0.1*size, a.Max+0.1*size
+	}
 }
 
 // rgb reads a palette entry.

@@ -38,6 +38,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"clipnb/assets"
 )
@@ -71,17 +72,33 @@ type Dataset struct {
 	Train, Valid, Test Source
 }
 
-// splits lists the places for the splits by the name that their files begin with.
-func (d *Dataset) splits() map[string]*Source {
-	return map[string]*Source{"train": &d.Train, "valid": &d.Valid, "test": &d.Test}
+// split is a place for a split and the name that its files begin with.
+type split struct {
+	name   string
+	source *Source
+}
+
+func (d *Dataset) splits() []split {
+	return []split{{"train", &d.Train}, {"valid", &d.Valid}, {"test", &d.Test}}
+}
+
+// String names the splits with their sizes: "emoji: train 1202 pictures, 6010 texts; …".
+func (d *Dataset) String() string {
+	var parts []string
+	for _, s := range d.splits() {
+		if *s.source != nil {
+			parts = append(parts, fmt.Sprintf("%s %d pictures, %d texts", s.name, len((*s.source).ImageIDs()), len((*s.source).Texts())))
+		}
+	}
+	return d.Name + ": " + strings.Join(parts, "; ")
 }
 
 // Close closes the splits.
 func (d *Dataset) Close() error {
 	var errs []error
 	for _, s := range d.splits() {
-		if *s != nil {
-			errs = append(errs, (*s).Close())
+		if *s.source != nil {
+			errs = append(errs, (*s.source).Close())
 		}
 	}
 	return errors.Join(errs...)
@@ -102,18 +119,18 @@ func Open(path string) (*Dataset, error) {
 	}
 	d := &Dataset{Name: filepath.Base(path)}
 	found := false
-	for split, place := range d.splits() {
-		imgs, texts := filepath.Join(path, split+"_imgs.tsv"), filepath.Join(path, split+"_texts.jsonl")
+	for _, split := range d.splits() {
+		imgs, texts := filepath.Join(path, split.name+"_imgs.tsv"), filepath.Join(path, split.name+"_texts.jsonl")
 		if !exists(imgs) && !exists(texts) {
 			continue
 		}
 		found = true
-		s, err := OpenTSV(d.Name+"/"+split, imgs, texts)
+		s, err := OpenTSV(d.Name+"/"+split.name, imgs, texts)
 		if err != nil {
 			d.Close()
 			return nil, err
 		}
-		*place = s
+		*split.source = s
 	}
 	if !found {
 		return nil, fmt.Errorf("%w: no split in %s; want train_imgs.tsv with train_texts.jsonl, or the same for valid or test", ErrNotFound, path)
@@ -133,21 +150,21 @@ func openEmoji() (*Dataset, error) {
 		return nil, fmt.Errorf("opening the embedded emoji set: %w", err)
 	}
 	d := &Dataset{Name: "emoji"}
-	for split, place := range d.splits() {
-		imgs, err := fs.ReadFile(files, split+"_imgs.tsv")
+	for _, split := range d.splits() {
+		imgs, err := fs.ReadFile(files, split.name+"_imgs.tsv")
 		if err != nil {
 			return nil, fmt.Errorf("opening the embedded emoji set: %w", err)
 		}
-		texts, err := files.Open(split + "_texts.jsonl")
+		texts, err := files.Open(split.name + "_texts.jsonl")
 		if err != nil {
 			return nil, fmt.Errorf("opening the embedded emoji set: %w", err)
 		}
-		s, err := newTSV("emoji/"+split, file{split + "_imgs.tsv", bytes.NewReader(imgs)}, split+"_texts.jsonl", texts)
+		s, err := newTSV("emoji/"+split.name, file{split.name + "_imgs.tsv", bytes.NewReader(imgs)}, split.name+"_texts.jsonl", texts)
 		texts.Close()
 		if err != nil {
 			return nil, err
 		}
-		*place = s
+		*split.source = s
 	}
 	return d, nil
 }

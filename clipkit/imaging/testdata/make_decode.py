@@ -1,5 +1,5 @@
 """Golden values for decoding: decode/* and decode.safetensors. The other pictures here come from the project's fixtures, made by the reference.
-Needs Pillow 13 and numpy.
+transform_32_f32.safetensors is the part of their transform_32_64_f32.safetensors at 32 pixels. Needs Pillow 13 and numpy.
 
 python make_decode.py      (in this folder)
 """

@@ -1,0 +1,146 @@
+package chart
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/browser"
+)
+
+// loads are the ways in which markup or a style sheet fetches something.
+var loads = regexp.MustCompile(`(?i)(src|href|srcset|action)\s*=\s*["']?\s*(https?:)?//|url\(\s*["']?\s*(https?:)?//|@import`)
+
+func everything(t *testing.T) []Figure {
+	t.Helper()
+	rows := training(200)
+	right, wrong := true, false
+	png := readTestdata(t, "good.png")
+	return []Figure{
+		Loss(rows), LearningRate(rows), Accuracy(rows), Throughput(rows),
+		RecallBars(
+			Named{hostile[0], experiment.Recall{R1: 10.9, R5: 26.2, R10: 37.7}, experiment.Recall{R1: 9, R5: 15.8, R10: 21.4}},
+			Named{"微调后 finetuned", experiment.Recall{R1: 20.6, R5: 46.5, R10: 56.9}, experiment.Recall{R1: 19.4, R5: 31.6, R10: 44.4}},
+		),
+		Grid(hostile[0], []Picture{{Encoded: png, Caption: hostile[0], Score: 0.4, Right: &right}, {Encoded: png, Caption: "狗", Right: &wrong}}),
+		Table([]string{hostile[0], "R@1"}, [][]string{{hostile[1], "10.9"}}),
+	}
+}
+
+func TestPageLoadsNothing(t *testing.T) {
+	page, err := Page("表情 · emoji", everything(t)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := loads.FindString(page); found != "" {
+		t.Errorf("the page loads %q", found)
+	}
+	for _, want := range []string{"<title>表情 · emoji</title>", "default-src 'none'", "color-scheme: light dark"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if !loads.MatchString(`<img src="https://host.invalid/">`) || !loads.MatchString(`a{background:url(//host.invalid)}`) {
+		t.Error("the pattern finds no loads at all")
+	}
+}
+
+func TestPageBringsEChartsOnlyForCharts(t *testing.T) {
+	for want, part := range map[bool]Figure{true: Loss(training(2)), false: Table([]string{"a"}, nil)} {
+		page, err := Page("t", part, Loss(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(page, "globalThis.echarts"); got != want {
+			t.Errorf("%T: ECharts inside is %v, want %v (%d bytes)", part, got, want, len(page))
+		}
+	}
+}
+
+func TestPageRefusesNil(t *testing.T) {
+	if _, err := Page("t", Loss(nil), nil); err == nil || !strings.Contains(err.Error(), "part 2 of 2 is nil") {
+		t.Errorf("error %v, want one that names part 2 of 2", err)
+	}
+}
+
+func TestSetupIsOneScript(t *testing.T) {
+	setup, err := Setup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, ok := strings.CutPrefix(setup, "<script>")
+	inside, ok2 := strings.CutSuffix(inside, "</script>")
+	if !ok || !ok2 || strings.Contains(inside, "</script") || strings.Contains(inside, "<!--") {
+		t.Error("the set-up is not a single script element")
+	}
+	if !strings.Contains(inside, "var define,module,exports;") {
+		t.Error("a module loader on the page would swallow ECharts")
+	}
+}
+
+// spy notices alerts, from whatever handler. It comes before the page's own content.
+const spy = `<script>alert = function () { document.documentElement.setAttribute("data-alerted", "yes") }</script>`
+
+func TestPageInBrowser(t *testing.T) {
+	page, err := Page("表情 · emoji", everything(t)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	visit := browser.Open(t, strings.Replace(page, "<head>", "<head>"+spy, 1))
+	rendered := visit.DOM[strings.Index(visit.DOM, "<body"):strings.LastIndex(visit.DOM, "<script>(function(){if(globalThis.echarts)")]
+	if n := strings.Count(rendered, "<svg "); n != 5 {
+		t.Errorf("%d live charts, want 5", n)
+	}
+	if n := strings.Count(rendered, "<img "); n != 2 {
+		t.Errorf("%d pictures, want the grid's 2 and no static chart", n)
+	}
+	if strings.Contains(visit.DOM, `data-alerted="yes"`) {
+		t.Error("hostile text ran a script")
+	}
+	if len(visit.Requests)+len(visit.Console) != 0 {
+		t.Errorf("requests %q, console %q", visit.Requests, visit.Console)
+	}
+}
+
+// Without the set-up, as in an untrusted notebook, the static pictures stay; with it at the end of the page or with a module loader
+// around, charts are live; a tooltip shows a hostile name as text.
+func TestNotebookOutputsInBrowser(t *testing.T) {
+	setup, err := Setup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart := RecallBars(Named{Name: hostile[0], TextToImage: experiment.Recall{R1: 50}})
+	fragment := "<!DOCTYPE html><body>" + spy + chart.HTML() + chart.HTML()
+	tooltip := `<script>document.querySelectorAll("svg").forEach(function (svg) {
+		echarts.getInstanceByDom(svg.closest("[_echarts_instance_]")).dispatchAction({ type: "showTip", seriesIndex: 0, dataIndex: 0 }) })</script>`
+	loader := `<script>function define() { throw new Error("asked the module loader") } define.amd = {}</script>`
+	for name, test := range map[string]struct {
+		page         string
+		live, static int
+	}{
+		"no set-up":     {fragment, 0, 2},
+		"set-up last":   {fragment + setup + tooltip, 2, 0},
+		"set-up first":  {"<!DOCTYPE html><body>" + spy + loader + setup + chart.HTML() + setup + chart.HTML() + tooltip, 2, 0},
+		"spy works":     {"<!DOCTYPE html><body>" + spy + hostile[0], 0, 1},
+		"dark notebook": {`<!DOCTYPE html><body style="background:#111111;color:#eeeeee">` + chart.HTML() + setup, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			visit := browser.Open(t, test.page)
+			body := regexp.MustCompile(`(?s)<script.*?</script>`).ReplaceAllString(visit.DOM, "")
+			if live, static := strings.Count(body, "<svg "), strings.Count(body, "<img "); live != test.live || static != test.static {
+				t.Errorf("%d live and %d static charts, want %d and %d", live, static, test.live, test.static)
+			}
+			if alerted := strings.Contains(body, "data-alerted"); alerted != (name == "spy works") {
+				t.Errorf("alerted is %v", alerted)
+			}
+			if len(visit.Console) != 0 && name != "spy works" {
+				t.Errorf("console: %q", visit.Console)
+			}
+			// ECharts' label colours in its dark theme.
+			if dark := strings.Contains(body, "#B9B8CE"); dark != (name == "dark notebook") {
+				t.Errorf("the dark theme is used: %v", dark)
+			}
+		})
+	}
+}

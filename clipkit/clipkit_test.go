@@ -1,0 +1,210 @@
+package clipkit_test
+
+import (
+	"context"
+	"errors"
+	"image"
+	"image/color"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"clipnb/clipkit"
+	"clipnb/clipkit/arch"
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/train"
+)
+
+var ctx = context.Background()
+
+// inFreshRoot keeps a test's runs out of the repository.
+func inFreshRoot(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	t.Setenv("CLIPKIT_ROOT", root)
+	return root
+}
+
+func load(t *testing.T, name string) *clipkit.Model {
+	t.Helper()
+	m, err := clipkit.Load(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+func emoji(t *testing.T) *dataset.Dataset {
+	t.Helper()
+	data, err := clipkit.OpenDataset(ctx, "emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// The embedded model finds pictures of a style that it has not seen far better than chance (1 % at R@5 of the test split's 500).
+func TestEmbeddedModelSearches(t *testing.T) {
+	inFreshRoot(t)
+	m, data := load(t, "emoji"), emoji(t)
+	rep, err := clipkit.EvaluateRetrieval(ctx, m, data.Test)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("text→image %+v, image→text %+v", rep.TextToImage, rep.ImageToText)
+	if rep.Images != 500 || rep.Texts != 2500 || rep.TextToImage.R5 < 10 || rep.ImageToText.R5 < 8 {
+		t.Errorf("%+v", rep)
+	}
+	ix, err := clipkit.BuildIndex(ctx, m, data.Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hits, err := ix.SearchText(ctx, "爱心", 20)
+	if err != nil || len(hits) != 20 {
+		t.Fatal(len(hits), err)
+	}
+	hearts := 0
+	for _, h := range hits {
+		if strings.Contains(strings.Join(h.Captions, " "), "心") {
+			hearts++
+		}
+	}
+	if hearts < 5 {
+		t.Errorf("of 20 pictures found for 爱心 only %d are hearts", hearts)
+	}
+	// A picture finds itself.
+	p, err := imaging.Decode(hits[0].Encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := ix.SearchImage(ctx, p.Image(), 1)
+	if err != nil || self[0].ImageID != hits[0].ImageID || self[0].Score < 0.999 {
+		t.Errorf("%+v, %v", self, err)
+	}
+}
+
+// Finetune trains, keeps a run, continues or refuses; Load takes the run.
+func TestFinetuneKeepsARun(t *testing.T) {
+	root := inFreshRoot(t)
+	data := emoji(t)
+	cfg, err := clipkit.Recipe("emoji/finetune")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Name, cfg.MaxSteps, cfg.BatchSize = "a", 2, 16
+	m := load(t, "emoji")
+	run, err := clipkit.Finetune(ctx, m, data, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]int{}
+	for _, r := range run.Rows {
+		kinds[r.Kind]++
+	}
+	last := run.Rows[len(run.Rows)-1]
+	if kinds["train"] != 2 || kinds["valid"] != 1 || last.TextToImage == nil || math.IsNaN(last.Loss) || last.Loss <= 0 {
+		t.Errorf("rows %+v", run.Rows)
+	}
+
+	again := load(t, "emoji")
+	if _, err := clipkit.Finetune(ctx, again, data, cfg); err != nil {
+		t.Fatal(err)
+	}
+	fromRun := load(t, "a")
+	x, err := fromRun.EncodeTexts(ctx, []string{"狗"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, other := range []*clipkit.Model{m, again} {
+		y, err := other.EncodeTexts(ctx, []string{"狗"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range y[0] {
+			if x[0][k] != y[0][k] {
+				t.Fatalf("model %d differs from the saved run", i)
+			}
+		}
+	}
+
+	cfg.LR *= 2
+	if _, err := clipkit.Finetune(ctx, load(t, "emoji"), data, cfg); !errors.Is(err, experiment.ErrOtherSettings) || !strings.Contains(err.Error(), "choose another name") {
+		t.Errorf("other settings: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(root, "experiments", "a", "metrics.jsonl")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSavedWeightsLoadAgain(t *testing.T) {
+	m := load(t, "emoji")
+	path := filepath.Join(t.TempDir(), "half.safetensors")
+	if err := m.Save(path, true); err != nil {
+		t.Fatal(err)
+	}
+	a, err := m.EncodeTexts(ctx, []string{"生日蛋糕", "一只猫"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := load(t, path).EncodeTexts(ctx, []string{"生日蛋糕", "一只猫"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range a[0] {
+		if a[0][k] != b[0][k] { // the embedded weights are half precision already
+			t.Fatalf("value %d: %v, %v", k, a[0][k], b[0][k])
+		}
+	}
+	white := image.NewRGBA(image.Rect(0, 0, 9, 5))
+	for i := range white.Pix {
+		white.Pix[i] = 255
+	}
+	white.Set(2, 2, color.Black)
+	pics, err := m.EncodeImages(ctx, []image.Image{white})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logits, err := m.Similarity(pics, a)
+	if err != nil || len(logits) != 1 || len(logits[0]) != 2 {
+		t.Fatal(logits, err)
+	}
+	p := clipkit.Probabilities(logits[0])
+	if s := p[0] + p[1]; math.Abs(float64(s)-1) > 1e-6 {
+		t.Errorf("probabilities %v", p)
+	}
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	inFreshRoot(t)
+	if _, err := clipkit.Load(ctx, "no-such-thing"); !errors.Is(err, clipkit.ErrNoModel) || !strings.Contains(err.Error(), "emoji") {
+		t.Error(err)
+	}
+	if _, err := clipkit.Load(ctx, "ViT-B-16"); !errors.Is(err, clipkit.ErrNoModel) || !strings.Contains(err.Error(), "published") {
+		t.Error(err)
+	}
+	if _, err := clipkit.New(ctx, "ViT-Z", 1); !errors.Is(err, arch.ErrUnknown) {
+		t.Error(err)
+	}
+	if _, err := clipkit.Recipe("nothing"); err == nil || !strings.Contains(err.Error(), "emoji/finetune") {
+		t.Error(err)
+	}
+	if _, err := clipkit.OpenRun("nothing"); err == nil {
+		t.Error("a run that does not exist was opened")
+	}
+	if _, err := clipkit.Finetune(ctx, nil, &dataset.Dataset{Name: "x"}, train.Config{}); err == nil || !strings.Contains(err.Error(), "train split") {
+		t.Error(err)
+	}
+}
+
+func TestParam(t *testing.T) {
+	t.Setenv("CLIPKIT_PARAM_STEPS", "7")
+	t.Setenv("CLIPKIT_PARAM_LR", "0.5")
+	if clipkit.Param("steps", 1) != 7 || clipkit.Param("lr", 1.0) != 0.5 || clipkit.Param("name", "x") != "x" || clipkit.Param("fast", true) != true {
+		t.Error("parameters were not read")
+	}
+}

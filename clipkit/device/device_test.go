@@ -1,0 +1,108 @@
+package device_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"clipnb/clipkit/device"
+	"clipnb/clipkit/device/devicetest"
+)
+
+func TestXLA(t *testing.T)  { devicetest.Test(t, "cpu:xla") }
+func TestONNX(t *testing.T) { devicetest.Test(t, "cpu:onnx") }
+func TestGo(t *testing.T)   { devicetest.Test(t, "cpu:go") }
+
+func TestUnknownDevices(t *testing.T) {
+	for _, name := range []string{"tpu", "cpu:turbo", "npu:0", "cuda"} {
+		if _, err := device.Open(name); !errors.Is(err, device.ErrUnknown) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	t.Setenv("CLIPKIT_DEVICE", "nonsense")
+	if _, err := device.Open(""); !errors.Is(err, device.ErrUnknown) {
+		t.Error(err)
+	}
+}
+
+func TestPeakIsMeasuredAndKept(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", cacheWithRuntimes(t))
+	dev, err := device.Open("cpu:xla")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	first := dev.PeakGFLOPS()
+	if first < 1 || first > 1e6 {
+		t.Fatalf("peak %v GFLOP/s", first)
+	}
+	again, err := device.Open("cpu:xla")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if got := again.PeakGFLOPS(); got != first {
+		t.Errorf("measured again: %v, then %v", first, got)
+	}
+}
+
+// cacheWithRuntimes is a fresh cache folder that shares only the downloaded libraries with the user's.
+func cacheWithRuntimes(t *testing.T) string {
+	t.Helper()
+	user, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "clipkit"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(user, "clipkit", "runtimes"), filepath.Join(dir, "clipkit", "runtimes")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// A package index that serves another file, or none, must end in one clear line, never in a loaded library.
+func TestProvisioningFailures(t *testing.T) {
+	t.Setenv("GOMLX_NO_AUTO_INSTALL", "1")
+	for _, v := range []string{"PJRT_PLUGIN_LIBRARY_PATH", "CLIPKIT_ROOT"} {
+		t.Setenv(v, "")
+	}
+	var wheel bytes.Buffer
+	z := zip.NewWriter(&wheel)
+	w, _ := z.Create("lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so")
+	fmt.Fprint(w, "not the library")
+	z.Close()
+	fake := filepath.Join(t.TempDir(), "fake.whl")
+	if err := os.WriteFile(fake, wheel.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ script, want string }{
+		"wrong hash": {"#!/bin/sh\nwhile [ $# -gt 0 ]; do [ \"$1\" = --dest ] && cp " + fake + " \"$2/x.whl\"; shift; done\n", "SHA-256"},
+		"no network": {"#!/bin/sh\necho 'ERROR: Could not find a version' >&2\nexit 1\n", "Could not find a version"},
+		"no python":  {"", "python3 is needed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("XDG_CACHE_HOME", t.TempDir())
+			bin := t.TempDir()
+			if c.script != "" {
+				if err := os.WriteFile(filepath.Join(bin, "python3"), []byte(c.script), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			} else {
+				t.Setenv("PATH", bin)
+			}
+			_, err := device.Open("cpu:xla")
+			if !errors.Is(err, device.ErrRuntime) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,65 @@
+package clipkit_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// floors is DESIGN.md §2: a package may import only packages of lower floors. The façade is on top; internal packages and assets below.
+var floors = [][]string{
+	{"clipkit/internal/atomicfile", "assets"},
+	{"clipkit/arch"},
+	{"clipkit/device", "clipkit/weights", "clipkit/imaging", "clipkit/tokenizer"},
+	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
+	{"clipkit/train", "clipkit/eval", "clipkit/chart"},
+	{"clipkit"},
+}
+
+// testOnly may import anything, and nothing but tests may import them.
+var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/device/devicetest", "clipkit/dataset/datasettest"}
+
+func TestImportsPointDown(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.Name}} {{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "clipnb/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	floor := map[string]int{}
+	for i, names := range floors {
+		for _, n := range names {
+			floor["clipnb/"+n] = i
+		}
+	}
+	only := map[string]bool{}
+	for _, n := range testOnly {
+		only["clipnb/"+n] = true
+	}
+	checked := 0
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		fields := strings.Fields(line)
+		name, pkg, imports := fields[0], fields[1], fields[2:]
+		if name == "main" || only[pkg] {
+			continue
+		}
+		mine, known := floor[pkg]
+		if !known {
+			t.Errorf("%s stands on no floor of this test: add it", pkg)
+			continue
+		}
+		for _, imp := range imports {
+			if !strings.HasPrefix(imp, "clipnb/") {
+				continue
+			}
+			checked++
+			if theirs, known := floor[imp]; !known || theirs >= mine {
+				t.Errorf("%s imports %s, which is not below it", pkg, imp)
+			}
+			if pkg == "clipnb/clipkit/chart" && imp != "clipnb/clipkit/experiment" && imp != "clipnb/assets" {
+				t.Errorf("chart imports %s; it draws rows and knows no more", imp)
+			}
+		}
+	}
+	if checked < 20 {
+		t.Errorf("only %d imports checked", checked)
+	}
+}

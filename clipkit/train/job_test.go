@@ -1,0 +1,167 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/golden"
+	"clipnb/clipkit/model"
+)
+
+// small is a run of nine steps over part of the embedded set, with augmentation: everything random is in play.
+func small(t *testing.T, root, name string, m *model.Model, change func(*Config)) (*Job, *experiment.Run) {
+	t.Helper()
+	data, err := dataset.Open("emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Default(m.Config)
+	cfg.Name, cfg.BatchSize, cfg.MaxSteps, cfg.Warmup, cfg.LogInterval, cfg.Augment = name, 100, 9, 2, 1, true
+	cfg.SaveStepInterval, cfg.Workers = 4, 2
+	if change != nil {
+		change(&cfg)
+	}
+	run, err := experiment.Open(root, name, cfg, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(run.Close)
+	return &Job{Model: m, Train: data.Valid, Config: cfg, Run: run}, run
+}
+
+func values(t *testing.T, m *model.Model) []float32 {
+	t.Helper()
+	var all []float32
+	for _, p := range m.Config.Tensors() {
+		_, v, err := m.Get(p.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v...)
+	}
+	return all
+}
+
+// A run that is interrupted in the middle of an epoch, resumed by a fresh process's model, and interrupted again, ends in the same bits
+// as one that was never stopped, with one row for every step.
+func TestInterruptedRunEndsInTheSameBits(t *testing.T) {
+	root := t.TempDir()
+	straight := tiny(t, "vit")
+	job, run := small(t, root, "straight", straight, nil)
+	if err := job.Do(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want := values(t, straight)
+
+	var last *model.Model
+	for i, stopAt := range []int{3, 6, 0} {
+		last = tiny(t, "vit")
+		ctx, cancel := context.WithCancel(context.Background())
+		job, r := small(t, root, "broken", last, nil)
+		job.Progress = func(p Progress) {
+			if p.Row.Step == stopAt {
+				cancel()
+			}
+		}
+		err := job.Do(ctx)
+		cancel()
+		if stopAt > 0 && !errors.Is(err, ErrInterrupted) || stopAt == 0 && err != nil {
+			t.Fatalf("part %d: %v", i, err)
+		}
+		r.Close()
+	}
+	got := values(t, last)
+	for i := range want {
+		if got[i] != want[i] {
+			t.Fatalf("value %d is %v, an uninterrupted run gives %v", i, got[i], want[i])
+		}
+	}
+	steps := func(dir string) (n int) {
+		rows, err := experiment.ReadRows(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			if r.Kind == "train" {
+				n++
+				if r.Step != n {
+					t.Errorf("%s: row %d is step %d", dir, n, r.Step)
+				}
+			}
+		}
+		return n
+	}
+	if a, b := steps(run.Dir), steps(strings.Replace(run.Dir, "straight", "broken", 1)); a != 9 || b != 9 {
+		t.Errorf("%d and %d rows of 9 steps", a, b)
+	}
+	paths, err := checkpoint.List(run.Checkpoints())
+	if err != nil || len(paths) != 3 { // steps 4 and 8 by interval, 9 at the end; an epoch has 8
+		t.Errorf("checkpoints %v, %v", paths, err)
+	}
+}
+
+// A finished run is not trained again: the model gets its result.
+func TestFinishedRunIsLoaded(t *testing.T) {
+	root := t.TempDir()
+	short := func(c *Config) { c.MaxSteps, c.SaveStepInterval = 2, 0 }
+	a := tiny(t, "vit")
+	job, run := small(t, root, "a", a, short)
+	if err := job.Do(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	run.Close()
+	b := tiny(t, "vit")
+	job, _ = small(t, root, "a", b, short)
+	job.Progress = func(Progress) { t.Error("a finished run was trained again") }
+	if err := job.Do(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	golden.Close(t, "parameters", values(t, b), values(t, a), 0)
+}
+
+// A loss that is not a number stops the run, says why, and leaves no checkpoint of the broken weights.
+func TestDivergenceStops(t *testing.T) {
+	m := tiny(t, "vit")
+	if err := m.Set("text_projection", []int{24, 32}, func() []float32 {
+		v := make([]float32, 24*32)
+		v[0] = float32(math.NaN())
+		return v
+	}()); err != nil {
+		t.Fatal(err)
+	}
+	job, run := small(t, t.TempDir(), "nan", m, nil)
+	err := job.Do(context.Background())
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "learning rate") {
+		t.Error(err)
+	}
+	if paths, _ := checkpoint.List(run.Checkpoints()); len(paths) > 0 {
+		t.Errorf("saved %v", paths)
+	}
+}
+
+func TestConfigCheck(t *testing.T) {
+	cfg := golden.Config(t, "vit")
+	if err := Default(cfg).Check(cfg); err != nil {
+		t.Error(err)
+	}
+	for field, spoil := range map[string]func(*Config){
+		"name": func(c *Config) { c.Name = "../x" }, "batch_size": func(c *Config) { c.BatchSize = 1 }, "max_epochs": func(c *Config) { c.MaxEpochs = 0 },
+		"lr": func(c *Config) { c.LR = math.NaN() }, "warmup": func(c *Config) { c.Warmup = -1 }, "beta": func(c *Config) { c.Beta2 = 1 },
+		"eps": func(c *Config) { c.Epsilon = 0 }, "weight_decay": func(c *Config) { c.WeightDecay = -1 }, "context_length": func(c *Config) { c.ContextLength = 600 },
+		"crop_scale": func(c *Config) { c.Augment, c.CropScale[0] = true, 0 }, "valid_epoch_interval": func(c *Config) { c.ValidEpochInterval = -1 },
+		"workers": func(c *Config) { c.Workers = 0 },
+	} {
+		c := Default(cfg)
+		spoil(&c)
+		if err := c.Check(cfg); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+}
