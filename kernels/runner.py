@@ -30,10 +30,11 @@ OFFLINE = """{%- extends 'lab/index.html.j2' -%}
 
 
 class Screen:
-    """Prints a cell's text as it comes. Where no one watches a terminal, of a line redrawn with \\r only the last state is printed."""
+    """Prints a cell's text as it comes. Where no one watches a terminal, of a line redrawn with \\r only the last state is printed,
+    and its present state every 15 seconds, so that a log shows that something moves."""
 
     def __init__(self, out):
-        self.out, self.live, self.pending = out, out.isatty(), ""
+        self.out, self.live, self.pending, self.told = out, out.isatty(), "", time.monotonic()
 
     def write(self, text):
         if self.live:
@@ -44,6 +45,9 @@ class Screen:
             for line in whole:
                 self.out.write(self._last(line) + "\n")
             self.pending = "\r".join(rest.split("\r")[-2:])
+            if "\r" in rest and time.monotonic() - self.told > 15:
+                self.out.write(self._last(rest).rstrip() + "\n")
+                self.told = time.monotonic()
         self.out.flush()
 
     def line(self, text=""):

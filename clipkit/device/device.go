@@ -23,7 +23,7 @@ type Device struct {
 	Backend compute.Backend
 
 	peak sync.Once
-	gf   float64
+	gf   float64 // PeakGFLOPS
 }
 
 // String gives name and engine, "cpu (xla)".

@@ -46,8 +46,8 @@ func TestPeakIsMeasuredAndKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	if got := again.PeakGFLOPS(); got != first {
-		t.Errorf("measured again: %v, then %v", first, got)
+	if got := again.PeakGFLOPS(); got < first {
+		t.Errorf("the best of two measurements is %v, the first was %v", got, first)
 	}
 }
 

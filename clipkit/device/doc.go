@@ -3,7 +3,7 @@
 //	dev, err := device.Open("")        // "" takes CLIPKIT_DEVICE, which the Jupyter kernel sets, else "cpu"
 //	defer dev.Close()
 //	fmt.Println(dev)                   // cpu (xla)
-//	dev.PeakGFLOPS()                   // measured once per machine and kept in the user's cache folder; 0 = unknown
+//	dev.PeakGFLOPS()                   // measured, the best kept in the user's cache folder; 0 = unknown
 //
 // # Engines
 //

@@ -38,9 +38,10 @@ type Job struct {
 
 	stepper *Stepper
 	state   checkpoint.State
-	perRun  int // steps in all
-	perPass int // steps of an epoch
-	saved   int // step of the newest checkpoint
+	perRun  int     // steps in all
+	perPass int     // steps of an epoch
+	peak    float64 // of the device, GFLOP/s; 0 = unknown
+	saved   int     // step of the newest checkpoint
 }
 
 // Progress is where a run stands after a step.
@@ -78,6 +79,7 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	if j.state.Step == 0 {
 		j.Run.Log("%s contains %d images and %d pairs", j.Train.Name(), len(j.Train.ImageIDs()), pairs)
 	}
+	j.peak = j.Model.Device.PeakGFLOPS()
 	for j.state.Step < j.perRun {
 		if err := j.epoch(ctx); err != nil {
 			return err
@@ -143,8 +145,8 @@ func (j *Job) epoch(ctx context.Context) error {
 			DataTime: loaded.Sub(last).Seconds(), BatchTime: done.Sub(last).Seconds(),
 		}
 		row.ImagesPerSecond = float64(c.BatchSize) / row.BatchTime
-		if peak := j.Model.Device.PeakGFLOPS(); peak > 0 {
-			row.PeakShare = row.ImagesPerSecond * j.Model.Config.TrainFLOPs(tokens) / 1e9 / peak
+		if j.peak > 0 {
+			row.PeakShare = row.ImagesPerSecond * j.Model.Config.TrainFLOPs(tokens) / 1e9 / j.peak
 		}
 		last = done
 		if err := j.after(ctx, row, b.Index+1 == loader.Len()); err != nil {

@@ -69,7 +69,7 @@ func (s *Stepper) Close() {
 	}
 }
 
-// graph is the whole step. scalars is [4]: decay, step size, √bias of adamScalars, and one unused; random is the dropout generator's state.
+// graph is the whole step. scalars is [3]: decay, step size and √bias of adamScalars; random is the dropout generator's state.
 func (s *Stepper) graph(scope *gomodel.Scope, images, ids, scalars, random *Node) *Node {
 	g, store := images.Graph(), scope.Store()
 	p := model.NewParams(s.model.Config, store, g)
@@ -116,7 +116,7 @@ func (s *Stepper) Step(images []float32, ids []int32, n int, lr float64, seed ui
 	in := []*tensors.Tensor{
 		tensors.FromFlatDataAndDimensions(images, n, 3, r, r),
 		tensors.FromFlatDataAndDimensions(ids, n, len(ids)/n),
-		tensors.FromFlatDataAndDimensions([]float32{a.decay, a.stepSize, a.sqrtBias, 0}, 4),
+		tensors.FromFlatDataAndDimensions([]float32{a.decay, a.stepSize, a.sqrtBias}, 3),
 		tensors.FromFlatDataAndDimensions([]uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}, 3),
 	}
 	var out []float32
