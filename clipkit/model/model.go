@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"clipnb/clipkit/arch"
@@ -76,7 +77,7 @@ func (m *Model) Set(name string, shape []int, values []float32) error {
 		}
 		return v.SetValue(tensors.FromScalar(int64(math.Round(float64(values[0])))))
 	}
-	if !equalInts(v.Shape().Dimensions, shape) || len(values) != v.Shape().Size() {
+	if !slices.Equal(v.Shape().Dimensions, shape) || len(values) != v.Shape().Size() {
 		return fmt.Errorf("%w: %s has shape %v and %d values, model %q needs %v", ErrTensor, name, shape, len(values), m.Config.Name, v.Shape().Dimensions)
 	}
 	return v.SetValue(tensors.FromFlatDataAndDimensions(values, shape...))
@@ -188,16 +189,4 @@ func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exe
 		return nil, fmt.Errorf("encoding with %q on %s: %w", m.Config.Name, m.Device, err)
 	}
 	return out, nil
-}
-
-func equalInts(a, b []int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"clipnb/clipkit/arch"
@@ -27,7 +28,7 @@ func Load(m Target, cfg arch.Config, s *Safetensors) error {
 		switch {
 		case !ok:
 			wrong = append(wrong, "missing "+t.Name)
-		case !sameShape(e.Shape, t.Shape):
+		case !slices.Equal(e.Shape, t.Shape):
 			wrong = append(wrong, fmt.Sprintf("%s has shape %v, want %v", t.Name, e.Shape, t.Shape))
 		}
 	}
@@ -58,16 +59,4 @@ func Load(m Target, cfg arch.Config, s *Safetensors) error {
 		}
 	}
 	return nil
-}
-
-func sameShape(a, b []int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
