@@ -69,16 +69,21 @@ func doctor(ctx context.Context, root string, out io.Writer) (status int) {
 		fail("kernel", "no kernels/cpu/kernel.json; restore it: git checkout kernels")
 	}
 
-	line("cpu", "always there")
-	if found := devices("/dev/nvidia[0-9]*"); found != "" {
-		line("cuda", found)
-	} else {
-		lack("cuda", "no NVIDIA GPU (no /dev/nvidia0); with one: install its driver, and in a container start with --gpus all")
-	}
-	if found := devices("/dev/davinci[0-9]*", "/dev/accel/accel[0-9]*"); found != "" {
-		line("npu", found)
-	} else {
-		lack("npu", "no Ascend card (no /dev/davinci0) and no Intel NPU (no /dev/accel/accel0); with one: install its driver, and in a container pass these files with --device")
+	for _, d := range []struct {
+		name, what string
+		files      []string
+	}{
+		{"cuda", "NVIDIA GPU", []string{"/dev/nvidia[0-9]*"}},
+		{"npu", "Ascend card or Intel NPU", []string{"/dev/davinci[0-9]*", "/dev/accel/accel[0-9]*"}},
+	} {
+		has := "no " + d.what + " is here (" + strings.Join(d.files, ", ") + ")"
+		if found := devices(d.files...); found != "" {
+			has = "a card is here (" + found + ")"
+		}
+		if _, err := kernelTitle(root, d.name); err != nil {
+			has += ", and this version has no " + d.name + " kernel: use cpu"
+		}
+		lack(d.name, has)
 	}
 	if !s.probe(ctx, out) {
 		status = 1

@@ -32,7 +32,7 @@ type Config struct {
 	WeightDecay float64 `json:"weight_decay"` // decoupled [--wd]
 
 	ContextLength int        `json:"context_length"` // tokens per text [--context-length]
-	Augment       bool       `json:"augment"`        // random crop, flip and AutoAugment [--use-augment]
+	Augment       string     `json:"augment"`        // "none", "crop" (random crop only) or "reference" (crop, flip, AutoAugment) [--use-augment]
 	CropScale     [2]float64 `json:"crop_scale"`     // area of the random crop, the reference's [0.9, 1]
 
 	LogInterval        int `json:"log_interval"`         // steps between rows of metrics.jsonl [--log-interval]
@@ -52,7 +52,7 @@ func Default(cfg arch.Config) Config {
 	c := Config{
 		Name: "train_clip", BatchSize: 64, MaxEpochs: 32, Seed: 123,
 		LR: 5e-4, Warmup: 500, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.2,
-		ContextLength: cfg.ContextLength, CropScale: [2]float64{0.9, 1},
+		ContextLength: cfg.ContextLength, Augment: "none", CropScale: [2]float64{0.9, 1},
 		LogInterval: 10, ValidBatchSize: 64, ValidEpochInterval: 1, SaveEpochInterval: 1, KeepCheckpoints: 3,
 		Workers: 4, SkipBudget: 100,
 	}
@@ -89,7 +89,9 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("weight_decay", c.WeightDecay, "0 or more, with lr·weight_decay below 1")
 	case c.ContextLength < 3 || c.ContextLength > cfg.TextMaxPositions:
 		return bad("context_length", c.ContextLength, fmt.Sprintf("3 to %d", cfg.TextMaxPositions))
-	case c.Augment && !(c.CropScale[0] > 0 && c.CropScale[0] <= c.CropScale[1] && c.CropScale[1] <= 1):
+	case c.Augment != "none" && c.Augment != "crop" && c.Augment != "reference":
+		return bad("augment", fmt.Sprintf("%q", c.Augment), `"none", "crop" or "reference"`)
+	case c.Augment != "none" && !(c.CropScale[0] > 0 && c.CropScale[0] <= c.CropScale[1] && c.CropScale[1] <= 1):
 		return bad("crop_scale", c.CropScale, "0 < low ≤ high ≤ 1")
 	case c.LogInterval < 1:
 		return bad("log_interval", c.LogInterval, "at least 1")

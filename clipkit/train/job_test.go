@@ -23,7 +23,7 @@ func small(t *testing.T, root, name string, m *model.Model, change func(*Config)
 		t.Fatal(err)
 	}
 	cfg := Default(m.Config)
-	cfg.Name, cfg.BatchSize, cfg.MaxSteps, cfg.Warmup, cfg.LogInterval, cfg.Augment = name, 100, 9, 2, 1, true
+	cfg.Name, cfg.BatchSize, cfg.MaxSteps, cfg.Warmup, cfg.LogInterval, cfg.Augment = name, 100, 9, 2, 1, "reference"
 	cfg.SaveStepInterval, cfg.Workers = 4, 2
 	if change != nil {
 		change(&cfg)
@@ -155,7 +155,7 @@ func TestConfigCheck(t *testing.T) {
 		"name": func(c *Config) { c.Name = "../x" }, "batch_size": func(c *Config) { c.BatchSize = 1 }, "max_epochs": func(c *Config) { c.MaxEpochs = 0 },
 		"lr": func(c *Config) { c.LR = math.NaN() }, "warmup": func(c *Config) { c.Warmup = -1 }, "beta": func(c *Config) { c.Beta2 = 1 },
 		"eps": func(c *Config) { c.Epsilon = 0 }, "weight_decay": func(c *Config) { c.WeightDecay = -1 }, "context_length": func(c *Config) { c.ContextLength = 600 },
-		"crop_scale": func(c *Config) { c.Augment, c.CropScale[0] = true, 0 }, "valid_epoch_interval": func(c *Config) { c.ValidEpochInterval = -1 },
+		"crop_scale": func(c *Config) { c.Augment, c.CropScale[0] = "crop", 0 }, "augment": func(c *Config) { c.Augment = "much" }, "valid_epoch_interval": func(c *Config) { c.ValidEpochInterval = -1 },
 		"workers": func(c *Config) { c.Workers = 0 },
 	} {
 		c := Default(cfg)
