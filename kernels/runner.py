@@ -45,8 +45,9 @@ class Screen:
             for line in whole:
                 self.out.write(self._last(line) + "\n")
             self.pending = "\r".join(rest.split("\r")[-2:])
-            if "\r" in rest and time.monotonic() - self.told > 15:
-                self.out.write(self._last(rest).rstrip() + "\n")
+            state = self._last(rest).strip()
+            if "\r" in rest and state and time.monotonic() - self.told > 15:  # a bar is blanked before it is drawn again
+                self.out.write(state + "\n")
                 self.told = time.monotonic()
         self.out.flush()
 
@@ -69,7 +70,7 @@ def note(data):
     if "text/plain" in data:
         return data["text/plain"]
     html = data.get("text/html", "")
-    for mark, name in (("echarts", "(chart)"), ("<svg", "(chart)"), ("<table", "(table)"), ("<img", "(picture)")):
+    for mark, name in (("data-clipkit-chart", "(chart)"), ("globalThis.echarts", "(chart script)"), ("<svg", "(chart)"), ("<table", "(table)"), ("<img", "(picture)")):
         if mark in html:
             return name
     return "(" + next(iter(sorted(data)), "empty output") + ")"

@@ -47,7 +47,8 @@ type Run struct {
 	New     bool // nothing was here before
 	lock    *os.File
 	metrics *os.File
-	log     *os.File
+	log     *os.File // opened by the first line: a run that is only looked at leaves no empty log
+	config  []byte
 	now     func() time.Time
 }
 
@@ -78,17 +79,14 @@ func Open(root, name string, config any, now func() time.Time) (r *Run, err erro
 	if err := r.settle(config); err != nil {
 		return nil, err
 	}
-	stamp := now().UTC().Format("2006-01-02-15-04-05")
-	if r.log, err = os.OpenFile(filepath.Join(r.Dir, "out_"+stamp+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
-		return nil, err
-	}
 	if err := repairTail(filepath.Join(r.Dir, metricsFile)); err != nil {
 		return nil, err
 	}
 	if r.metrics, err = os.OpenFile(filepath.Join(r.Dir, metricsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
 		return nil, err
 	}
-	return r, r.writeParams(stamp, config)
+	r.config, err = json.Marshal(config)
+	return r, err
 }
 
 // settle writes config.json, or compares it with the one that is there.
@@ -149,13 +147,9 @@ func difference(at string, a, b map[string]any) []string {
 }
 
 // writeParams writes "name: value" lines, sorted, nested objects flattened.
-func (r *Run) writeParams(stamp string, config any) error {
-	b, err := json.Marshal(config)
-	if err != nil {
-		return err
-	}
+func (r *Run) writeParams(path string) error {
 	var m map[string]any
-	if err := json.Unmarshal(b, &m); err != nil {
+	if err := json.Unmarshal(r.config, &m); err != nil {
 		return err
 	}
 	var lines []string
@@ -171,7 +165,7 @@ func (r *Run) writeParams(stamp string, config any) error {
 	}
 	flatten("", m)
 	sort.Strings(lines)
-	return atomicfile.WriteBytes(filepath.Join(r.Dir, "params_"+stamp+".txt"), []byte(strings.Join(lines, "\n")+"\n"))
+	return atomicfile.WriteBytes(path, []byte(strings.Join(lines, "\n")+"\n"))
 }
 
 // Append adds a row to metrics.jsonl; it is on disk when Append returns, or at worst the last line is cut, which ReadRows forgives.
@@ -186,9 +180,24 @@ func (r *Run) Append(row Row) error {
 	return nil
 }
 
-// Log writes a line with the reference's prefix, "2026-01-02,15:04:05 | INFO | Rank 0 | ".
-func (r *Run) Log(format string, a ...any) {
-	fmt.Fprintf(r.log, "%s | INFO | Rank 0 | %s\n", r.now().Format("2006-01-02,15:04:05"), fmt.Sprintf(format, a...))
+// Log writes a line with the reference's prefix, "2026-01-02,15:04:05 | INFO | Rank 0 | ". The first one makes this session's log and
+// params file.
+func (r *Run) Log(format string, a ...any) error {
+	if r.log == nil {
+		stamp := r.now().UTC().Format("2006-01-02-15-04-05")
+		if err := r.writeParams(filepath.Join(r.Dir, "params_"+stamp+".txt")); err != nil {
+			return fmt.Errorf("logging: %w", err)
+		}
+		f, err := os.OpenFile(filepath.Join(r.Dir, "out_"+stamp+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return fmt.Errorf("logging: %w", err)
+		}
+		r.log = f
+	}
+	if _, err := fmt.Fprintf(r.log, "%s | INFO | Rank 0 | %s\n", r.now().Format("2006-01-02,15:04:05"), fmt.Sprintf(format, a...)); err != nil {
+		return fmt.Errorf("logging: %w", err)
+	}
+	return nil
 }
 
 // Rewind drops the rows after step: what an interrupted run logged past its last checkpoint is trained, and logged, again.

@@ -77,7 +77,9 @@ func (j *Job) Do(ctx context.Context) (err error) {
 		return err
 	}
 	if j.state.Step == 0 {
-		j.Run.Log("%s contains %d images and %d pairs", j.Train.Name(), len(j.Train.ImageIDs()), pairs)
+		if err := j.Run.Log("%s contains %d images and %d pairs", j.Train.Name(), len(j.Train.ImageIDs()), pairs); err != nil {
+			return err
+		}
 	}
 	j.peak = j.Model.Device.PeakGFLOPS()
 	for j.state.Step < j.perRun {
@@ -167,10 +169,13 @@ func (j *Job) after(ctx context.Context, row experiment.Row, endOfEpoch bool) er
 			return err
 		}
 		seen := (step-1)%j.perPass + 1
-		j.Run.Log("Global Steps: %d/%d | Train Epoch: %d [%d/%d (%.0f%%)] | Loss: %.6f | Image2Text Acc: %.2f | Text2Image Acc: %.2f | "+
+		err := j.Run.Log("Global Steps: %d/%d | Train Epoch: %d [%d/%d (%.0f%%)] | Loss: %.6f | Image2Text Acc: %.2f | Text2Image Acc: %.2f | "+
 			"Data Time: %.3fs | Batch Time: %.3fs | LR: %5f | logit_scale: %.3f | Global Batch Size: %d",
 			step, j.perRun, row.Epoch, seen*c.BatchSize, j.perPass*c.BatchSize, 100*float64(seen)/float64(j.perPass), row.Loss,
 			row.ImageToTextAcc, row.TextToImageAcc, row.DataTime, row.BatchTime, row.LR, row.LogitScale, c.BatchSize)
+		if err != nil {
+			return err
+		}
 	}
 	if j.Progress != nil {
 		left := time.Duration(float64(j.perRun-step) * row.BatchTime * float64(time.Second))
@@ -197,8 +202,11 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 		return fmt.Errorf("validation at step %d: %w", at.Step, err)
 	}
 	row.Kind, row.Step, row.Epoch, row.Samples, row.LogitScale = "valid", at.Step, at.Epoch, at.Samples, at.LogitScale
-	j.Run.Log("Validation Result (epoch %d @ %d steps) | Valid Loss: %.6f | Image2Text Acc: %.2f | Text2Image Acc: %.2f | logit_scale: %.3f | Valid Batch Size: %d",
+	err = j.Run.Log("Validation Result (epoch %d @ %d steps) | Valid Loss: %.6f | Image2Text Acc: %.2f | Text2Image Acc: %.2f | logit_scale: %.3f | Valid Batch Size: %d",
 		row.Epoch, row.Step, row.Loss, row.ImageToTextAcc, row.TextToImageAcc, row.LogitScale, j.Config.ValidBatchSize)
+	if err != nil {
+		return err
+	}
 	if j.Progress != nil {
 		j.Progress(Progress{Row: row, Steps: j.perRun})
 	}
@@ -231,7 +239,7 @@ func (j *Job) interrupted(ctx context.Context) error {
 }
 
 func (j *Job) note(text string) {
-	j.Run.Log("%s", text)
+	_ = j.Run.Log("%s", text) // what is noted is also said or returned
 	_ = j.Run.Append(experiment.Row{Kind: "note", Step: j.state.Step, Epoch: j.state.Epoch + 1, Samples: j.state.Samples, Note: text})
 }
 
@@ -254,7 +262,10 @@ func (j *Job) save() error {
 		return err
 	}
 	j.saved = j.state.Step
-	j.Run.Log("Saved checkpoint %s (epoch %d @ %d steps) (writing took %.2f seconds)", path, j.state.Epoch, j.state.Step, j.Now().Sub(start).Seconds())
+	err = j.Run.Log("Saved checkpoint %s (epoch %d @ %d steps) (writing took %.2f seconds)", path, j.state.Epoch, j.state.Step, j.Now().Sub(start).Seconds())
+	if err != nil {
+		return err
+	}
 	return checkpoint.Prune(j.Run.Checkpoints(), j.Config.KeepCheckpoints)
 }
 
