@@ -21,6 +21,10 @@ import (
 //go:embed requirements.txt
 var requirements []byte
 
+// labSettings answers JupyterLab's first question, whether to fetch news from another host: no.
+const labSettings = `{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+`
+
 // errMissing marks a program that the user has to install.
 var errMissing = errors.New("missing")
 
@@ -118,7 +122,7 @@ missing = [m for m in ("jupyterlab", "nbclient", "nbconvert") if u.find_spec(m) 
 sys.exit("no " + missing[0] if missing else print("%d.%d.%d" % sys.version_info[:3]))`
 
 func venvStamp(requirements []byte, pythonVersion string) string {
-	return fmt.Sprintf("requirements sha256 %x\npython %s\n", sha256.Sum256(requirements), pythonVersion)
+	return fmt.Sprintf("requirements sha256 %x\npython %s\n%s", sha256.Sum256(requirements), pythonVersion, labSettings)
 }
 
 // venvProblem says why .venv cannot be used as it is, or "".
@@ -169,6 +173,13 @@ func (s *setup) ensureVenv(ctx context.Context) error {
 	pip := []string{python(s.root), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "-r", list}
 	if err := s.logged(ctx, "pip install", command{argv: pip}); err != nil {
 		return err
+	}
+	settings := filepath.Join(venv, "share", "jupyter", "lab", "settings")
+	if err := os.MkdirAll(settings, 0o755); err != nil {
+		return fmt.Errorf("%s: cannot make %s: %w", because(err.Error()), settings, err)
+	}
+	if err := os.WriteFile(filepath.Join(settings, "overrides.json"), []byte(labSettings), 0o644); err != nil {
+		return fmt.Errorf("%s: cannot write JupyterLab's settings: %w", because(err.Error()), err)
 	}
 	return writeStamp(filepath.Join(venv, "clipkit-stamp"), venvStamp(requirements, version))
 }
@@ -230,6 +241,7 @@ func because(text string) string {
 		{"read-only folder (no permission to write)", `Permission denied|permission denied|Read-only file system|read-only file system`},
 		{"no network (a package registry could not be reached)", `name resolution|Name or service not known|no such host|Connection refused|connection refused|` +
 			`Network is unreachable|network is unreachable|NewConnectionError|ConnectTimeout|ProxyError|dial tcp|i/o timeout`},
+		{"no network, or the package registry does not have it", `from versions: none`},
 		{"the package registry does not have it", `No matching distribution found|404 Not Found|unknown revision`},
 		{"a download differs from its checksum", `checksum mismatch|THESE PACKAGES DO NOT MATCH`},
 	} {
