@@ -70,7 +70,7 @@ func Open(name string) (*Device, error) {
 		b, err := e.open()
 		if err == nil {
 			if e.name == "go" && !asked {
-				say("no fast engine found (" + strings.Join(failed, "; ") + "): using GoMLX's pure-Go backend, about four times slower")
+				say("no fast engine found (" + strings.Join(failed, "; ") + "): using GoMLX's pure-Go backend, many times slower")
 			}
 			return &Device{Name: kind, Engine: e.name, Backend: b}, nil
 		}

@@ -7,7 +7,7 @@
 //
 // # Engines
 //
-// "cpu" tries XLA, then ONNX Runtime, then GoMLX's pure-Go backend, which is announced because it is about four times slower.
+// "cpu" tries XLA, then ONNX Runtime, then GoMLX's pure-Go backend, which is announced because it is many times slower (4 to 20 here).
 // "cpu:xla", "cpu:onnx" and "cpu:go" ask for one engine and fail without it.
 // An engine's shared library is taken from the first of:
 //
