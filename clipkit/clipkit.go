@@ -49,10 +49,6 @@ func On(name string) Option { return func(o *options) { o.device = name } }
 //
 // Names of published models are not read yet; the error says so.
 func Load(ctx context.Context, name string, opts ...Option) (*Model, error) {
-	var o options
-	for _, f := range opts {
-		f(&o)
-	}
 	cfg, w, source, err := find(name)
 	if err != nil {
 		return nil, fmt.Errorf("loading %q: %w", name, err)
@@ -60,24 +56,24 @@ func Load(ctx context.Context, name string, opts ...Option) (*Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return assemble(cfg, o.device, source, func(m *model.Model) error { return weights.Load(m, cfg, w) })
+	return assemble(cfg, opts, source, func(m *model.Model) error { return weights.Load(m, cfg, w) })
 }
 
 // New makes a model of a known architecture with fresh random weights, for training from scratch.
 func New(ctx context.Context, architecture string, seed uint64, opts ...Option) (*Model, error) {
-	var o options
-	for _, f := range opts {
-		f(&o)
-	}
 	cfg, err := arch.Lookup(architecture)
 	if err != nil {
 		return nil, err
 	}
-	return assemble(cfg, o.device, fmt.Sprintf("random weights, seed %d", seed), func(m *model.Model) error { return m.Init(seed) })
+	return assemble(cfg, opts, fmt.Sprintf("random weights, seed %d", seed), func(m *model.Model) error { return m.Init(seed) })
 }
 
-func assemble(cfg arch.Config, on, source string, fill func(*model.Model) error) (*Model, error) {
-	dev, err := device.Open(on)
+func assemble(cfg arch.Config, opts []Option, source string, fill func(*model.Model) error) (*Model, error) {
+	var o options
+	for _, f := range opts {
+		f(&o)
+	}
+	dev, err := device.Open(o.device)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +118,9 @@ func find(name string) (arch.Config, *weights.Safetensors, string, error) {
 			return cfg, w, path, err
 		}
 		if _, err := os.Stat(filepath.Join(path, "manifest.json")); err == nil {
+			if err := checkpoint.Verify(path); err != nil {
+				return arch.Config{}, nil, "", err
+			}
 			return openCheckpoint(path)
 		}
 		newest, err := checkpoint.Latest(filepath.Join(path, "checkpoints"), say)
@@ -136,10 +135,8 @@ func find(name string) (arch.Config, *weights.Safetensors, string, error) {
 	return arch.Config{}, nil, "", fmt.Errorf("%w: neither \"emoji\", nor a file or folder here, nor a run in %s", ErrNoModel, experiments())
 }
 
+// openCheckpoint takes one whose hashes are checked.
 func openCheckpoint(path string) (arch.Config, *weights.Safetensors, string, error) {
-	if err := checkpoint.Verify(path); err != nil {
-		return arch.Config{}, nil, "", err
-	}
 	c, err := checkpoint.Open(path)
 	if err != nil {
 		return arch.Config{}, nil, "", err

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"clipnb/clipkit/arch"
-	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/experiment"
@@ -58,13 +57,7 @@ func Finetune(ctx context.Context, m *Model, data *dataset.Dataset, cfg train.Co
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
-	total := train.TotalSteps(pairs, cfg)
-	if newest, err := checkpoint.Latest(run.Checkpoints(), say); err == nil {
-		if c, err := checkpoint.Open(newest); err == nil && c.State.Step >= total {
-			say(fmt.Sprintf("%s is finished (%d steps): loading its result; choose another Name to train again", run.Dir, total))
-		}
-	}
-	bar := newProgress("training", total)
+	bar := newProgress("training", train.TotalSteps(pairs, cfg))
 	job := train.Job{Model: m.Model, Train: data.Train, Config: cfg, Run: run, Progress: bar.train, Say: say}
 	if data.Valid != nil {
 		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, m, data.Valid, cfg) }

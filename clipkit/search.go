@@ -36,13 +36,18 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source) (*Index, er
 	if err != nil {
 		return nil, err
 	}
-	ix := &Index{model: m, split: split, images: x, texts: map[int64][]string{}}
+	return &Index{model: m, split: split, images: x, texts: captions(split)}, nil
+}
+
+// captions lists the texts of each picture, in file order.
+func captions(split dataset.Source) map[int64][]string {
+	of := map[int64][]string{}
 	for _, t := range split.Texts() {
 		for _, id := range t.ImageIDs {
-			ix.texts[id] = append(ix.texts[id], t.Text)
+			of[id] = append(of[id], t.Text)
 		}
 	}
-	return ix, nil
+	return of
 }
 
 // SearchText gives the k pictures nearest to a text.
@@ -83,26 +88,14 @@ func (ix *Index) search(query []float32, k int) ([]Hit, error) {
 func Pictures(hits []Hit) []chart.Picture {
 	var out []chart.Picture
 	for _, h := range hits {
-		p := chart.Picture{Encoded: h.Encoded, Score: float64(h.Score)}
-		if len(h.Captions) > 0 {
-			p.Caption = h.Captions[0]
-		}
-		out = append(out, p)
+		out = append(out, chart.Picture{Encoded: h.Encoded, Caption: first(h.Captions), Score: float64(h.Score)})
 	}
 	return out
 }
 
 // Sample takes n pictures of a split, evenly spread over it, each with its first caption.
 func Sample(split dataset.Source, n int) ([]chart.Picture, error) {
-	caption := map[int64]string{}
-	for _, t := range split.Texts() {
-		for _, id := range t.ImageIDs {
-			if caption[id] == "" {
-				caption[id] = t.Text
-			}
-		}
-	}
-	ids := split.ImageIDs()
+	of, ids := captions(split), split.ImageIDs()
 	n = min(n, len(ids))
 	var out []chart.Picture
 	for i := range n {
@@ -111,7 +104,14 @@ func Sample(split dataset.Source, n int) ([]chart.Picture, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, chart.Picture{Encoded: encoded, Caption: caption[id]})
+		out = append(out, chart.Picture{Encoded: encoded, Caption: first(of[id])})
 	}
 	return out, nil
+}
+
+func first(captions []string) string {
+	if len(captions) == 0 {
+		return ""
+	}
+	return captions[0]
 }

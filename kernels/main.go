@@ -14,8 +14,8 @@
 //
 // # exec
 //
-//	go run ./kernels exec notebooks/finetune.ipynb epochs=3 data=emoji
-//	go run ./kernels exec -kernel npu -out /tmp/results -timeout 2h notebooks/results.ipynb
+//	go run ./kernels exec notebooks/quickstart.ipynb name=second query=猫
+//	go run ./kernels exec -kernel cpu -out /tmp/results -timeout 2h notebooks/quickstart.ipynb
 //
 // name=value reaches the notebook's Param("name", …) as the environment variable CLIPKIT_PARAM_NAME; names that the notebook does not ask
 // for are refused. Results go to experiments/<notebook>/ (or -out); what was there before is kept under the time it was made. The device is that of

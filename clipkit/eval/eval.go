@@ -69,10 +69,14 @@ func Extract(ctx context.Context, m *model.Model, s dataset.Source, contextLengt
 	tok := tokenizer.Default()
 	for at := 0; at < len(texts); at += batch {
 		part := texts[at:min(at+batch, len(texts))]
-		rows := make([]int32, len(part)*contextLength)
+		prepared := make([]string, len(part))
 		for i, t := range part {
-			tok.Encode(rows[i*contextLength:(i+1)*contextLength], tokenizer.Prepare(t.Text))
+			prepared[i] = tokenizer.Prepare(t.Text)
 			f.TextIDs = append(f.TextIDs, t.ID)
+		}
+		rows, _, err := tok.Tokenize(prepared, contextLength)
+		if err != nil {
+			return nil, fmt.Errorf("evaluating %s: %w", s.Name(), err)
 		}
 		v, err := m.EncodeTexts(ctx, rows, len(part))
 		if err != nil {

@@ -45,7 +45,7 @@ func TestFeaturesEqualTheReference(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden.Close(t, kind+" image features", images, golden.Values(t, f, "image_features"), 1e-4)
-		ids := int32s(golden.Values(t, f, "texts"))
+		ids := golden.IDs(t, f, "texts")
 		texts, err := m.EncodeTexts(context.Background(), ids, 4)
 		if err != nil {
 			t.Fatal(err)
@@ -64,14 +64,6 @@ func TestFeaturesEqualTheReference(t *testing.T) {
 		}
 		golden.Close(t, "three of four texts", three, texts[:len(three)], 1e-6)
 	}
-}
-
-func int32s(v []float32) []int32 {
-	out := make([]int32, len(v))
-	for i := range v {
-		out[i] = int32(v[i])
-	}
-	return out
 }
 
 func TestBadInput(t *testing.T) {

@@ -38,10 +38,9 @@ type Job struct {
 
 	stepper *Stepper
 	state   checkpoint.State
-	perRun  int     // steps in all
-	perPass int     // steps of an epoch
-	peak    float64 // of the device, GFLOP/s; 0 = unknown
-	saved   int     // step of the newest checkpoint
+	perRun  int // steps in all
+	perPass int // steps of an epoch
+	saved   int // step of the newest checkpoint
 }
 
 // Progress is where a run stands after a step.
@@ -66,7 +65,7 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	if pairs == 0 {
 		return fmt.Errorf("%w: %s has no pairs to train on", ErrConfig, j.Train.Name())
 	}
-	j.perPass = (pairs + j.Config.BatchSize - 1) / j.Config.BatchSize
+	j.perPass = stepsPerEpoch(pairs, j.Config)
 	j.perRun = TotalSteps(pairs, j.Config)
 	if j.stepper, err = NewStepper(j.Model, j.Config); err != nil {
 		return err
@@ -81,7 +80,6 @@ func (j *Job) Do(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	j.peak = j.Model.Device.PeakGFLOPS()
 	for j.state.Step < j.perRun {
 		if err := j.epoch(ctx); err != nil {
 			return err
@@ -98,8 +96,11 @@ func TotalSteps(pairs int, c Config) int {
 	if c.MaxSteps > 0 {
 		return c.MaxSteps
 	}
-	return (pairs + c.BatchSize - 1) / c.BatchSize * c.MaxEpochs
+	return stepsPerEpoch(pairs, c) * c.MaxEpochs
 }
+
+// stepsPerEpoch counts the last batch, which wraps around to the first pairs (SPEC §4.5).
+func stepsPerEpoch(pairs int, c Config) int { return (pairs + c.BatchSize - 1) / c.BatchSize }
 
 // epoch trains from the state's batch to the end of its epoch or of the run.
 func (j *Job) epoch(ctx context.Context) error {
@@ -114,6 +115,7 @@ func (j *Job) epoch(ctx context.Context) error {
 		return fmt.Errorf("epoch %d: %w", j.state.Epoch+1, err)
 	}
 	defer loader.Close()
+	peak := j.Model.Device.PeakGFLOPS()
 	last := j.Now()
 	for j.state.Step < j.perRun {
 		b, err := loader.Next()
@@ -147,8 +149,8 @@ func (j *Job) epoch(ctx context.Context) error {
 			DataTime: loaded.Sub(last).Seconds(), BatchTime: done.Sub(last).Seconds(),
 		}
 		row.ImagesPerSecond = float64(c.BatchSize) / row.BatchTime
-		if j.peak > 0 {
-			row.PeakShare = row.ImagesPerSecond * j.Model.Config.TrainFLOPs(tokens) / 1e9 / j.peak
+		if peak > 0 {
+			row.PeakShare = row.ImagesPerSecond * j.Model.Config.TrainFLOPs(tokens) / 1e9 / peak
 		}
 		last = done
 		if err := j.after(ctx, row, b.Index+1 == loader.Len()); err != nil {
@@ -317,9 +319,11 @@ func (j *Job) resume() error {
 	if err := j.Run.Rewind(j.state.Step); err != nil {
 		return err
 	}
-	if j.state.Step < j.perRun {
-		j.Say(fmt.Sprintf("continuing %s after step %d of %d", j.Run.Dir, j.state.Step, j.perRun))
-		j.note(fmt.Sprintf("resumed after step %d", j.state.Step))
+	if j.state.Step >= j.perRun {
+		j.Say(fmt.Sprintf("%s is finished (%d steps): loading its result; choose another Name to train again", j.Run.Dir, j.perRun))
+		return nil
 	}
+	j.Say(fmt.Sprintf("continuing %s after step %d of %d", j.Run.Dir, j.state.Step, j.perRun))
+	j.note(fmt.Sprintf("resumed after step %d", j.state.Step))
 	return nil
 }

@@ -58,13 +58,10 @@ func TestStepsEqualTheReference(t *testing.T) {
 				}
 				defer s.Close()
 				batches := golden.Open(t, kind+"/train_batches.safetensors")
-				images, texts := golden.Values(t, batches, "images"), golden.Values(t, batches, "texts")
+				images, texts := golden.Values(t, batches, "images"), golden.IDs(t, batches, "texts")
 				n, per := 5, len(images)/5
 				for i := range n {
-					ids := make([]int32, len(texts)/n)
-					for j := range ids {
-						ids[j] = int32(texts[i*len(ids)+j])
-					}
+					ids := texts[i*len(texts)/n : (i+1)*len(texts)/n]
 					want := r.Steps[i]
 					lr := LearningRate(r.Args.LR, i, r.Args.Warmup, r.Args.MaxSteps)
 					if math.Abs(lr-want.LR) > 1e-15 {

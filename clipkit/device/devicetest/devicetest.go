@@ -47,7 +47,7 @@ func testModel(t *testing.T, dev *device.Device, kind string) {
 		t.Fatal(err)
 	}
 	golden.Close(t, "image features", images, golden.Values(t, f, "image_features"), 1e-4)
-	texts, err := m.EncodeTexts(context.Background(), integers(golden.Values(t, f, "texts")), 4)
+	texts, err := m.EncodeTexts(context.Background(), golden.IDs(t, f, "texts"), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func testModel(t *testing.T, dev *device.Device, kind string) {
 	}
 	defer s.Close()
 	b := golden.Open(t, kind+"/train_batches.safetensors")
-	pixels, ids := golden.Values(t, b, "images"), integers(golden.Values(t, b, "texts"))
+	pixels, ids := golden.Values(t, b, "images"), golden.IDs(t, b, "texts")
 	for i, want := range record.Steps[:2] {
 		got, err := s.Step(pixels[i*len(pixels)/5:(i+1)*len(pixels)/5], ids[i*len(ids)/5:(i+1)*len(ids)/5], 4, want.LR, 0)
 		if err != nil {
@@ -76,12 +76,4 @@ func testModel(t *testing.T, dev *device.Device, kind string) {
 			t.Errorf("loss of step %d is %.6f, PyTorch's %.6f", i+1, got.Loss, want.Loss)
 		}
 	}
-}
-
-func integers(v []float32) []int32 {
-	out := make([]int32, len(v))
-	for i := range v {
-		out[i] = int32(v[i])
-	}
-	return out
 }

@@ -82,6 +82,17 @@ func Values(t testing.TB, f *weights.Safetensors, name string) []float32 {
 	return v
 }
 
+// IDs is one tensor of token ids.
+func IDs(t testing.TB, f *weights.Safetensors, name string) []int32 {
+	t.Helper()
+	values := Values(t, f, name)
+	ids := make([]int32, len(values))
+	for i, v := range values {
+		ids[i] = int32(v)
+	}
+	return ids
+}
+
 // Difference is the largest absolute difference and the same as a share of the largest wanted value.
 func Difference(got, want []float32) (abs, rel float64) {
 	if len(got) != len(want) {
