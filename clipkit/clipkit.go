@@ -2,8 +2,6 @@ package clipkit
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"image"
 	"math"
@@ -11,20 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"clipnb/assets"
-	"clipnb/clipkit/arch"
-	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/device"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
-	"clipnb/clipkit/train"
-	"clipnb/clipkit/weights"
 )
-
-// ErrNoModel is wrapped when Load's argument is neither a model nor a place where one lies.
-var ErrNoModel = errors.New("no such model")
 
 // Model is a loaded model on an open device, with the text and picture preparation that belongs to it.
 type Model struct {
@@ -32,156 +21,10 @@ type Model struct {
 	Source string // what it was loaded from
 }
 
-// Option changes how a model is loaded.
-type Option func(*options)
-
-type options struct{ device string }
-
-// On chooses the device, "cpu" or one of its engines ("cpu:onnx"); without it the Jupyter kernel's CLIPKIT_DEVICE decides, else "cpu".
-func On(name string) Option { return func(o *options) { o.device = name } }
-
-// Load opens a model:
-//
-//	"emoji"                         the small one that is compiled in (64×64 pictures, trained on emoji in five drawing styles)
-//	"quickstart"                    a run under experiments/, or the path of one: its newest whole checkpoint
-//	"…/checkpoints/step-00000100"   one checkpoint
-//	"model.safetensors"             a file that clipkit wrote (it names its architecture)
-//
-// Names of published models are not read yet; the error says so.
-func Load(ctx context.Context, name string, opts ...Option) (*Model, error) {
-	cfg, w, source, err := find(name)
-	if err != nil {
-		return nil, fmt.Errorf("loading %q: %w", name, err)
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return assemble(cfg, opts, source, func(m *model.Model) error { return weights.Load(m, cfg, w) })
-}
-
-// New makes a model of a known architecture with fresh random weights, for training from scratch.
-func New(ctx context.Context, architecture string, seed uint64, opts ...Option) (*Model, error) {
-	cfg, err := arch.Lookup(architecture)
-	if err != nil {
-		return nil, err
-	}
-	return assemble(cfg, opts, fmt.Sprintf("random weights, seed %d", seed), func(m *model.Model) error { return m.Init(seed) })
-}
-
-func assemble(cfg arch.Config, opts []Option, source string, fill func(*model.Model) error) (*Model, error) {
-	var o options
-	for _, f := range opts {
-		f(&o)
-	}
-	dev, err := device.Open(o.device)
-	if err != nil {
-		return nil, err
-	}
-	m, err := model.New(cfg, dev)
-	if err == nil {
-		err = fill(m)
-	}
-	if err != nil {
-		dev.Close()
-		return nil, err
-	}
-	return &Model{Model: m, Source: source}, nil
-}
-
 // Close frees the model and its device.
 func (m *Model) Close() {
 	m.Model.Close()
 	m.Device.Close()
-}
-
-// find turns Load's argument into an architecture and weights.
-func find(name string) (arch.Config, *weights.Safetensors, string, error) {
-	if name == "emoji" {
-		w, err := weights.ParseSafetensors("the embedded model", assets.SmallModel)
-		if err != nil {
-			return arch.Config{}, nil, "", err
-		}
-		cfg, err := ownArchitecture(w)
-		return cfg, w, "emoji (embedded)", err
-	}
-	for _, path := range []string{name, filepath.Join(experiments(), name)} {
-		info, err := os.Stat(path)
-		switch {
-		case err != nil:
-			continue
-		case !info.IsDir():
-			w, err := weights.OpenSafetensors(path)
-			if err != nil {
-				return arch.Config{}, nil, "", err
-			}
-			cfg, err := ownArchitecture(w)
-			return cfg, w, path, err
-		}
-		if _, err := os.Stat(filepath.Join(path, "manifest.json")); err == nil {
-			if err := checkpoint.Verify(path); err != nil {
-				return arch.Config{}, nil, "", err
-			}
-			return openCheckpoint(path)
-		}
-		newest, err := checkpoint.Latest(filepath.Join(path, "checkpoints"), say)
-		if err != nil {
-			return arch.Config{}, nil, "", err
-		}
-		return openCheckpoint(newest)
-	}
-	if _, err := arch.Lookup(name); err == nil {
-		return arch.Config{}, nil, "", fmt.Errorf("%w: published checkpoints cannot be read yet; this version loads \"emoji\", a run directory or a clipkit .safetensors file", ErrNoModel)
-	}
-	return arch.Config{}, nil, "", fmt.Errorf("%w: neither \"emoji\", nor a file or folder here, nor a run in %s", ErrNoModel, experiments())
-}
-
-// openCheckpoint takes one whose hashes are checked.
-func openCheckpoint(path string) (arch.Config, *weights.Safetensors, string, error) {
-	c, err := checkpoint.Open(path)
-	if err != nil {
-		return arch.Config{}, nil, "", err
-	}
-	return c.State.Arch, c.Model, path, nil
-}
-
-// architectureKey is where a safetensors file of ours keeps its arch.Config, as JSON.
-const architectureKey = "clipkit_architecture"
-
-func ownArchitecture(w *weights.Safetensors) (arch.Config, error) {
-	text, ok := w.Metadata[architectureKey]
-	if !ok {
-		return arch.Config{}, fmt.Errorf("%w: the file does not name its architecture (metadata %q); clipkit's own files do", ErrNoModel, architectureKey)
-	}
-	var cfg arch.Config
-	if err := json.Unmarshal([]byte(text), &cfg); err != nil {
-		return arch.Config{}, fmt.Errorf("reading the architecture in the file: %w", err)
-	}
-	return cfg, cfg.Check()
-}
-
-// Save writes the weights as one safetensors file that Load takes. half stores float16, except what the reference keeps in float32
-// (vision norms, positions, class token, logit scale).
-func (m *Model) Save(path string, half bool) error {
-	parts, err := train.Parts(m.Model)
-	if err != nil {
-		return err
-	}
-	cfg, err := json.Marshal(m.Config)
-	if err != nil {
-		return err
-	}
-	if half {
-		for i, p := range parts {
-			if p.DType == "F32" && weights.HalfByReference(p.Name) {
-				values, err := p.Float32()
-				if err != nil {
-					return err
-				}
-				parts[i] = weights.F16(p.Name, p.Shape, values)
-			}
-		}
-	}
-	return weights.WriteSafetensors(path, parts, map[string]string{"format": "pt", architectureKey: string(cfg)})
 }
 
 // EncodeImages gives one unit vector per picture.
@@ -195,12 +38,14 @@ func (m *Model) EncodeImages(ctx context.Context, pictures []image.Image) ([][]f
 	return rows(flat, m.Config.EmbedDim), err
 }
 
-// EncodeTexts gives one unit vector per text. A text that is longer than the model reads is cut and reported on standard error.
+// EncodeTexts gives one unit vector per text. As in the reference's tokenize the text is taken as it is; captions of a data set and queries of
+// a search are prepared first (tokenizer.Prepare: lower case, straight quotes). A text that is longer than the model reads is cut and
+// reported on standard error.
 func (m *Model) EncodeTexts(ctx context.Context, texts []string) ([][]float32, error) {
 	length := m.Config.ContextLength
 	tok, ids := tokenizer.Default(), make([]int32, len(texts)*length)
 	for i, t := range texts {
-		if cut := tok.Encode(ids[i*length:(i+1)*length], tokenizer.Prepare(t)); cut > 0 {
+		if cut := tok.Encode(ids[i*length:(i+1)*length], t); cut > 0 {
 			say(fmt.Sprintf("text %d is cut by %d tokens: the model reads %d", i, cut, length-2))
 		}
 	}

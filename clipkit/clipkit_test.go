@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/train"
+	"clipnb/clipkit/weights"
 )
 
 var ctx = context.Background()
@@ -132,6 +134,28 @@ func TestFinetuneKeepsARun(t *testing.T) {
 		}
 	}
 
+	// The same as a .pt with which the reference's training goes on.
+	path := filepath.Join(root, "a.pt")
+	if err := run.Export(path); err != nil {
+		t.Fatal(err)
+	}
+	y, err := load(t, path).EncodeTexts(ctx, []string{"狗"})
+	if err != nil || !slices.Equal(x[0], y[0]) {
+		t.Errorf("the exported .pt encodes otherwise (%v)", err)
+	}
+	f, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	ck, params := f.Checkpoint, len(train.Parameters(m.Config))
+	if ck.Step != 2 || ck.Epoch != 1 || ck.Name != "a" || len(ck.Optimizer.State) != params || ck.Optimizer.State[0].Step != 2 {
+		t.Errorf("exported %+v", ck)
+	}
+	if g := ck.Optimizer.Groups; len(g) != 2 || g[0].WeightDecay != 0 || g[1].WeightDecay != cfg.WeightDecay || g[0].Params+g[1].Params != params {
+		t.Errorf("exported groups %+v", g)
+	}
+
 	cfg.LR *= 2
 	if _, err := clipkit.Finetune(ctx, load(t, "emoji"), data, cfg); !errors.Is(err, experiment.ErrOtherSettings) || !strings.Contains(err.Error(), "choose another name") {
 		t.Errorf("other settings: %v", err)
@@ -143,22 +167,22 @@ func TestFinetuneKeepsARun(t *testing.T) {
 
 func TestSavedWeightsLoadAgain(t *testing.T) {
 	m := load(t, "emoji")
-	path := filepath.Join(t.TempDir(), "half.safetensors")
-	if err := m.Save(path, true); err != nil {
-		t.Fatal(err)
-	}
 	a, err := m.EncodeTexts(ctx, []string{"生日蛋糕", "一只猫"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := load(t, path).EncodeTexts(ctx, []string{"生日蛋糕", "一只猫"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for k := range a[0] {
-		if a[0][k] != b[0][k] { // the embedded weights are half precision already
-			t.Fatalf("value %d: %v, %v", k, a[0][k], b[0][k])
+	for _, name := range []string{"half.safetensors", "half.pt"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := m.Save(path, true); err != nil {
+			t.Fatal(err)
 		}
+		b, err := load(t, path).EncodeTexts(ctx, []string{"生日蛋糕", "一只猫"})
+		if err != nil || !slices.Equal(a[0], b[0]) { // the embedded weights are half precision already
+			t.Errorf("%s encodes otherwise (%v)", name, err)
+		}
+	}
+	if err := m.Save(filepath.Join(t.TempDir(), "folder"), false); !errors.Is(err, weights.ErrNoHF) {
+		t.Errorf("transformers has no ResNet: %v", err)
 	}
 	white := image.NewRGBA(image.Rect(0, 0, 9, 5))
 	for i := range white.Pix {
@@ -184,7 +208,11 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	if _, err := clipkit.Load(ctx, "no-such-thing"); !errors.Is(err, clipkit.ErrNoModel) || !strings.Contains(err.Error(), "emoji") {
 		t.Error(err)
 	}
-	if _, err := clipkit.Load(ctx, "ViT-B-16"); !errors.Is(err, clipkit.ErrNoModel) || !strings.Contains(err.Error(), "published") {
+	t.Setenv("CLIPKIT_OFFLINE", "1")
+	if _, err := clipkit.Load(ctx, "ViT-B-16"); !errors.Is(err, weights.ErrOffline) || !strings.Contains(err.Error(), "clip_cn_vit-b-16.pt") {
+		t.Error(err)
+	}
+	if _, err := clipkit.Load(ctx, "emoji", clipkit.In("int4")); err == nil || !strings.Contains(err.Error(), "bf16") {
 		t.Error(err)
 	}
 	if _, err := clipkit.New(ctx, "ViT-Z", 1); !errors.Is(err, arch.ErrUnknown) {

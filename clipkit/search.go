@@ -8,6 +8,7 @@ import (
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/index"
+	"clipnb/clipkit/tokenizer"
 )
 
 // Index finds the pictures of one split by text or by picture.
@@ -50,9 +51,9 @@ func captions(split dataset.Source) map[int64][]string {
 	return of
 }
 
-// SearchText gives the k pictures nearest to a text.
+// SearchText gives the k pictures nearest to a text, which is prepared as captions are.
 func (ix *Index) SearchText(ctx context.Context, text string, k int) ([]Hit, error) {
-	v, err := ix.model.EncodeTexts(ctx, []string{text})
+	v, err := ix.model.EncodeTexts(ctx, []string{tokenizer.Prepare(text)})
 	if err != nil {
 		return nil, err
 	}

@@ -49,15 +49,24 @@ type progress struct {
 	at  int
 }
 
-func newProgress(what string, total int) *progress {
-	return &progress{bar: progressbar.NewOptions(total,
+func newProgress(what string, total int, more ...progressbar.Option) *progress {
+	return &progress{bar: progressbar.NewOptions(total, append([]progressbar.Option{
 		progressbar.OptionSetDescription(what),
 		progressbar.OptionSetWriter(os.Stderr),
-		progressbar.OptionThrottle(250*time.Millisecond),
+		progressbar.OptionThrottle(250 * time.Millisecond),
 		progressbar.OptionShowCount(),
 		progressbar.OptionSetWidth(16),
 		progressbar.OptionUseANSICodes(false),
-	)}
+	}, more...)...)}
+}
+
+// bytes reports how much of a download has come; total is 0 while it is unknown.
+func (p *progress) bytes(done, total int64) {
+	if total > 0 && p.bar.GetMax64() != total {
+		p.bar.ChangeMax64(total)
+	}
+	p.at = int(done)
+	_ = p.bar.Set64(done)
 }
 
 // set reports done samples of an evaluation.

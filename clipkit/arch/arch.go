@@ -118,6 +118,8 @@ func (c Config) Check() error {
 		}
 	}
 	switch {
+	case c.TextLayers > 1000:
+		return bad("text_num_hidden_layers %d out of range", c.TextLayers)
 	case c.TextHiddenAct != "gelu":
 		return bad("text_hidden_act %q is not supported, only \"gelu\" is published", c.TextHiddenAct)
 	case c.TextWidth%c.TextHeads != 0:

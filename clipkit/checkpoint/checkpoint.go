@@ -11,6 +11,7 @@
 //	path, err := checkpoint.Save(dir, state, model, optimizer)
 //	path, err := checkpoint.Latest(dir, func(line string) { … }) // newest whole one; damaged ones are said aloud and passed over
 //	c, err := checkpoint.Open(path)
+//	defer c.Close()
 //
 // Errors: ErrNone when a directory holds no checkpoint, ErrDamaged when one fails its manifest.
 package checkpoint
@@ -50,7 +51,7 @@ type State struct {
 type Checkpoint struct {
 	Path             string
 	State            State
-	Model, Optimizer *weights.Safetensors
+	Model, Optimizer *weights.File
 }
 
 const (
@@ -177,16 +178,21 @@ func Open(path string) (*Checkpoint, error) {
 		err = c.State.Arch.Check()
 	}
 	if err == nil {
-		c.Model, err = weights.OpenSafetensors(filepath.Join(path, modelFile))
+		c.Model, err = weights.Open(filepath.Join(path, modelFile))
 	}
 	if err == nil {
-		c.Optimizer, err = weights.OpenSafetensors(filepath.Join(path, optimizerFile))
+		if c.Optimizer, err = weights.Open(filepath.Join(path, optimizerFile)); err != nil {
+			c.Model.Close()
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening checkpoint %s: %w", path, err)
 	}
 	return c, nil
 }
+
+// Close lets go of the files.
+func (c *Checkpoint) Close() error { return errors.Join(c.Model.Close(), c.Optimizer.Close()) }
 
 // Prune removes the oldest checkpoints of dir until keep are left; 0 keeps all.
 func Prune(dir string, keep int) error {

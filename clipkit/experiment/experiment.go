@@ -235,6 +235,19 @@ func (r *Run) Close() {
 	}
 }
 
+// ReadConfig reads into v what decided the run in dir.
+func ReadConfig(dir string, v any) error {
+	path := filepath.Join(dir, configFile)
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, v)
+	}
+	if err != nil {
+		return fmt.Errorf("reading a run's settings from %s: %w", path, err)
+	}
+	return nil
+}
+
 // ReadRows reads a run's metrics.jsonl. A last line that was cut by a crash is left out; any other damage is an error with its line.
 func ReadRows(dir string) ([]Row, error) {
 	path := filepath.Join(dir, metricsFile)

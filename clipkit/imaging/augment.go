@@ -27,7 +27,15 @@ func (a Augment) Transform(encoded []byte, size int, rng *rand.Rand) ([]float32,
 }
 
 // Apply is Transform without decoding and normalising, for looking at the result: an RGB picture of size × size.
-func (a Augment) Apply(p *Picture, size int, rng *rand.Rand) *Picture {
+func (a Augment) Apply(p *Picture, size int, rng *rand.Rand) *Picture { return a.apply(p, size, rng) }
+
+// draws is the part of *rand.Rand in use, so that a test can replay the random numbers of the reference.
+type draws interface {
+	Float64() float64
+	IntN(n int) int
+}
+
+func (a Augment) apply(p *Picture, size int, rng draws) *Picture {
 	if a.Scale != [2]float64{} {
 		p = p.crop(a.box(p.Width, p.Height, rng))
 	}
@@ -44,11 +52,11 @@ func (a Augment) Apply(p *Picture, size int, rng *rand.Rand) *Picture {
 
 // box chooses the crop: ten tries with a random area and a random log-aspect, then the largest centred crop of an allowed aspect
 // (timm/data/transforms.py, RandomResizedCropAndInterpolation.get_params).
-func (a Augment) box(w, h int, rng *rand.Rand) (x, y, cropW, cropH int) {
-	between := func(low, high float64) float64 { return low + (high-low)*rng.Float64() }
+func (a Augment) box(w, h int, rng draws) (x, y, cropW, cropH int) {
+	between := func(low, high float64) float64 { return low + float64((high-low)*rng.Float64()) }
 	fw, fh := float64(w), float64(h)
 	for range 10 {
-		area := between(a.Scale[0], a.Scale[1]) * fw * fh
+		area := between(a.Scale[0], a.Scale[1]) * (fw * fh)
 		aspect := math.Exp(between(math.Log(a.Ratio[0]), math.Log(a.Ratio[1])))
 		cropW, cropH = round(math.Sqrt(area*aspect)), round(math.Sqrt(area/aspect))
 		if cropW >= 1 && cropH >= 1 && cropW <= w && cropH <= h {

@@ -11,6 +11,7 @@ import (
 func TestOpsEqualPillow(t *testing.T) {
 	goldens := readGolden(t, "augment.safetensors")
 	tested := map[string]int{}
+	var equal tally
 	for key, g := range goldens {
 		name, rest, ok := strings.Cut(key, "/")
 		if !ok {
@@ -49,12 +50,13 @@ func TestOpsEqualPillow(t *testing.T) {
 		default:
 			t.Fatalf("%s: no such op", key)
 		}
-		equalBytes(t, key, got.Pix, g.data)
+		equal.bytes(t, key, got.Pix, g.data)
 		if !slices.Equal(p.Pix, before) {
 			t.Errorf("%s: changed its input", key)
 		}
 		tested[opName]++
 	}
+	equal.report(t, "image pixels: augmentation ops, against Pillow")
 	if len(tested) != 10 {
 		t.Errorf("tested %v, want all 10 ops", tested)
 	}

@@ -1,10 +1,8 @@
 package imaging
 
-import "math/rand/v2"
-
 // op is one step of a sub-policy: with a probability, a change of a strength from 0 to 10.
 type op struct {
-	apply       func(p *Picture, level float64, rng *rand.Rand) *Picture
+	apply       func(p *Picture, level float64, rng draws) *Picture
 	probability float64
 	level       float64
 }
@@ -39,54 +37,55 @@ var originalPolicy = [25][2]op{
 }
 
 // autoAugment applies one sub-policy, chosen uniformly, to an RGB picture.
-func autoAugment(p *Picture, rng *rand.Rand) *Picture {
+func autoAugment(p *Picture, rng draws) *Picture {
 	for _, o := range originalPolicy[rng.IntN(len(originalPolicy))] {
-		if rng.Float64() < o.probability {
-			p = o.apply(p, o.level, rng)
+		if o.probability < 1 && rng.Float64() > o.probability {
+			continue
 		}
+		p = o.apply(p, o.level, rng)
 	}
 	return p
 }
 
 // From levels to arguments (timm/data/auto_augment.py, LEVEL_TO_ARG).
 
-func rotateOp(p *Picture, level float64, rng *rand.Rand) *Picture {
+func rotateOp(p *Picture, level float64, rng draws) *Picture {
 	return rotate(p, randomSign(rng)*(level/10*30))
 }
 
-func shearXOp(p *Picture, level float64, rng *rand.Rand) *Picture {
+func shearXOp(p *Picture, level float64, rng draws) *Picture {
 	return shearX(p, randomSign(rng)*(level/10*0.3))
 }
 
-func posterizeOp(p *Picture, level float64, _ *rand.Rand) *Picture {
+func posterizeOp(p *Picture, level float64, _ draws) *Picture {
 	return posterize(p, int(level/10*4)+4)
 }
 
-func solarizeOp(p *Picture, level float64, _ *rand.Rand) *Picture {
+func solarizeOp(p *Picture, level float64, _ draws) *Picture {
 	return solarize(p, int(level/10*256))
 }
 
-func colorOp(p *Picture, level float64, _ *rand.Rand) *Picture {
+func colorOp(p *Picture, level float64, _ draws) *Picture {
 	return saturate(p, enhancement(level))
 }
 
-func contrastOp(p *Picture, level float64, _ *rand.Rand) *Picture {
+func contrastOp(p *Picture, level float64, _ draws) *Picture {
 	return contrast(p, enhancement(level))
 }
 
-func sharpnessOp(p *Picture, level float64, _ *rand.Rand) *Picture {
+func sharpnessOp(p *Picture, level float64, _ draws) *Picture {
 	return sharpen(p, enhancement(level))
 }
 
-func autoContrastOp(p *Picture, _ float64, _ *rand.Rand) *Picture { return autoContrast(p) }
-func equalizeOp(p *Picture, _ float64, _ *rand.Rand) *Picture     { return equalize(p) }
-func invertOp(p *Picture, _ float64, _ *rand.Rand) *Picture       { return invert(p) }
+func autoContrastOp(p *Picture, _ float64, _ draws) *Picture { return autoContrast(p) }
+func equalizeOp(p *Picture, _ float64, _ draws) *Picture     { return equalize(p) }
+func invertOp(p *Picture, _ float64, _ draws) *Picture       { return invert(p) }
 
 // enhancement maps 0…10 to 0.1…1.9, where 1 changes nothing.
 func enhancement(level float64) float32 { return float32(float64(level/10*1.8) + 0.1) }
 
-func randomSign(rng *rand.Rand) float64 {
-	if rng.Float64() < 0.5 {
+func randomSign(rng draws) float64 {
+	if rng.Float64() > 0.5 {
 		return -1
 	}
 	return 1

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
 	"image/png"
 	"slices"
 	"strings"
@@ -35,8 +34,7 @@ type codec struct {
 }
 
 var codecs = []codec{
-	{"JPEG", "\xff\xd8\xff",
-		func(b []byte) (image.Config, error) { return jpeg.DecodeConfig(bytes.NewReader(b)) }, decodeJPEG},
+	{"JPEG", "\xff\xd8\xff", jpegConfig, decodeJPEG},
 	{"PNG", "\x89PNG\r\n\x1a\n",
 		func(b []byte) (image.Config, error) { return png.DecodeConfig(bytes.NewReader(b)) }, decodePNG},
 	{"GIF", "GIF8?a", gifConfig, decodeGIF},
@@ -101,18 +99,8 @@ func hasMagic(encoded []byte, magic string) bool {
 
 // isUnsupported says whether a decoder understood the file but does not implement its variant.
 func isUnsupported(err error) bool {
-	var j jpeg.UnsupportedError
 	var p png.UnsupportedError
-	return errors.As(err, &j) || errors.As(err, &p) && !strings.Contains(string(p), "overflow") || errors.Is(err, bmp.ErrUnsupported)
-}
-
-// decodeJPEG gives modes L, RGB and CMYK. The inks are inverted as Adobe stores them, by Go as by Pillow.
-func decodeJPEG(encoded []byte, _ image.Config) (*Picture, error) {
-	m, err := jpeg.Decode(bytes.NewReader(encoded))
-	if err != nil {
-		return nil, err
-	}
-	return FromImage(m), nil
+	return errors.As(err, &p) && !strings.Contains(string(p), "overflow") || errors.Is(err, bmp.ErrUnsupported)
 }
 
 // decodePNG picks the bytes that Pillow keeps (PngImagePlugin.py, _MODES): of 16-bit colour only the high byte, and of a transparent colour in

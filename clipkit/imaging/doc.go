@@ -18,15 +18,24 @@
 // # What equals Pillow
 //
 // Resizing, RGB conversion, normalisation and every augmentation equal Pillow 13 to the last bit; the tests hold them to values made with it.
-// So does decoding of PNG, GIF, BMP and WebP. JPEG goes through Go's decoder, whose inverse DCT rounds a few samples by one level differently
-// from libjpeg-turbo's; chroma is upsampled as libjpeg does. As in the reference, EXIF orientation and the colour profile are ignored.
+// So does decoding, of JPEG too, for which the package has its own decoder: libjpeg-turbo's inverse DCT, chroma upsampling and colour conversion
+// in whole numbers. As in the reference, EXIF orientation and the colour profile are ignored.
+//
+// # Speed
+//
+// The loops over pixels are C, compiled by cgo (kernels.c), so the package needs a C compiler, as the engines do. BenchmarkAgainstPillow runs the
+// reference's transform in turns with this one; on one core of an EPYC, a JPEG of 500 × 375 pixels takes about 3/5 of Pillow's time. Transform
+// runs in parallel on as many pictures as there are cores.
 //
 // # Bytes from outside
 //
 // [Decode] reads the header before it allocates pixels and refuses more than 64 megapixels or a side of more than 262,144 pixels.
-// Its errors wrap [ErrTooLarge], [ErrFormat] or [ErrCorrupt]. It accepts what Go's decoders accept, which is in places stricter than Pillow (a
-// wrong checksum in PNG pixel data is an error) and leaves out rare variants, reported as ErrFormat: animated WebP, compressed or 16-bit BMP,
-// arithmetic-coded or 12-bit JPEG, CMYK JPEG without an Adobe marker.
+// A JPEG may not announce more blocks than its bytes can hold. Its errors wrap [ErrTooLarge], [ErrFormat] or [ErrCorrupt].
+//
+// It is in places stricter than Pillow: a wrong checksum in PNG pixel data, or damaged entropy-coded data in a JPEG, is an error, where Pillow
+// shows a part of the picture. Rare variants are left out and reported as ErrFormat: animated WebP, compressed or 16-bit BMP and BMP with bit
+// fields in a short header, arithmetic-coded, lossless or 12-bit JPEG. A JPEG that relies on
+// a motion picture's Huffman tables instead of its own counts as damaged.
 //
 // No function modifies the picture it is given.
 package imaging

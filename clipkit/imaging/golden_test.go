@@ -1,12 +1,16 @@
 package imaging
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
 	"testing"
+
+	parity "clipnb/clipkit/internal/golden"
 )
 
 // golden is one tensor of a safetensors file: 8 bytes of header length, a JSON header, the data.
@@ -84,38 +88,65 @@ func fixtures(t *testing.T) map[string]Mode {
 	return out
 }
 
-// difference gives the mean and the greatest difference in levels.
-func difference(t *testing.T, name string, got, want []byte) (mean float64, most int) {
+// tally counts the values compared and those that differ, for the parity table.
+type tally struct{ values, wrong int }
+
+// bytes compares levels, which must be equal.
+func (c *tally) bytes(t *testing.T, name string, got, want []byte) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s: %d bytes, want %d", name, len(got), len(want))
 	}
-	sum := 0
+	sum, most, wrong := 0, 0, 0
 	for i := range got {
-		d := int(got[i]) - int(want[i])
-		d = max(d, -d)
-		sum, most = sum+d, max(most, d)
+		if d := max(int(got[i]), int(want[i])) - min(int(got[i]), int(want[i])); d > 0 {
+			sum, most, wrong = sum+d, max(most, d), wrong+1
+		}
 	}
-	return float64(sum) / float64(len(got)), most
+	if wrong > 0 {
+		t.Errorf("%s: differs from Pillow by %.4f levels on average, %d at most", name, float64(sum)/float64(len(got)), most)
+	}
+	c.add(len(got), wrong)
 }
 
-func equalBytes(t *testing.T, name string, got, want []byte) {
-	t.Helper()
-	if mean, most := difference(t, name, got, want); most != 0 {
-		t.Errorf("%s: differs from Pillow by %.4f levels on average, %d at most", name, mean, most)
-	}
-}
-
-func equalFloats(t *testing.T, name string, got, want []float32, tolerance float64) {
+// floats compares normalised values, which must be equal to the last bit.
+func (c *tally) floats(t *testing.T, name string, got, want []float32) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%s: %d values, want %d", name, len(got), len(want))
 	}
-	most := 0.0
+	most, wrong := 0.0, 0
 	for i := range got {
-		most = max(most, math.Abs(float64(got[i])-float64(want[i])))
+		if got[i] != want[i] {
+			most, wrong = max(most, math.Abs(float64(got[i])-float64(want[i]))), wrong+1
+		}
 	}
-	if most > tolerance {
-		t.Errorf("%s: differs from the reference by up to %g, tolerance %g", name, most, tolerance)
+	if wrong > 0 {
+		t.Errorf("%s: differs from the reference by up to %g", name, most)
 	}
+	c.add(len(got), wrong)
+}
+
+// picture compares by the hash of the pixels.
+func (c *tally) picture(t *testing.T, name string, got *Picture, want string) {
+	t.Helper()
+	wrong := 0
+	if hash(got) != want {
+		t.Errorf("%s: other pixels than the reference's", name)
+		wrong = len(got.Pix)
+	}
+	c.add(len(got.Pix), wrong)
+}
+
+func (c *tally) add(values, wrong int) { c.values, c.wrong = c.values+values, c.wrong+wrong }
+
+func (c *tally) report(t *testing.T, what string) {
+	t.Helper()
+	parity.Parity(t, what, c.values, float64(c.wrong), float64(c.wrong)/float64(max(c.values, 1)), 0)
+}
+
+// hash is the SHA-256 of the pixels.
+func hash(p *Picture) string {
+	sum := sha256.Sum256(p.Pix)
+	return hex.EncodeToString(sum[:])
 }

@@ -141,3 +141,6 @@ func mul255(a, b byte) byte {
 	v := uint32(a)*uint32(b) + 128
 	return byte((v>>8 + v) >> 8)
 }
+
+// clip8 limits v to a byte.
+func clip8(v int32) byte { return byte(min(max(v, 0), 255)) }

@@ -54,8 +54,18 @@ func nearest(src []byte, inW, inH, outW, outH int) []byte {
 // taps are the weights of one axis: output i is Σ weight[i·size+t] · input[first[i]+t] for t < count[i].
 type taps struct {
 	size         int
-	first, count []int
+	first, count []int32
 	weight       []float64
+}
+
+// inside says whether every output takes part of in inputs only.
+func (t taps) inside(in, out int) bool {
+	for i, n := range t.count {
+		if n < 0 || int(n) > t.size || t.first[i] < 0 || int(t.first[i]+n) > in {
+			return false
+		}
+	}
+	return len(t.first) == out && len(t.count) == out && len(t.weight) == out*t.size
 }
 
 // bicubicTaps is Resample.c's precompute_coeffs: the Catmull-Rom cubic (a = −½), widened by the scale when shrinking.
@@ -65,7 +75,7 @@ func bicubicTaps(in, out int) taps {
 	wide := max(scale, 1)
 	support := 2 * wide
 	size := int(math.Ceil(support))*2 + 1
-	t := taps{size: size, first: make([]int, out), count: make([]int, out), weight: make([]float64, out*size)}
+	t := taps{size: size, first: make([]int32, out), count: make([]int32, out), weight: make([]float64, out*size)}
 	inverse := 1 / wide
 	for i := range out {
 		centre := float64((float64(i) + 0.5) * scale)
@@ -82,7 +92,7 @@ func bicubicTaps(in, out int) taps {
 				row[j] /= sum
 			}
 		}
-		t.first[i], t.count[i] = first, len(row)
+		t.first[i], t.count[i] = int32(first), int32(len(row))
 	}
 	return t
 }
@@ -111,16 +121,6 @@ func (t taps) fixed() []int32 {
 	return out
 }
 
-// Two 32-bit sums fit in one 64-bit word: (a + b·2³²)·k = a·k + b·k·2³² modulo 2⁶⁴, also for negative k, and Pillow's sums fit 32 bits by the
-// choice of precision. This halves the multiplications, which is what lets plain Go keep up with Pillow.
-const half2 = 1<<(precision-1) | 1<<(precision-1+32)
-
-func unpack(sum uint64) (low, high byte) {
-	l := int32(sum)
-	h := int32((sum - uint64(int64(l))) >> 32)
-	return clip8(l >> precision), clip8(h >> precision)
-}
-
 // columnsFirst is Pillow 13's choice of the order of the two passes, which shows in the result because each pass rounds.
 // Earlier versions always begin with the rows.
 func columnsFirst(inW, inH, outW, outH int) bool {
@@ -141,87 +141,6 @@ func resample(src []byte, inW, inH, n, outW, outH int) []byte {
 	return src
 }
 
-// resampleRows handles eight rows at a time, two in each of four words.
-func resampleRows(src []byte, inW, inH, n, outW int) []byte {
-	t := bicubicTaps(inW, outW)
-	weights := t.fixed()
-	dst := make([]byte, outW*inH*n)
-	words := make([][4]uint64, inW)
-	for y := 0; y < inH; y += 8 {
-		var in, out [8][]byte
-		for i := range in {
-			row := min(y+i, inH-1) // the last rows may be taken several times
-			in[i], out[i] = src[row*inW*n:][:inW*n], dst[row*outW*n:][:outW*n]
-		}
-		for c := range n {
-			for i := range 4 {
-				a, b := in[2*i], in[2*i+1]
-				for x, at := 0, c; x < len(words) && at < len(a) && at < len(b); x, at = x+1, at+n {
-					words[x][i] = uint64(a[at]) | uint64(b[at])<<32
-				}
-			}
-			for x := range outW {
-				k := weights[x*t.size:][:t.count[x]]
-				in := words[t.first[x]:][:len(k)]
-				s0, s1, s2, s3 := uint64(half2), uint64(half2), uint64(half2), uint64(half2)
-				for i, w := range k {
-					w := uint64(int64(w))
-					s0 += in[i][0] * w
-					s1 += in[i][1] * w
-					s2 += in[i][2] * w
-					s3 += in[i][3] * w
-				}
-				at := x*n + c
-				out[0][at], out[1][at] = unpack(s0)
-				out[2][at], out[3][at] = unpack(s1)
-				out[4][at], out[5][at] = unpack(s2)
-				out[6][at], out[7][at] = unpack(s3)
-			}
-		}
-	}
-	return dst
-}
-
-// resampleColumns handles eight bytes of a row at a time, in four words.
-func resampleColumns(src []byte, rowBytes, inH, outH int) []byte {
-	const evens = 0x000000ff000000ff // bytes 0 and 4
-	t := bicubicTaps(inH, outH)
-	weights := t.fixed()
-	dst := make([]byte, rowBytes*outH)
-	for y := range outH {
-		k := weights[y*t.size:][:t.count[y]]
-		in := src[t.first[y]*rowBytes:][:len(k)*rowBytes]
-		out := dst[y*rowBytes:][:rowBytes]
-		x := 0
-		for ; x+8 <= rowBytes; x += 8 {
-			s0, s1, s2, s3 := uint64(half2), uint64(half2), uint64(half2), uint64(half2)
-			at := x
-			for _, w := range k {
-				w := uint64(int64(w))
-				v := binary.LittleEndian.Uint64(in[at:])
-				s0 += v & evens * w
-				s1 += v >> 8 & evens * w
-				s2 += v >> 16 & evens * w
-				s3 += v >> 24 & evens * w
-				at += rowBytes
-			}
-			o := out[x : x+8 : x+8]
-			o[0], o[4] = unpack(s0)
-			o[1], o[5] = unpack(s1)
-			o[2], o[6] = unpack(s2)
-			o[3], o[7] = unpack(s3)
-		}
-		for ; x < rowBytes; x++ {
-			sum := uint64(half2)
-			for i, w := range k {
-				sum += uint64(in[i*rowBytes+x]) * uint64(int64(w))
-			}
-			out[x], _ = unpack(sum)
-		}
-	}
-	return dst
-}
-
 // resample16 is the same for 16-bit levels, which Pillow sums in float64.
 func resample16(src []byte, inW, inH, outW, outH int) []byte {
 	// pass resizes lines that begin lineStep levels apart, and whose levels are step apart.
@@ -232,7 +151,7 @@ func resample16(src []byte, inW, inH, outW, outH int) []byte {
 			for i := range out {
 				sum := 0.0
 				for j, w := range t.weight[i*t.size:][:t.count[i]] {
-					level := binary.LittleEndian.Uint16(src[2*(l*lineStep+(t.first[i]+j)*step):])
+					level := binary.LittleEndian.Uint16(src[2*(l*lineStep+(int(t.first[i])+j)*step):])
 					sum += float64(float64(level) * w)
 				}
 				level := min(max(math.Trunc(sum+math.Copysign(0.5, sum)), 0), math.MaxUint16)

@@ -20,17 +20,20 @@ func TextFeatures(p *Params, ids *Node) *Node {
 	mask := MulScalar(OneMinus(ConvertDType(real, dtypes.Float32)), -10000)
 	mask = Reshape(mask, batch, 1, 1, tokens)
 	for i := range p.Config.TextLayers {
-		x = bertLayer(p, fmt.Sprintf("bert.encoder.layer.%d.", i), x, mask)
+		wanted := tokens
+		if i == p.Config.TextLayers-1 {
+			wanted = 1 // the feature is read from [CLS]
+		}
+		x = bertLayer(p, fmt.Sprintf("bert.encoder.layer.%d.", i), x, mask, wanted)
 	}
-	class := Reshape(Slice(x, AxisRange(), AxisElem(0), AxisRange()), batch, width)
-	return Dot(class, p.At("text_projection")).Product()
+	return p.dot(Reshape(x, batch, width), p.raw("text_projection"), 0)
 }
 
 // bertEmbeddings: word + position + type 0, normalised. [B,T] → [B,T,width].
 func (p *Params) bertEmbeddings(ids, real *Node) *Node {
 	const name = "bert.embeddings."
 	batch, tokens, width := ids.Shape().Dim(0), ids.Shape().Dim(1), p.Config.TextWidth
-	x := Gather(p.At(name+"word_embeddings.weight"), InsertAxes(ids, -1))
+	x := ConvertDType(Gather(p.raw(name+"word_embeddings.weight"), InsertAxes(ids, -1)), dtypes.Float32)
 	if p.Training { // the padding row gets no gradient (PyTorch's padding_idx)
 		x = Where(BroadcastToDims(InsertAxes(real, -1), batch, tokens, width), x, StopGradient(x))
 	}
@@ -40,12 +43,14 @@ func (p *Params) bertEmbeddings(ids, real *Node) *Node {
 	return p.dropout(p.layerNorm(name+"LayerNorm", x, bertEpsilon), p.Config.TextDropout)
 }
 
-// bertLayer is post-LN: norm(x + attention(x)), then norm(x + MLP(x)) with the exact erf GELU.
-func bertLayer(p *Params, name string, x, mask *Node) *Node {
-	self := func(n string) *Node { return p.linear(name+"attention.self."+n, x) }
-	a := p.attention(self("query"), self("key"), self("value"), mask, p.Config.TextHeads, p.Config.TextAttnDropout)
+// bertLayer is post-LN: norm(x + attention(x)), then norm(x + MLP(x)) with the exact erf GELU. Every token of x [B,T,W] answers, the first
+// wanted ones ask and come out: [B,wanted,W].
+func bertLayer(p *Params, name string, x, mask *Node, wanted int) *Node {
+	self := func(n string, x *Node) *Node { return p.linear(name+"attention.self."+n, x) }
+	rest := first(x, wanted)
+	a := p.attention(self("query", rest), self("key", x), self("value", x), mask, p.Config.TextHeads, p.Config.TextAttnDropout)
 	a = p.dropout(p.linear(name+"attention.output.dense", a), p.Config.TextDropout)
-	x = p.layerNorm(name+"attention.output.LayerNorm", Add(a, x), bertEpsilon)
+	x = p.layerNorm(name+"attention.output.LayerNorm", Add(a, rest), bertEpsilon)
 	h := p.linear(name+"intermediate.dense", x)
 	h = MulScalar(Mul(h, AddScalar(Erf(MulScalar(h, 1/math.Sqrt2)), 1)), 0.5)
 	h = p.dropout(p.linear(name+"output.dense", h), p.Config.TextDropout)

@@ -10,8 +10,8 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/weights"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -27,30 +27,35 @@ type Model struct {
 	Device *device.Device
 	Store  *gomodel.Store // one variable per tensor of arch.Config.Tensors, under its reference name
 
+	precision Precision
+
 	mu            sync.Mutex
 	images, texts *gomodel.Exec
 }
 
-// New allocates a model with every parameter zero; give it values with Init or Set.
-func New(cfg arch.Config, dev *device.Device) (*Model, error) {
+// New makes a float32 model with every parameter zero; give it values with Init, Set or SetTensor.
+func New(cfg arch.Config, dev *device.Device) (*Model, error) { return NewIn(cfg, dev, F32) }
+
+// NewIn is New with a precision. Only a float32 model can be trained.
+func NewIn(cfg arch.Config, dev *device.Device, precision Precision) (*Model, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	m := &Model{Config: cfg, Device: dev, Store: gomodel.NewStore()}
+	if err := precision.Check(); err != nil {
+		return nil, err
+	}
+	m := &Model{Config: cfg, Device: dev, Store: gomodel.NewStore(), precision: precision}
 	for _, t := range cfg.Tensors() {
-		if _, err := m.Store.CreateVariable(t.Name, zero(t)); err != nil {
+		zero := tensors.FromShape(shapes.Make(precision.stored(t), t.Shape...))
+		if _, err := m.Store.CreateVariable(t.Name, zero); err != nil {
 			return nil, fmt.Errorf("allocating %s: %w", t.Name, err)
 		}
 	}
 	return m, nil
 }
 
-func zero(t arch.Tensor) *tensors.Tensor {
-	if t.Int64 {
-		return tensors.FromScalar(int64(0))
-	}
-	return tensors.FromShape(shapes.Make(dtypes.Float32, t.Shape...))
-}
+// Precision is how the model keeps and multiplies its weights.
+func (m *Model) Precision() Precision { return m.precision }
 
 // Close frees the compiled graphs and the parameters, not the device.
 func (m *Model) Close() {
@@ -65,22 +70,47 @@ func (m *Model) Close() {
 	m.Store.Finalize()
 }
 
+// SetTensor copies a tensor's values to the device. Of a mapped file nothing else is copied when its type is the one the model keeps.
+func (m *Model) SetTensor(t weights.Tensor) error {
+	v := m.Store.GetVariable("/" + t.Name)
+	if v == nil {
+		return fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, t.Name)
+	}
+	if !slices.Equal(v.Shape().Dimensions, t.Shape) && v.Shape().Size()+t.Size() > 2 {
+		return fmt.Errorf("%w: %s has shape %v, model %q needs %v", ErrTensor, t.Name, t.Shape, m.Config.Name, v.Shape().Dimensions)
+	}
+	data := t.Data
+	if kept := fileType[v.DType()]; t.DType != kept {
+		values, err := t.Float32()
+		if err != nil {
+			return err
+		}
+		switch kept {
+		case "I64":
+			data = weights.I64(t.Name, int64(math.Round(float64(values[0])))).Data
+		case "F32":
+			data = weights.F32(t.Name, t.Shape, values).Data
+		case "F16":
+			data = weights.F16(t.Name, t.Shape, values).Data
+		case "BF16":
+			data = weights.BF16(t.Name, t.Shape, values).Data
+		}
+	}
+	return device.Catch(func() error {
+		value, err := tensors.FromRaw(m.Device.Backend, 0, v.Shape(), data)
+		if err != nil {
+			return fmt.Errorf("copying %s to %s: %w", t.Name, m.Device, err)
+		}
+		return v.SetValue(value)
+	})
+}
+
 // Set gives one tensor its values, row-major. An integer buffer takes one rounded value.
 func (m *Model) Set(name string, shape []int, values []float32) error {
-	v := m.Store.GetVariable("/" + name)
-	if v == nil {
-		return fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, name)
+	if t := weights.F32(name, shape, values); t.Size() != len(values) {
+		return fmt.Errorf("%w: %s of shape %v has %d values", ErrTensor, name, shape, len(values))
 	}
-	if v.DType() == dtypes.Int64 {
-		if len(values) != 1 {
-			return fmt.Errorf("%w: %s is a scalar, got %d values", ErrTensor, name, len(values))
-		}
-		return v.SetValue(tensors.FromScalar(int64(math.Round(float64(values[0])))))
-	}
-	if !slices.Equal(v.Shape().Dimensions, shape) || len(values) != v.Shape().Size() {
-		return fmt.Errorf("%w: %s has shape %v and %d values, model %q needs %v", ErrTensor, name, shape, len(values), m.Config.Name, v.Shape().Dimensions)
-	}
-	return v.SetValue(tensors.FromFlatDataAndDimensions(values, shape...))
+	return m.SetTensor(weights.F32(name, shape, values))
 }
 
 // Get copies one tensor out of the model.
@@ -93,18 +123,16 @@ func (m *Model) Get(name string) (shape []int, values []float32, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	if v.DType() == dtypes.Int64 {
-		n, err := tensors.CopyFlatData[int64](t)
-		if err != nil {
-			return nil, nil, fmt.Errorf("reading %s: %w", name, err)
-		}
-		return nil, []float32{float32(n[0])}, nil
-	}
-	values, err = tensors.CopyFlatData[float32](t)
-	if err != nil {
+	x := weights.Tensor{Name: name, DType: fileType[v.DType()], Shape: t.Shape().Dimensions}
+	var convert error
+	err = t.ConstBytes(func(data []byte) {
+		x.Data = data
+		values, convert = x.Float32()
+	})
+	if err = errors.Join(err, convert); err != nil {
 		return nil, nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	return t.Shape().Dimensions, values, nil
+	return x.Shape, values, nil
 }
 
 // LogitScale is exp of the parameter: what multiplies the cosines (100 in the published weights).
@@ -122,10 +150,11 @@ func (m *Model) EncodeImages(ctx context.Context, pixels []float32, n int) ([]fl
 	if len(pixels) != n*3*r*r {
 		return nil, fmt.Errorf("encoding %d images: got %d values, want [%d,3,%d,%d]", n, len(pixels), n, r, r)
 	}
-	return encode(ctx, m, &m.images, pixels, n, []int{3, r, r}, func(p *Params, x *Node) *Node { return VisualFeatures(p, x) })
+	return encode(ctx, m, &m.images, pixels, n, []int{3, r, r}, VisualFeatures)
 }
 
 // EncodeTexts turns n token rows, [n,T] as tokenizer makes them, into n unit vectors, [n,D]. T is any length up to the model's positions.
+// A row costs its own length, rounded up to textStep, not T: padding is masked in the reference and is cut off here.
 func (m *Model) EncodeTexts(ctx context.Context, ids []int32, n int) ([]float32, error) {
 	if n == 0 {
 		return nil, nil
@@ -134,7 +163,40 @@ func (m *Model) EncodeTexts(ctx context.Context, ids []int32, n int) ([]float32,
 	if len(ids) != n*t || t < 1 || t > m.Config.TextMaxPositions {
 		return nil, fmt.Errorf("encoding %d texts: got %d ids, want n rows of 1 to %d", n, len(ids), m.Config.TextMaxPositions)
 	}
-	return encode(ctx, m, &m.texts, ids, n, []int{t}, func(p *Params, x *Node) *Node { return TextFeatures(p, x) })
+	byLength := map[int][]int{} // rows of one cut length
+	for i := range n {
+		length := cut(ids[i*t : (i+1)*t])
+		byLength[length] = append(byLength[length], i)
+	}
+	d := m.Config.EmbedDim
+	out := make([]float32, n*d)
+	for length, rows := range byLength {
+		some := make([]int32, 0, len(rows)*length)
+		for _, i := range rows {
+			some = append(some, ids[i*t:i*t+length]...)
+		}
+		features, err := encode(ctx, m, &m.texts, some, len(rows), []int{length}, TextFeatures)
+		if err != nil {
+			return nil, err
+		}
+		for k, i := range rows {
+			copy(out[i*d:(i+1)*d], features[k*d:])
+		}
+	}
+	return out, nil
+}
+
+// textStep is the granularity of text lengths: each length is a graph to compile.
+const textStep = 16
+
+// cut is how many ids of a row are encoded: up to its last token, rounded up. A row of nothing but padding is left as it is.
+func cut(row []int32) int {
+	for i := len(row) - 1; i >= 0; i-- {
+		if row[i] != 0 {
+			return min((i/textStep+1)*textStep, len(row))
+		}
+	}
+	return len(row)
 }
 
 // maxBatch bounds the work and memory of one call into the engine.
@@ -147,7 +209,9 @@ func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exe
 	err = device.Catch(func() error {
 		if *exec == nil {
 			e, err := gomodel.NewExec(m.Device.Backend, m.Store, func(s *gomodel.Scope, x *Node) *Node {
-				return L2Normalize(tower(NewParams(m.Config, s.Store(), x.Graph()), x), -1)
+				p := NewParams(m.Config, s.Store(), x.Graph())
+				p.Compute = m.precision.compute()
+				return L2Normalize(tower(p, x), -1)
 			})
 			if err != nil {
 				return err

@@ -15,6 +15,10 @@ type Params struct {
 	Config   arch.Config
 	Training bool  // BatchNorm uses the batch's statistics and updates the running ones; dropout is live when Random is set
 	Random   *Node // generator state of dropout, [3] uint64; nil = no dropout
+	Keep     *Node // the patches of each picture that a ViT looks at, [B,k] int32 as ChoosePatches makes them; nil = all (a ResNet: always)
+
+	// Compute is the type of a product's operands: Float32, or BFloat16 or Float16 for speed. Sums, norms, softmax and activations are float32 always.
+	Compute dtypes.DType
 
 	store *gomodel.Store
 	graph *Graph
@@ -22,7 +26,7 @@ type Params struct {
 
 // NewParams reads from store inside g, in evaluation mode.
 func NewParams(cfg arch.Config, store *gomodel.Store, g *Graph) *Params {
-	return &Params{Config: cfg, store: store, graph: g}
+	return &Params{Config: cfg, Compute: dtypes.Float32, store: store, graph: g}
 }
 
 func (p *Params) variable(name string) *gomodel.Variable {
@@ -33,27 +37,44 @@ func (p *Params) variable(name string) *gomodel.Variable {
 	return v
 }
 
-// At is the tensor's value in the graph.
-func (p *Params) At(name string) *Node { return p.variable(name).NodeValue(p.graph) }
+// At is the tensor's value in the graph, as float32 (an integer buffer: int64).
+func (p *Params) At(name string) *Node {
+	v := p.raw(name)
+	if v.DType().IsFloat() {
+		return ConvertDType(v, dtypes.Float32)
+	}
+	return v
+}
+
+// raw is the value in the type in which it is stored.
+func (p *Params) raw(name string) *Node { return p.variable(name).NodeValue(p.graph) }
 
 // Put makes value what the tensor holds after the graph has run.
 func (p *Params) Put(name string, value *Node) { p.variable(name).SetNodeValue(value) }
 
 // linear: x [...,in] × weight [out,in]ᵀ + bias [out].
 func (p *Params) linear(name string, x *Node) *Node {
-	return affine(x, p.At(name+".weight"), p.At(name+".bias"))
+	return p.affine(x, p.raw(name+".weight"), p.At(name+".bias"))
 }
 
+// operand converts one side of a product to the type that products compute in.
+func (p *Params) operand(x *Node) *Node { return ConvertDType(x, p.Compute) }
+
 // affine flattens all axes but the last, so that every engine sees a 2-D product.
-func affine(x, weight, bias *Node) *Node {
+func (p *Params) affine(x, weight, bias *Node) *Node {
 	dims := append([]int{}, x.Shape().Dimensions...)
 	in, out := dims[len(dims)-1], weight.Shape().Dim(0)
-	y := Dot(Reshape(x, -1, in), weight).General([]int{1}, nil, []int{1}, nil)
+	y := p.dot(Reshape(x, -1, in), weight, 1)
 	if bias != nil {
 		y = Add(y, ExpandLeftToRank(bias, 2))
 	}
 	dims[len(dims)-1] = out
 	return Reshape(y, dims...)
+}
+
+// dot is the 2-D product of x [M,K] with w [N,K] (axis 1) or [K,N] (axis 0) → [M,N], float32.
+func (p *Params) dot(x, w *Node, axis int) *Node {
+	return Dot(p.operand(x), p.operand(w)).WithOutputDType(dtypes.Float32).General([]int{1}, nil, []int{axis}, nil)
 }
 
 // layerNorm over the last axis.
@@ -86,14 +107,16 @@ func (p *Params) attention(q, k, v, mask *Node, heads int, rate float64) *Node {
 	q = Reshape(split(MulScalar(q, 1/sqrt(d)), queries, 0, 2, 1, 3), batch*heads, queries, d)
 	k = Reshape(split(k, keys, 0, 2, 3, 1), batch*heads, d, keys)
 	v = Reshape(split(v, keys, 0, 2, 1, 3), batch*heads, keys, d)
-	scores := Reshape(matmul(q, k), batch, heads, queries, keys)
+	scores := Reshape(p.matmul(q, k), batch, heads, queries, keys)
 	if mask != nil {
 		scores = Add(scores, mask)
 	}
 	weights := p.dropout(Softmax(scores, -1), rate)
-	out := matmul(Reshape(weights, batch*heads, queries, keys), v) // [B·heads, Q, d]
+	out := p.matmul(Reshape(weights, batch*heads, queries, keys), v) // [B·heads, Q, d]
 	return Reshape(TransposeAllAxes(Reshape(out, batch, heads, queries, d), 0, 2, 1, 3), batch, queries, width)
 }
 
 // matmul is [N,M,K] × [N,K,L] → [N,M,L].
-func matmul(a, b *Node) *Node { return Dot(a, b).General([]int{2}, []int{0}, []int{1}, []int{0}) }
+func (p *Params) matmul(a, b *Node) *Node {
+	return Dot(p.operand(a), p.operand(b)).WithOutputDType(dtypes.Float32).General([]int{2}, []int{0}, []int{1}, []int{0})
+}

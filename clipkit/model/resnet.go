@@ -21,7 +21,7 @@ func resnet(p *Params, images *Node) *Node {
 		if i == 1 {
 			stride = 2
 		}
-		x = relu(batchNorm(p, fmt.Sprintf("visual.bn%d", i), conv3(x, p.At(fmt.Sprintf("visual.conv%d.weight", i)), stride)))
+		x = relu(batchNorm(p, fmt.Sprintf("visual.bn%d", i), p.conv3(x, p.raw(fmt.Sprintf("visual.conv%d.weight", i)), stride)))
 	}
 	x = averagePool(x)
 	for stage, blocks := range p.Config.VisionLayers {
@@ -36,27 +36,27 @@ func resnet(p *Params, images *Node) *Node {
 func bottleneck(p *Params, stage, block int, x *Node) *Node {
 	name := fmt.Sprintf("visual.layer%d.%d.", stage+1, block)
 	halve := stage > 0 && block == 0
-	y := relu(batchNorm(p, name+"bn1", conv1(x, p.At(name+"conv1.weight"))))
-	y = relu(batchNorm(p, name+"bn2", conv3(y, p.At(name+"conv2.weight"), 1)))
+	y := relu(batchNorm(p, name+"bn1", p.conv1(x, p.raw(name+"conv1.weight"))))
+	y = relu(batchNorm(p, name+"bn2", p.conv3(y, p.raw(name+"conv2.weight"), 1)))
 	shortcut := x
 	if halve {
 		y, shortcut = averagePool(y), averagePool(x)
 	}
-	y = batchNorm(p, name+"bn3", conv1(y, p.At(name+"conv3.weight")))
+	y = batchNorm(p, name+"bn3", p.conv1(y, p.raw(name+"conv3.weight")))
 	if arch.HasDownsample(stage, block, x.Shape().Dim(3), p.Config.VisionWidth<<stage) {
-		shortcut = batchNorm(p, name+"downsample.1", conv1(shortcut, p.At(name+"downsample.0.weight")))
+		shortcut = batchNorm(p, name+"downsample.1", p.conv1(shortcut, p.raw(name+"downsample.0.weight")))
 	}
 	return relu(Add(y, shortcut))
 }
 
 // conv1 is a 1×1 convolution: x [B,H,W,in], weight [out,in,1,1].
-func conv1(x, weight *Node) *Node {
-	return affine(x, Reshape(weight, weight.Shape().Dim(0), weight.Shape().Dim(1)), nil)
+func (p *Params) conv1(x, weight *Node) *Node {
+	return p.affine(x, Reshape(weight, weight.Shape().Dim(0), weight.Shape().Dim(1)), nil)
 }
 
 // conv3 is a 3×3 convolution with padding 1: nine shifted views beside each other, then one product.
 // With stride 2 the padded picture is split into even and odd rows and columns first, so that no slice is strided.
-func conv3(x, weight *Node, stride int) *Node {
+func (p *Params) conv3(x, weight *Node, stride int) *Node {
 	batch, h, w, in := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2), x.Shape().Dim(3)
 	out := weight.Shape().Dim(0)
 	one := compute.PadAxis{Start: 1, End: 1}
@@ -72,7 +72,7 @@ func conv3(x, weight *Node, stride int) *Node {
 		}
 	}
 	columns := Concatenate(views, -1) // [B,H,W,9·in], ordered (dy,dx,in)
-	return affine(columns, Reshape(TransposeAllAxes(weight, 0, 2, 3, 1), out, 9*in), nil)
+	return p.affine(columns, Reshape(TransposeAllAxes(weight, 0, 2, 3, 1), out, 9*in), nil)
 }
 
 // averagePool halves height and width by the mean of 2×2 cells.

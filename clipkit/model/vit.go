@@ -23,31 +23,55 @@ func VisualFeatures(p *Params, images *Node) *Node {
 }
 
 func vit(p *Params, images *Node) *Node {
-	batch, g, size, width := images.Shape().Dim(0), p.Config.Grid(), p.Config.VisionPatchSize, p.Config.VisionWidth
-	// The patch convolution (kernel = stride) is one product over patches flattened as [3,P,P], the order of its weight.
-	x := Reshape(images, batch, 3, g, size, g, size)
-	x = Reshape(TransposeAllAxes(x, 0, 2, 4, 1, 3, 5), batch, g*g, 3*size*size)
-	x = affine(x, Reshape(p.At("visual.conv1.weight"), width, 3*size*size), nil) // [B, patches, width]
-
+	batch, width := images.Shape().Dim(0), p.Config.VisionWidth
+	x := p.patchEmbedding(images)
 	class := BroadcastToDims(Reshape(p.At("visual.class_embedding"), 1, 1, width), batch, 1, width)
 	x = Concatenate([]*Node{class, x}, 1) // [B, 1+patches, width]
 	x = Add(x, ExpandLeftToRank(p.At("visual.positional_embedding"), 3))
-	x = p.layerNorm("visual.ln_pre", x, visionEpsilon)
-	for i := range p.Config.VisionLayers[0] {
-		x = vitBlock(p, fmt.Sprintf("visual.transformer.resblocks.%d.", i), x)
+	if p.Keep != nil {
+		x = keepPatches(x, p.Keep)
 	}
-	x = Reshape(Slice(x, AxisRange(), AxisElem(0), AxisRange()), batch, width)
-	x = p.layerNorm("visual.ln_post", x, visionEpsilon)
-	return Dot(x, p.At("visual.proj")).Product()
+	x = p.layerNorm("visual.ln_pre", x, visionEpsilon)
+	layers := p.Config.VisionLayers[0]
+	for i := range layers {
+		wanted := x.Shape().Dim(1)
+		if i == layers-1 {
+			wanted = 1 // the features read the class token only
+		}
+		x = vitBlock(p, fmt.Sprintf("visual.transformer.resblocks.%d.", i), x, wanted)
+	}
+	x = p.layerNorm("visual.ln_post", Reshape(x, batch, width), visionEpsilon)
+	return p.dot(x, p.raw("visual.proj"), 0)
 }
 
-// vitBlock is a pre-LN block: x + attention(ln_1(x)), then x + MLP(ln_2(x)) with QuickGELU.
-func vitBlock(p *Params, name string, x *Node) *Node {
+// patchEmbedding is the patch convolution, whose kernel is its stride: one product over patches flattened as [3,P,P], the order of its
+// weight. [B,3,R,R] → [B,patches,width], row by row.
+func (p *Params) patchEmbedding(images *Node) *Node {
+	batch, g, size, width := images.Shape().Dim(0), p.Config.Grid(), p.Config.VisionPatchSize, p.Config.VisionWidth
+	x := Reshape(images, batch, 3, g, size, g, size)
+	x = Reshape(TransposeAllAxes(x, 0, 2, 4, 1, 3, 5), batch, g*g, 3*size*size)
+	return p.affine(x, Reshape(p.raw("visual.conv1.weight"), width, 3*size*size), nil)
+}
+
+// vitBlock is a pre-LN block: x + attention(ln_1(x)), then x + MLP(ln_2(x)) with QuickGELU. Every token of x [B,T,W] answers, the first
+// wanted ones ask and come out: [B,wanted,W].
+func vitBlock(p *Params, name string, x *Node, wanted int) *Node {
 	width := p.Config.VisionWidth
-	qkv := affine(p.layerNorm(name+"ln_1", x, visionEpsilon), p.At(name+"attn.in_proj_weight"), p.At(name+"attn.in_proj_bias"))
-	part := func(i int) *Node { return Slice(qkv, AxisRange(), AxisRange(), AxisRange(i*width, (i+1)*width)) }
-	x = Add(x, p.linear(name+"attn.out_proj", p.attention(part(0), part(1), part(2), nil, p.Config.VisionHeads(), 0)))
+	weight, bias := p.raw(name+"attn.in_proj_weight"), p.At(name+"attn.in_proj_bias") // rows of q, k, v
+	norm := p.layerNorm(name+"ln_1", x, visionEpsilon)
+	q := p.affine(first(norm, wanted), Slice(weight, AxisRange(0, width)), Slice(bias, AxisRange(0, width)))
+	kv := p.affine(norm, Slice(weight, AxisRange(width)), Slice(bias, AxisRange(width)))
+	k, v := Slice(kv, AxisRange(), AxisRange(), AxisRange(0, width)), Slice(kv, AxisRange(), AxisRange(), AxisRange(width))
+	x = Add(first(x, wanted), p.linear(name+"attn.out_proj", p.attention(q, k, v, nil, p.Config.VisionHeads(), 0)))
 	h := p.linear(name+"mlp.c_fc", p.layerNorm(name+"ln_2", x, visionEpsilon))
 	h = Mul(h, Sigmoid(MulScalar(h, 1.702)))
 	return Add(x, p.linear(name+"mlp.c_proj", h))
+}
+
+// first takes the first n tokens of x [B,T,W].
+func first(x *Node, n int) *Node {
+	if n == x.Shape().Dim(1) {
+		return x
+	}
+	return Slice(x, AxisRange(), AxisRange(0, n), AxisRange())
 }

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"clipnb/assets"
+	"clipnb/clipkit/internal/golden"
 )
 
 // readLines decodes a jsonl file of testdata.
@@ -51,8 +52,10 @@ func TestReferenceCases(t *testing.T) {
 	}
 	tok := Default()
 	ids := make([]int32, DefaultLength)
+	exact := equality{}
 	for i, r := range rows {
-		if tok.Encode(ids, r.Text); !slices.Equal(ids, r.IDs) {
+		tok.Encode(ids, r.Text)
+		if exact.count(ids, r.IDs); !slices.Equal(ids, r.IDs) {
 			t.Errorf("case %d %+q:\n got %v\nwant %v", i, r.Text, ids, r.IDs)
 		}
 		if got := tok.Pieces(r.Text); !slices.Equal(got, r.Pieces) {
@@ -61,10 +64,29 @@ func TestReferenceCases(t *testing.T) {
 		if got := Prepare(r.Text); got != r.Prep {
 			t.Errorf("case %d %+q: prepared\n got %+q\nwant %+q", i, r.Text, got, r.Prep)
 		}
-		if tok.Encode(ids, Prepare(r.Text)); !slices.Equal(ids, r.PrepIDs) {
+		tok.Encode(ids, Prepare(r.Text))
+		if exact.count(ids, r.PrepIDs); !slices.Equal(ids, r.PrepIDs) {
 			t.Errorf("case %d %+q: after Prepare\n got %v\nwant %v", i, r.Text, ids, r.PrepIDs)
 		}
 	}
+	exact.report(t, "ids of 308 texts, as they are and prepared")
+}
+
+// equality counts ids that are compared with the reference's, for the parity table.
+type equality struct{ compared, differ int }
+
+func (e *equality) count(got, want []int32) {
+	e.compared += len(want)
+	for i, id := range want {
+		if i >= len(got) || got[i] != id {
+			e.differ++
+		}
+	}
+}
+
+func (e *equality) report(t *testing.T, what string) {
+	t.Helper()
+	golden.Parity(t, what, e.compared, float64(e.differ), float64(e.differ)/float64(e.compared), 0)
 }
 
 func TestReferenceLengths(t *testing.T) {
@@ -77,11 +99,13 @@ func TestReferenceLengths(t *testing.T) {
 	if len(rows) != 36 {
 		t.Fatalf("%d cases, want 36", len(rows))
 	}
+	exact := equality{}
 	for _, r := range rows {
 		got, truncated, err := Default().Tokenize([]string{r.Text}, r.ContextLength)
 		if err != nil {
 			t.Fatal(err)
 		}
+		exact.count(got, r.IDs)
 		if !slices.Equal(got, r.IDs) {
 			t.Errorf("%q at %d:\n got %v\nwant %v", r.Text, r.ContextLength, got, r.IDs)
 		}
@@ -89,6 +113,7 @@ func TestReferenceLengths(t *testing.T) {
 			t.Errorf("%q at %d: truncated = %v", r.Text, r.ContextLength, truncated)
 		}
 	}
+	exact.report(t, "ids at other context lengths")
 }
 
 // TestSpecTable is SPEC §11 where the fixtures do not already cover it.
@@ -135,6 +160,7 @@ func TestEveryCodePoint(t *testing.T) {
 	}
 	tok := Default()
 	ids := make([]int32, 128)
+	differ := 0
 	for b, r := range rows {
 		encoded, prepared := sha256.New(), sha256.New()
 		for c := rune(b) << 12; c < rune(b+1)<<12; c++ {
@@ -148,11 +174,14 @@ func TestEveryCodePoint(t *testing.T) {
 		}
 		if got := hex.EncodeToString(encoded.Sum(nil)); got != r.IDs {
 			t.Errorf("code points from U+%s: ids differ from the reference's", r.From)
+			differ++
 		}
 		if got := hex.EncodeToString(prepared.Sum(nil)); got != r.Prepared {
 			t.Errorf("code points from U+%s: prepared texts differ from the reference's", r.From)
+			differ++
 		}
 	}
+	golden.Parity(t, "hashes of the ids and prepared texts of all code points, 4096 each", 2*len(rows), float64(differ), float64(differ)/float64(2*len(rows)), 0)
 }
 
 // joinIDs writes the piece ids of text joined by spaces.

@@ -3,9 +3,11 @@ package train
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/model"
 )
 
 // ErrConfig is wrapped for a setting that makes no sense.
@@ -19,7 +21,7 @@ var ErrDiverged = errors.New("training diverged")
 type Config struct {
 	Name string `json:"name"` // the run's directory under experiments/ [--name]
 
-	BatchSize int    `json:"batch_size"` // pairs per step [--batch-size]
+	BatchSize int    `json:"batch_size"` // pairs per step, or per micro-batch when they are accumulated [--batch-size]
 	MaxEpochs int    `json:"max_epochs"` // passes over the pairs [--max-epochs]
 	MaxSteps  int    `json:"max_steps"`  // optimizer steps; when positive it has priority over epochs [--max-steps]
 	Seed      uint64 `json:"seed"`       // of the order, augmentation and dropout [--seed]
@@ -30,6 +32,11 @@ type Config struct {
 	Beta2       float64 `json:"beta2"`        // [--beta2]
 	Epsilon     float64 `json:"eps"`          // [--eps]
 	WeightDecay float64 `json:"weight_decay"` // decoupled [--wd]
+
+	AccumFreq    int     `json:"accum_freq"`     // micro-batches per step; their features are compared with each other's; 0 and 1 = one [--accum-freq]
+	MaskRatio    float64 `json:"mask_ratio"`     // share of the patches that a ViT does not see in training (FLIP); a ResNet sees all [--mask-ratio]
+	FreezeVision bool    `json:"freeze_vision"`  // train only the text tower and the logit scale [--freeze-vision]
+	KDLossWeight float64 `json:"kd_loss_weight"` // share of a teacher's image features in the loss; needs Job.Teacher; 0 = no teacher [--kd_loss_weight]
 
 	ContextLength int        `json:"context_length"` // tokens per text [--context-length]
 	Augment       string     `json:"augment"`        // "none", "crop" (random crop only) or "reference" (crop, flip, AutoAugment) [--use-augment]
@@ -67,9 +74,6 @@ func Default(cfg arch.Config) Config {
 
 // Check refuses settings that cannot train, each with its name.
 func (c Config) Check(cfg arch.Config) error {
-	bad := func(field string, value any, want string) error {
-		return fmt.Errorf("%w: %s is %v, want %s", ErrConfig, field, value, want)
-	}
 	switch {
 	case c.Name == "" || c.Name == "." || c.Name == ".." || strings.ContainsAny(c.Name, `/\`):
 		return bad("name", fmt.Sprintf("%q", c.Name), "one folder name")
@@ -100,6 +104,9 @@ func (c Config) Check(cfg arch.Config) error {
 	case c.Workers < 1 || c.Workers > 256:
 		return bad("workers", c.Workers, "1 to 256")
 	}
+	if err := c.checkStep(cfg); err != nil {
+		return err
+	}
 	for field, v := range map[string]int{"valid_epoch_interval": c.ValidEpochInterval, "valid_step_interval": c.ValidStepInterval,
 		"save_epoch_interval": c.SaveEpochInterval, "save_step_interval": c.SaveStepInterval, "keep_checkpoints": c.KeepCheckpoints, "skip_budget": c.SkipBudget} {
 		if v < 0 {
@@ -107,4 +114,23 @@ func (c Config) Check(cfg arch.Config) error {
 		}
 	}
 	return nil
+}
+
+// checkStep refuses settings of a single step that make no sense for the model.
+func (c Config) checkStep(cfg arch.Config) error {
+	switch {
+	case c.AccumFreq < 0 || c.AccumFreq > 1<<20:
+		return bad("accum_freq", c.AccumFreq, "1 (off) or more micro-batches")
+	case !(c.MaskRatio >= 0 && c.MaskRatio < 1):
+		return bad("mask_ratio", c.MaskRatio, "in [0, 1)")
+	case !cfg.IsResNet() && model.KeptPatches(cfg.Grid()*cfg.Grid(), c.MaskRatio) < 1:
+		return bad("mask_ratio", c.MaskRatio, fmt.Sprintf("less, so that one of %d patches is left", cfg.Grid()*cfg.Grid()))
+	case !(c.KDLossWeight >= 0) || math.IsInf(c.KDLossWeight, 1):
+		return bad("kd_loss_weight", c.KDLossWeight, "0 (no teacher) or a positive number")
+	}
+	return nil
+}
+
+func bad(field string, value any, want string) error {
+	return fmt.Errorf("%w: %s is %v, want %s", ErrConfig, field, value, want)
 }

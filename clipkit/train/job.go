@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"time"
 
@@ -27,6 +26,9 @@ type Job struct {
 	Config Config
 	Run    *experiment.Run
 
+	// Teacher, when Config.KDLossWeight is positive, gives the image features that the student's are drawn to: EncodeImages of another model
+	// of the same resolution. Their width is free.
+	Teacher func(ctx context.Context, pixels []float32, n int) ([]float32, error)
 	// Validate, when not nil, evaluates the model for a row of kind "valid"; the trainer fills in where the run stands.
 	Validate func(ctx context.Context) (experiment.Row, error)
 	// Progress, when not nil, is told after every step.
@@ -67,10 +69,22 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	}
 	j.perPass = stepsPerEpoch(pairs, j.Config)
 	j.perRun = TotalSteps(pairs, j.Config)
+	if j.perPass == 0 {
+		return fmt.Errorf("%w: accum_freq is %d, want at most %d, the batches of an epoch of %d pairs", ErrConfig, j.Config.AccumFreq, batches(pairs, j.Config), pairs)
+	}
+	if j.Config.KDLossWeight > 0 && j.Teacher == nil {
+		return fmt.Errorf("%w: kd_loss_weight is %v, want a Job.Teacher with it", ErrConfig, j.Config.KDLossWeight)
+	}
 	if j.stepper, err = NewStepper(j.Model, j.Config); err != nil {
 		return err
 	}
 	defer j.stepper.Close()
+	if j.Teacher != nil {
+		j.stepper.Teacher = func(pixels []float32, n int) ([]float32, error) { return j.Teacher(ctx, pixels, n) }
+	}
+	if j.Config.MaskRatio > 0 && j.Model.Config.IsResNet() {
+		j.Say(fmt.Sprintf("mask_ratio %v has no effect: %s has no patches", j.Config.MaskRatio, j.Model.Config.Name))
+	}
 	j.state, j.saved = checkpoint.State{Arch: j.Model.Config}, -1
 	if err := j.resume(); err != nil {
 		return err
@@ -99,14 +113,20 @@ func TotalSteps(pairs int, c Config) int {
 	return stepsPerEpoch(pairs, c) * c.MaxEpochs
 }
 
-// stepsPerEpoch counts the last batch, which wraps around to the first pairs (SPEC §4.5).
-func stepsPerEpoch(pairs int, c Config) int { return (pairs + c.BatchSize - 1) / c.BatchSize }
+// batches of an epoch, with the last one, which wraps around to the first pairs (SPEC §4.5).
+func batches(pairs int, c Config) int { return (pairs + c.BatchSize - 1) / c.BatchSize }
+
+// stepsPerEpoch leaves out batches at the end that do not fill a step (SPEC §5.6).
+func stepsPerEpoch(pairs int, c Config) int { return batches(pairs, c) / max(1, c.AccumFreq) }
+
+// perStep is the number of pairs in a step.
+func (c Config) perStep() int { return c.BatchSize * max(1, c.AccumFreq) }
 
 // epoch trains from the state's batch to the end of its epoch or of the run.
 func (j *Job) epoch(ctx context.Context) error {
 	c, tokens := j.Config, j.Config.ContextLength
 	loader, err := dataset.NewLoader(ctx, j.Train, dataset.LoaderConfig{
-		BatchSize: c.BatchSize, Workers: c.Workers, Prefetch: 2 * c.Workers, Resolution: j.Model.Config.ImageResolution, ContextLength: tokens,
+		BatchSize: c.perStep(), Workers: c.Workers, Prefetch: 2 * c.Workers, Resolution: j.Model.Config.ImageResolution, ContextLength: tokens,
 		Tokenizer: tokenizer.Default(), Seed: c.Seed, Epoch: j.state.Epoch, Start: j.state.Batch, Shuffle: true,
 		Transform: j.transform(), SkipBudget: c.SkipBudget,
 		OnSkip: func(p dataset.Pair, err error) { j.Say(fmt.Sprintf("skipped picture %d: %v", p.ImageID, err)) },
@@ -117,11 +137,8 @@ func (j *Job) epoch(ctx context.Context) error {
 	defer loader.Close()
 	peak := j.Model.Device.PeakGFLOPS()
 	last := j.Now()
-	for j.state.Step < j.perRun {
+	for epoch := j.state.Epoch + 1; j.state.Step < j.perRun && j.state.Epoch < epoch; {
 		b, err := loader.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
 		if ctx.Err() != nil {
 			return j.interrupted(ctx)
 		}
@@ -130,15 +147,14 @@ func (j *Job) epoch(ctx context.Context) error {
 		}
 		loaded := j.Now()
 		lr := LearningRate(c.LR, j.state.Step, c.Warmup, j.perRun)
-		res, err := j.stepper.Step(b.Images, b.IDs, c.BatchSize, lr, c.Seed)
+		res, err := j.stepper.Step(b.Images, b.IDs, c.perStep(), lr, c.Seed)
 		if err != nil {
 			j.note(err.Error())
 			return err
 		}
-		epoch := j.state.Epoch + 1
 		j.state.Step++
 		j.state.Batch++
-		j.state.Samples += int64(c.BatchSize)
+		j.state.Samples += int64(c.perStep())
 		if j.state.Batch == j.perPass {
 			j.state.Epoch, j.state.Batch = epoch, 0
 		}
@@ -148,12 +164,12 @@ func (j *Job) epoch(ctx context.Context) error {
 			Loss: res.Loss, ImageToTextAcc: 100 * res.ImageToTextAcc, TextToImageAcc: 100 * res.TextToImageAcc, LR: lr, LogitScale: res.LogitScale,
 			DataTime: loaded.Sub(last).Seconds(), BatchTime: done.Sub(last).Seconds(),
 		}
-		row.ImagesPerSecond = float64(c.BatchSize) / row.BatchTime
+		row.ImagesPerSecond = float64(c.perStep()) / row.BatchTime
 		if peak > 0 {
 			row.PeakShare = row.ImagesPerSecond * j.Model.Config.TrainFLOPs(tokens) / 1e9 / peak
 		}
 		last = done
-		if err := j.after(ctx, row, b.Index+1 == loader.Len()); err != nil {
+		if err := j.after(ctx, row, j.state.Epoch == epoch); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -173,8 +189,8 @@ func (j *Job) after(ctx context.Context, row experiment.Row, endOfEpoch bool) er
 		seen := (step-1)%j.perPass + 1
 		err := j.Run.Log("Global Steps: %d/%d | Train Epoch: %d [%d/%d (%.0f%%)] | Loss: %.6f | Image2Text Acc: %.2f | Text2Image Acc: %.2f | "+
 			"Data Time: %.3fs | Batch Time: %.3fs | LR: %5f | logit_scale: %.3f | Global Batch Size: %d",
-			step, j.perRun, row.Epoch, seen*c.BatchSize, j.perPass*c.BatchSize, 100*float64(seen)/float64(j.perPass), row.Loss,
-			row.ImageToTextAcc, row.TextToImageAcc, row.DataTime, row.BatchTime, row.LR, row.LogitScale, c.BatchSize)
+			step, j.perRun, row.Epoch, seen*c.perStep(), j.perPass*c.perStep(), 100*float64(seen)/float64(j.perPass), row.Loss,
+			row.ImageToTextAcc, row.TextToImageAcc, row.DataTime, row.BatchTime, row.LR, row.LogitScale, c.perStep())
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,6 @@
 // Package weights reads and writes model weights. Reading never executes anything.
 //
-//	f, err := weights.OpenSafetensors("model.safetensors")
+//	f, err := weights.Open("model.safetensors")
 //	defer f.Close()
 //	t, err := f.Tensor("visual.proj")   // t.Shape, t.Float32()
 //	err = weights.WriteSafetensors("out.safetensors", tensors, map[string]string{"format": "pt"})

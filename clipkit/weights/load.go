@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,55 +9,146 @@ import (
 	"clipnb/clipkit/arch"
 )
 
-// Target is what weights are loaded into; *model.Model is one.
+// ErrMismatch is wrapped when a file is sound but does not hold the model that is asked for.
+var ErrMismatch = errors.New("not the weights of the model")
+
+// Target is what weights are loaded into; *model.Model is one. SetTensor copies what it keeps.
 type Target interface {
-	Set(name string, shape []int, values []float32) error
+	SetTensor(t Tensor) error
 }
 
-// Load copies every tensor of cfg's state dict from s to m. It is strict: missing, unexpected and mis-shaped names are listed and nothing is copied.
-// A "module." before every name is accepted, as the reference's training writes it.
-func Load(m Target, cfg arch.Config, s *Safetensors) error {
-	prefix := ""
-	if len(s.order) > 0 && strings.HasPrefix(s.order[0], "module.") {
-		prefix = "module."
+// Load gives m every tensor of cfg's state dict from f. It is strict: missing, unexpected and mis-shaped names are listed, the model that
+// would fit is named, and nothing is changed; errors wrap ErrMismatch. The layouts are told apart by their names: the reference's, with
+// "module." as its training writes them or without; the one with flash attention; transformers' ChineseCLIPModel.
+// "bert.pooler." entries and "position_ids", which published files hold and no model uses, are passed over.
+func Load(m Target, cfg arch.Config, f *File) error {
+	_, err := load(m, cfg, f, false)
+	return err
+}
+
+// LoadResized is Load for a ViT at another resolution than the file's: its position embeddings are interpolated to cfg's grid (SPEC §1.9,
+// M35). The note says what was resized; it is empty when nothing had to be.
+func LoadResized(m Target, cfg arch.Config, f *File) (note string, err error) {
+	return load(m, cfg, f, true)
+}
+
+func load(m Target, cfg arch.Config, f *File, resize bool) (note string, err error) {
+	r, _, err := f.reference()
+	if err != nil {
+		return "", err
 	}
-	want := map[string]bool{}
-	var wrong []string
-	for _, t := range cfg.Tensors() {
-		want[prefix+t.Name] = true
-		e, ok := s.entries[prefix+t.Name]
-		switch {
-		case !ok:
-			wrong = append(wrong, "missing "+t.Name)
-		case !slices.Equal(e.Shape, t.Shape):
-			wrong = append(wrong, fmt.Sprintf("%s has shape %v, want %v", t.Name, e.Shape, t.Shape))
+	if resize {
+		if note, err = fitPositions(r, cfg); err != nil {
+			return "", err
 		}
 	}
-	for _, name := range s.order {
+	if err := r.fits(cfg); err != nil {
+		return "", err
+	}
+	for _, t := range cfg.Tensors() {
+		x, err := r.Tensor(t.Name)
+		if err == nil {
+			err = m.SetTensor(x)
+		}
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", f.name, err)
+		}
+		f.forget(x)
+	}
+	return note, nil
+}
+
+// StateDict is the whole state dict of cfg out of f, in its order and under the reference's names, as strict as Load.
+func StateDict(cfg arch.Config, f *File) ([]Tensor, error) {
+	r, _, err := f.reference()
+	if err == nil {
+		err = r.fits(cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []Tensor
+	for _, t := range cfg.Tensors() {
+		x, err := r.Tensor(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// numbers are the types that a model's values may have in a file.
+var numbers = []string{"F32", "F16", "BF16", "F64", "I64", "I32"}
+
+// fits compares r, which is under the reference's names, with cfg.
+func (f *File) fits(cfg arch.Config) error {
+	var wrong []string
+	want := map[string]bool{}
+	for _, t := range cfg.Tensors() {
+		want[t.Name] = true
+		switch x, ok := f.tensors[t.Name]; {
+		case !ok:
+			wrong = append(wrong, "missing "+t.Name)
+		case !slices.Equal(x.Shape, t.Shape) && t.Name == positions:
+			wrong = append(wrong, fmt.Sprintf("%s has shape %v, want %v (LoadResized would interpolate)", t.Name, x.Shape, t.Shape))
+		case !slices.Equal(x.Shape, t.Shape):
+			wrong = append(wrong, fmt.Sprintf("%s has shape %v, want %v", t.Name, x.Shape, t.Shape))
+		case !slices.Contains(numbers, x.DType):
+			wrong = append(wrong, fmt.Sprintf("%s is %s, which holds no weights", t.Name, x.DType))
+		}
+	}
+	for _, name := range f.order {
 		if !want[name] {
 			wrong = append(wrong, "unexpected "+name)
 		}
 	}
-	if len(wrong) > 0 {
-		more := ""
-		if len(wrong) > 10 {
-			more = fmt.Sprintf(" and %d more", len(wrong)-10)
-			wrong = wrong[:10]
-		}
-		return fmt.Errorf("%s does not hold model %q: %s%s", s.name, cfg.Name, strings.Join(wrong, "; "), more)
+	if len(wrong) == 0 {
+		return nil
 	}
-	for _, t := range cfg.Tensors() {
-		x, err := s.Tensor(prefix + t.Name)
-		if err != nil {
-			return err
+	more := ""
+	if len(wrong) > 10 {
+		more = fmt.Sprintf(" and %d more", len(wrong)-10)
+		wrong = wrong[:10]
+	}
+	return fmt.Errorf("%s: %w %q: %s%s%s", f.name, ErrMismatch, cfg.Name, f.advice(cfg), strings.Join(wrong, "; "), more)
+}
+
+// reference is f under the reference's names, and the names that no model uses and that were left out.
+func (f *File) reference() (r *File, unused []string, err error) {
+	r = &File{name: f.name, Metadata: f.Metadata, Checkpoint: f.Checkpoint, tensors: map[string]Tensor{}}
+	plain := map[string]Tensor{}
+	var order []string
+	for _, old := range f.order {
+		name := strings.TrimPrefix(old, "module.")
+		if strings.HasPrefix(name, "bert.pooler.") || strings.HasPrefix(name, "text_model.pooler.") || strings.HasSuffix(name, ".position_ids") {
+			unused = append(unused, name)
+			continue
 		}
-		values, err := x.Float32()
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+		if _, twice := plain[name]; twice {
+			return nil, nil, fmt.Errorf("%s: %w: %q occurs with and without \"module.\"", f.name, ErrFormat, name)
 		}
-		if err := m.Set(t.Name, t.Shape, values); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+		t := f.tensors[old]
+		t.Name = name
+		order, plain[name] = append(order, name), t
+	}
+	hf := isHF(order)
+	for _, name := range order {
+		ts := []Tensor{plain[name]}
+		if hf {
+			ts, err = fromHF(plain[name], plain)
+		} else {
+			ts, err = fromFlash(plain[name])
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		for _, t := range ts {
+			if _, twice := r.tensors[t.Name]; twice {
+				return nil, nil, fmt.Errorf("%s: %w: %q occurs twice, in two layouts", f.name, ErrFormat, t.Name)
+			}
+			r.order, r.tensors[t.Name] = append(r.order, t.Name), t
 		}
 	}
-	return nil
+	return r, unused, nil
 }

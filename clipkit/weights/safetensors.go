@@ -7,99 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"math/bits"
-	"os"
 	"slices"
 	"sort"
 
 	"clipnb/clipkit/internal/atomicfile"
-
-	"github.com/gomlx/compute/dtypes/bfloat16"
-	"github.com/gomlx/compute/dtypes/float16"
 )
 
 // ErrFormat is wrapped when a file is not what its name says, or is damaged.
-var ErrFormat = errors.New("weights: not a valid safetensors file")
+var ErrFormat = errors.New("weights: not a valid weights file")
 
 const maxHeader = 100 << 20 // the format's own limit
-
-// dtypeSize in bytes, for the types that weights come in.
-var dtypeSize = map[string]int{"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
-
-// Tensor is a named array as it lies in a file: row-major, little-endian.
-type Tensor struct {
-	Name  string
-	DType string // "F32", "F16", "BF16", "F64", "I64", "I32", "U8", "BOOL"
-	Shape []int
-	Data  []byte
-}
-
-// Size is the number of elements.
-func (t Tensor) Size() int {
-	n := 1
-	for _, d := range t.Shape {
-		n *= d
-	}
-	return n
-}
-
-// Float32 converts the values; integers and float64 are rounded to the nearest float32.
-func (t Tensor) Float32() ([]float32, error) {
-	out := make([]float32, t.Size())
-	le := binary.LittleEndian
-	for i := range out {
-		switch t.DType {
-		case "F32":
-			out[i] = math.Float32frombits(le.Uint32(t.Data[4*i:]))
-		case "F64":
-			out[i] = float32(math.Float64frombits(le.Uint64(t.Data[8*i:])))
-		case "F16":
-			out[i] = float16.Float16(le.Uint16(t.Data[2*i:])).Float32()
-		case "BF16":
-			out[i] = bfloat16.BFloat16(le.Uint16(t.Data[2*i:])).Float32()
-		case "I64":
-			out[i] = float32(int64(le.Uint64(t.Data[8*i:])))
-		case "I32":
-			out[i] = float32(int32(le.Uint32(t.Data[4*i:])))
-		default:
-			return nil, fmt.Errorf("tensor %q is %s, which holds no weights", t.Name, t.DType)
-		}
-	}
-	return out, nil
-}
-
-// F32 makes a tensor of float32 values.
-func F32(name string, shape []int, values []float32) Tensor {
-	data := make([]byte, 4*len(values))
-	for i, v := range values {
-		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(v))
-	}
-	return Tensor{Name: name, DType: "F32", Shape: shape, Data: data}
-}
-
-// F16 makes a tensor of half-precision values, rounded to nearest even.
-func F16(name string, shape []int, values []float32) Tensor {
-	data := make([]byte, 2*len(values))
-	for i, v := range values {
-		binary.LittleEndian.PutUint16(data[2*i:], uint16(float16.FromFloat32(v)))
-	}
-	return Tensor{Name: name, DType: "F16", Shape: shape, Data: data}
-}
-
-// I64 makes a scalar of one integer.
-func I64(name string, value int64) Tensor {
-	return Tensor{Name: name, DType: "I64", Data: binary.LittleEndian.AppendUint64(nil, uint64(value))}
-}
-
-// Safetensors is an open file or a byte slice that holds one.
-type Safetensors struct {
-	Metadata map[string]string
-	name     string
-	data     []byte // after the header
-	entries  map[string]entry
-	order    []string // by position in the file
-}
 
 type entry struct {
 	DType   string    `json:"dtype"`
@@ -107,17 +25,8 @@ type entry struct {
 	Offsets [2]uint64 `json:"data_offsets"`
 }
 
-// OpenSafetensors reads and checks a file.
-func OpenSafetensors(path string) (*Safetensors, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("opening weights: %w", err)
-	}
-	return ParseSafetensors(path, data)
-}
-
-// ParseSafetensors checks data, which stays in use; name is for messages.
-func ParseSafetensors(name string, data []byte) (*Safetensors, error) {
+// parseSafetensors checks data, which stays in use; name is for messages.
+func parseSafetensors(name string, data []byte) (*File, error) {
 	bad := func(format string, a ...any) error {
 		return fmt.Errorf("%s: %w: %s", name, ErrFormat, fmt.Sprintf(format, a...))
 	}
@@ -133,10 +42,11 @@ func ParseSafetensors(name string, data []byte) (*Safetensors, error) {
 	if err := json.Unmarshal(header, &raw); err != nil {
 		return nil, bad("header is not JSON: %v", err)
 	}
-	s := &Safetensors{name: name, data: body, entries: map[string]entry{}}
+	f := &File{name: name, tensors: map[string]Tensor{}}
+	entries := map[string]entry{}
 	for key, value := range raw {
 		if key == "__metadata__" {
-			if err := json.Unmarshal(value, &s.Metadata); err != nil {
+			if err := json.Unmarshal(value, &f.Metadata); err != nil {
 				return nil, bad("metadata: %v", err)
 			}
 			continue
@@ -150,19 +60,20 @@ func ParseSafetensors(name string, data []byte) (*Safetensors, error) {
 		if err := e.check(uint64(len(body))); err != nil {
 			return nil, bad("tensor %q: %v", key, err)
 		}
-		s.entries[key] = e
-		s.order = append(s.order, key)
+		entries[key] = e
+		f.tensors[key] = Tensor{Name: key, DType: e.DType, Shape: e.Shape, Data: body[e.Offsets[0]:e.Offsets[1]]}
+		f.order = append(f.order, key)
 	}
-	sort.Slice(s.order, func(i, j int) bool {
-		a, b := s.entries[s.order[i]].Offsets, s.entries[s.order[j]].Offsets
+	sort.Slice(f.order, func(i, j int) bool {
+		a, b := entries[f.order[i]].Offsets, entries[f.order[j]].Offsets
 		if a != b {
 			return slices.Compare(a[:], b[:]) < 0
 		}
-		return s.order[i] < s.order[j]
+		return f.order[i] < f.order[j]
 	})
 	var end uint64
-	for _, key := range s.order {
-		o := s.entries[key].Offsets
+	for _, key := range f.order {
+		o := entries[key].Offsets
 		if o[0] != end {
 			return nil, bad("tensor %q starts at byte %d, expected %d: a hole or an overlap", key, o[0], end)
 		}
@@ -171,7 +82,7 @@ func ParseSafetensors(name string, data []byte) (*Safetensors, error) {
 	if end != uint64(len(body)) {
 		return nil, bad("tensors end at byte %d of %d: the file is cut or has extra bytes", end, len(body))
 	}
-	return s, nil
+	return f, nil
 }
 
 func (e entry) check(body uint64) error {
@@ -197,18 +108,6 @@ func (e entry) check(body uint64) error {
 		return fmt.Errorf("shape %v of %s needs %d bytes, offsets are %v in %d bytes of data", e.Shape, e.DType, bytes, e.Offsets, body)
 	}
 	return nil
-}
-
-// Names lists the tensors in the order of the file.
-func (s *Safetensors) Names() []string { return s.order }
-
-// Tensor finds one by name; its Data points into the file's bytes.
-func (s *Safetensors) Tensor(name string) (Tensor, error) {
-	e, ok := s.entries[name]
-	if !ok {
-		return Tensor{}, fmt.Errorf("%s has no tensor %q", s.name, name)
-	}
-	return Tensor{Name: name, DType: e.DType, Shape: e.Shape, Data: s.data[e.Offsets[0]:e.Offsets[1]]}, nil
 }
 
 // WriteSafetensors writes path atomically, tensors in the given order.

@@ -23,7 +23,7 @@ func TestRoundTrip(t *testing.T) {
 	if err := WriteSafetensors(path, in, map[string]string{"k": "v"}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenSafetensors(path)
+	s, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestBrokenFiles(t *testing.T) {
 		if err != nil || !bytes.Equal(kept, data) {
 			t.Errorf("testdata/broken/%s.safetensors is not the file of this test: %v", name, err)
 		}
-		if _, err := ParseSafetensors(name, data); !errors.Is(err, ErrFormat) {
+		if _, err := Parse(name, data); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		} else if !strings.HasPrefix(err.Error(), name+":") {
 			t.Errorf("%s: error does not name the file: %v", name, err)
@@ -81,7 +81,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := ParseSafetensors("fuzz", data)
+		s, err := Parse("fuzz", data)
 		if err != nil {
 			return
 		}
@@ -97,7 +97,7 @@ func FuzzParse(f *testing.F) {
 		if err := EncodeSafetensors(&out, again, s.Metadata); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ParseSafetensors("again", out.Bytes()); err != nil {
+		if _, err := Parse("again", out.Bytes()); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -105,15 +105,15 @@ func FuzzParse(f *testing.F) {
 
 type sink map[string]int
 
-func (s sink) Set(name string, shape []int, values []float32) error {
-	s[name] = len(values)
+func (s sink) SetTensor(t Tensor) error {
+	s[t.Name] = t.Size()
 	return nil
 }
 
 func TestLoadIsStrict(t *testing.T) {
 	cfg, _ := arch.Lookup("ViT-B-16")
 	data := file(`{"logit_scale":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"bert.pooler.x":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}`, 12)
-	s, err := ParseSafetensors("half.safetensors", data)
+	s, err := Parse("half.safetensors", data)
 	if err != nil {
 		t.Fatal(err)
 	}

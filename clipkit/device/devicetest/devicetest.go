@@ -37,7 +37,7 @@ func testModel(t *testing.T, dev *device.Device, kind string) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if err := weights.Load(m, cfg, golden.Open(t, kind+"/init.safetensors")); err != nil {
+	if err := weights.Load(m, cfg, golden.Open(t, kind+"/init.pt")); err != nil {
 		t.Fatal(err)
 	}
 

@@ -28,11 +28,11 @@ def put(name, im, **kw):
     keep(name)
 
 
-def png(name, w, h, depth, colour_type, rows, *chunks):
+def png(name, w, h, depth, colour_type, rows, *chunks, interlaced=0):
     """Bit depths and colour types that Pillow does not write."""
     chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     with open(f"decode/{name}", "wb") as f:
-        f.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, colour_type, 0, 0, 0)))
+        f.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, colour_type, 0, 0, interlaced)))
         f.write(b"".join(chunk(k, d) for k, d in chunks))
         f.write(chunk(b"IDAT", zlib.compress(b"".join(b"\0" + r for r in rows))) + chunk(b"IEND", b""))
     keep(name)
@@ -67,4 +67,23 @@ png("grey2.png", 8, 5, 2, 0, raw(2))
 png("grey4_transparent.png", 8, 5, 4, 0, raw(4), (b"tRNS", b"\0\3"))
 png("rgb_transparent.png", 4, 5, 8, 2, raw(12), (b"tRNS", b"\0\1\0\2\0\3"))
 png("palette4_short.png", 8, 5, 4, 3, raw(4), (b"PLTE", bytes(range(100, 124))))
+for depth, colour_type, bits in (1, 0, 1), (2, 3, 2), (8, 2, 24), (16, 6, 64):
+    rows = []
+    for x, y, dx, dy in (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2):
+        width, height = -(-(11 - x) // dx), -(-(6 - y) // dy)
+        rows += [rng.bytes((width * bits + 7) // 8) for _ in range(height)]
+    colours = [(b"PLTE", bytes(range(30, 42)))] if colour_type == 3 else []
+    png(f"interlaced_{depth}_{colour_type}.png", 11, 6, depth, colour_type, rows, *colours, interlaced=1)
+put("palette1.png", im.quantize(2), bits=1)
+put("palette2.png", im.quantize(4), bits=2)
+put("interlaced.gif", im.quantize(9), interlace=1)
+with open("decode/rgb24.bmp", "rb") as f:
+    bmp = f.read()
+with open("decode/top_down.bmp", "wb") as f:
+    f.write(bmp[:22] + struct.pack("<i", -31) + bmp[26:])
+keep("top_down.bmp")
+with open("decode/palette4.bmp", "wb") as f:
+    colours = b"".join(bytes((i * 9, 255 - i * 7, i * 16, 0)) for i in range(16))
+    f.write(b"BM" + struct.pack("<IHHI", 118 + 32, 0, 0, 118) + struct.pack("<IiiHHIIiiII", 40, 11, 4, 1, 4, 0, 32, 0, 0, 16, 0) + colours + rng.bytes(32))
+keep("palette4.bmp")
 save("decode.safetensors", out)

@@ -5,8 +5,9 @@
 //	want := golden.Values(t, f, "image_features")
 //	golden.Close(t, "image features", got, want, 1e-4)   // relative to the largest value
 //
-// The files under testdata were copied from the fixtures that make_fixtures.py wrote; init.safetensors is init.pt's state dict,
-// converted by pt2safetensors.py. Only tests import this package.
+// What is compared with the reference leaves a row in testdata/parity.md (Parity; program ./parity).
+//
+// The files under testdata are copies of the fixtures that make_fixtures.py wrote. Only tests import this package.
 package golden
 
 import (
@@ -28,9 +29,9 @@ func Path(name string) string {
 }
 
 // Open reads a safetensors file of the fixtures.
-func Open(t testing.TB, name string) *weights.Safetensors {
+func Open(t testing.TB, name string) *weights.File {
 	t.Helper()
-	f, err := weights.OpenSafetensors(Path(name))
+	f, err := weights.Open(Path(name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func Config(t testing.TB, kind string) arch.Config {
 }
 
 // Values is one tensor as float32.
-func Values(t testing.TB, f *weights.Safetensors, name string) []float32 {
+func Values(t testing.TB, f *weights.File, name string) []float32 {
 	t.Helper()
 	x, err := f.Tensor(name)
 	if err != nil {
@@ -83,7 +84,7 @@ func Values(t testing.TB, f *weights.Safetensors, name string) []float32 {
 }
 
 // IDs is one tensor of token ids.
-func IDs(t testing.TB, f *weights.Safetensors, name string) []int32 {
+func IDs(t testing.TB, f *weights.File, name string) []int32 {
 	t.Helper()
 	values := Values(t, f, name)
 	ids := make([]int32, len(values))
@@ -112,11 +113,12 @@ func Difference(got, want []float32) (abs, rel float64) {
 	return abs, rel
 }
 
-// Close fails the test when got is further from want than tolerance, relative to want's largest value.
+// Close fails the test when got is further from want than tolerance, relative to want's largest value. It is a row of the parity table.
 func Close(t testing.TB, what string, got, want []float32, tolerance float64) {
 	t.Helper()
-	abs, rel := Difference(got, want)
-	if !(rel <= tolerance) && !(abs <= 1e-12) {
-		t.Errorf("%s: %d values, largest difference %.3g (%.3g relative), want ≤ %.3g relative to %d values", what, len(got), abs, rel, tolerance, len(want))
+	if len(got) != len(want) {
+		t.Errorf("%s: %d values, want %d", what, len(got), len(want))
 	}
+	abs, rel := Difference(got, want)
+	Parity(t, what, len(want), abs, rel, tolerance)
 }

@@ -1,0 +1,186 @@
+package train
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"clipnb/clipkit/device"
+	"clipnb/clipkit/model"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	gomodel "github.com/gomlx/gomlx/ml/model"
+)
+
+// batch is the input of one pass on the host.
+type batch struct {
+	n      int
+	pixels int       // values of a picture's side
+	images []float32 // [n,3,pixels,pixels]
+	ids    []int32   // [n,T]
+	random []uint64  // [3], state of the dropout generator
+
+	keep    []int32   // [n,k], the patches that a masked ViT looks at; nil = all
+	teacher []float32 // [N,T'], the teacher's features of these n and all other pictures of the step; nil = no teacher
+	others  features  // of the other micro-batches of the step
+}
+
+// features are unit vectors [n,D] of n pairs.
+type features struct {
+	n             int
+	images, texts []float32
+}
+
+// batchNodes is a batch in a graph.
+type batchNodes struct {
+	images, ids, random     *Node
+	keep, teacher           *Node
+	otherImages, otherTexts *Node
+}
+
+// batch checks what a step was given and draws what is random in it.
+func (s *Stepper) batch(images []float32, ids []int32, n int, seed uint64) (batch, error) {
+	r, k := s.model.Config.ImageResolution, max(1, s.config.AccumFreq)
+	if n < 1 || n%k != 0 || len(images) != n*3*r*r || len(ids)%n != 0 || len(ids) == 0 {
+		return batch{}, fmt.Errorf("%d image values and %d ids do not make %d pairs at %d×%d in %d micro-batches", len(images), len(ids), n, r, r, k)
+	}
+	b := batch{n: n, pixels: r, images: images, ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}}
+	if s.masked() {
+		b.keep = model.ChoosePatches(s.noise(seed, n), s.patches(), s.config.MaskRatio)
+	}
+	if s.config.KDLossWeight > 0 {
+		if s.Teacher == nil {
+			return batch{}, fmt.Errorf("%w: kd_loss_weight is %v, and there is no teacher", ErrConfig, s.config.KDLossWeight)
+		}
+		var err error
+		if b.teacher, err = s.Teacher(images, n); err != nil {
+			return batch{}, fmt.Errorf("asking the teacher: %w", err)
+		}
+		if len(b.teacher) == 0 || len(b.teacher)%n != 0 {
+			return batch{}, fmt.Errorf("the teacher gave %d values for %d pictures", len(b.teacher), n)
+		}
+	}
+	return b, nil
+}
+
+func (s *Stepper) patches() int { return s.model.Config.Grid() * s.model.Config.Grid() }
+
+// masked tells whether FLIP is on; a ResNet has no patches to leave out (SPEC §1.4).
+func (s *Stepper) masked() bool { return s.config.MaskRatio > 0 && !s.model.Config.IsResNet() }
+
+// patchNoise is [n,patches] uniform values, keyed by the seed and the step.
+func (s *Stepper) patchNoise(seed uint64, n int) []float32 {
+	rng := rand.New(rand.NewPCG(seed, uint64(s.steps)))
+	noise := make([]float32, n*s.patches())
+	for i := range noise {
+		noise[i] = rng.Float32()
+	}
+	return noise
+}
+
+// part is the j-th of k micro-batches. Its dropout differs from the others' and is the same in both passes over it.
+func (b batch) part(j, k int) batch {
+	p := batch{n: b.n / k, pixels: b.pixels, images: share(b.images, j, k), ids: share(b.ids, j, k), keep: share(b.keep, j, k)}
+	p.random = []uint64{b.random[0], b.random[1], b.random[2] + uint64(j)}
+	if b.teacher != nil {
+		p.teacher = own(b.teacher, j, k)
+	}
+	return p
+}
+
+// share is the j-th of k equal parts.
+func share[T any](x []T, j, k int) []T { return x[j*len(x)/k : (j+1)*len(x)/k] }
+
+// without is x without its j-th share.
+func without[T any](x []T, j, k int) []T {
+	return append(append([]T{}, x[:j*len(x)/k]...), x[(j+1)*len(x)/k:]...)
+}
+
+// own puts the j-th share first.
+func own[T any](x []T, j, k int) []T {
+	return append(append([]T{}, share(x, j, k)...), without(x, j, k)...)
+}
+
+// tensors of a batch, in the order in which batchOf reads them.
+func (b batch) tensors() []*tensors.Tensor {
+	in := []*tensors.Tensor{
+		tensors.FromFlatDataAndDimensions(b.images, b.n, 3, b.pixels, b.pixels),
+		tensors.FromFlatDataAndDimensions(b.ids, b.n, len(b.ids)/b.n),
+		tensors.FromFlatDataAndDimensions(b.random, 3),
+	}
+	if len(b.keep) > 0 {
+		in = append(in, tensors.FromFlatDataAndDimensions(b.keep, b.n, len(b.keep)/b.n))
+	}
+	if rows := b.n + b.others.n; b.teacher != nil {
+		in = append(in, tensors.FromFlatDataAndDimensions(b.teacher, rows, len(b.teacher)/rows))
+	}
+	if o := b.others; o.n > 0 {
+		for _, x := range [][]float32{o.images, o.texts} {
+			in = append(in, tensors.FromFlatDataAndDimensions(x, o.n, len(x)/o.n))
+		}
+	}
+	return in
+}
+
+// batchOf reads a batch's nodes.
+func (s *Stepper) batchOf(in []*Node) batchNodes {
+	b := batchNodes{images: in[0], ids: in[1], random: in[2]}
+	in = in[3:]
+	next := func() (x *Node) {
+		x, in = in[0], in[1:]
+		return x
+	}
+	if s.masked() {
+		b.keep = next()
+	}
+	if s.config.KDLossWeight > 0 {
+		b.teacher = next()
+	}
+	if len(in) > 0 {
+		b.otherImages, b.otherTexts = next(), next()
+	}
+	return b
+}
+
+// graphs is one graph function, compiled at its first use for each shape of its inputs.
+type graphs struct {
+	build func(*gomodel.Scope, []*Node) []*Node
+	exec  *gomodel.Exec
+}
+
+// run frees its inputs and gives the outputs' values.
+func (g *graphs) run(m *model.Model, in ...*tensors.Tensor) (out [][]float32, err error) {
+	args := make([]any, len(in))
+	for i, t := range in {
+		args[i] = t
+		defer t.FinalizeAll()
+	}
+	err = device.Catch(func() error {
+		if g.exec == nil {
+			if g.exec, err = gomodel.NewExec(m.Device.Backend, m.Store, g.build); err != nil {
+				return err
+			}
+		}
+		results, err := g.exec.Call(args...)
+		if err != nil {
+			return err
+		}
+		for _, r := range results {
+			values, err := tensors.CopyFlatData[float32](r)
+			if err != nil {
+				return err
+			}
+			out = append(out, values)
+			r.FinalizeAll()
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (g *graphs) close() {
+	if g.exec != nil {
+		g.exec.Finalize()
+		g.exec = nil
+	}
+}

@@ -1,0 +1,47 @@
+package train
+
+import (
+	"fmt"
+	"strings"
+
+	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/weights"
+)
+
+// ReferenceCheckpoint is a checkpoint of ours as the reference's training writes it (SPEC §5.11): weights.WritePyTorch puts it into a file
+// that its --resume continues from. cfg is the run's configuration. The tensors point into c, which stays open.
+//
+// Of a checkpoint in the middle of an epoch the reference goes on with the next epoch, as with its own.
+func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]weights.Tensor, *weights.Checkpoint, error) {
+	tensors, err := weights.StateDict(c.State.Arch, c.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	ck := &weights.Checkpoint{Epoch: c.State.Epoch, Step: c.State.Step, Name: cfg.Name, Optimizer: &weights.Optimizer{}}
+	if c.State.Batch > 0 {
+		ck.Epoch++
+	}
+	plain := weights.Group{LR: cfg.LR, Beta1: cfg.Beta1, Beta2: cfg.Beta2, Epsilon: cfg.Epsilon}
+	decay := plain
+	decay.WeightDecay = cfg.WeightDecay
+	for _, p := range Parameters(c.State.Arch) {
+		if cfg.FreezeVision && strings.HasPrefix(p.Name, "visual.") {
+			continue
+		}
+		state := weights.ParamState{Step: c.State.Step}
+		if state.ExpAvg, err = c.Optimizer.Tensor(moments[0] + p.Name); err == nil {
+			state.ExpAvgSq, err = c.Optimizer.Tensor(moments[1] + p.Name)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading the optimizer's state of %s: %w", p.Name, err)
+		}
+		if NoDecay(p.Name) {
+			plain.Params++
+		} else {
+			decay.Params++
+		}
+		ck.Optimizer.State = append(ck.Optimizer.State, state)
+	}
+	ck.Optimizer.Groups = []weights.Group{plain, decay}
+	return tensors, ck, nil
+}

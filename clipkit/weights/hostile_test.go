@@ -1,0 +1,112 @@
+package weights
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// A safetensors file is refused at every length but its own.
+func TestTruncatedAtEveryLength(t *testing.T) {
+	var b bytes.Buffer
+	tensors := []Tensor{F32("a", []int{3}, []float32{1, 2, 3}), I64("b", 7), F16("c", []int{2, 2}, make([]float32, 4))}
+	if err := EncodeSafetensors(&b, tensors, map[string]string{"format": "pt"}); err != nil {
+		t.Fatal(err)
+	}
+	data := b.Bytes()
+	if _, err := Parse("whole", data); err != nil {
+		t.Fatal(err)
+	}
+	for n := range data {
+		if _, err := Parse("cut", data[:n]); !errors.Is(err, ErrFormat) {
+			t.Errorf("%d of %d bytes: %v", n, len(data), err)
+		}
+	}
+}
+
+// A header may name many tensors; what it costs to refuse it stays in proportion to its length.
+func TestMemoryStaysInProportion(t *testing.T) {
+	var h strings.Builder
+	h.WriteString(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}`)
+	for i := range 20000 {
+		fmt.Fprintf(&h, `,"%d":{"dtype":"F32","shape":[0,1073741824],"data_offsets":[0,0]}`, i)
+	}
+	h.WriteString("}")
+	data := file(h.String(), 0)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := Parse("many", data)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, ErrFormat) {
+		t.Error(err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 40*uint64(len(data)) {
+		t.Errorf("%d bytes were allocated for a file of %d", used, len(data))
+	}
+}
+
+// Axes of 0 let a file claim any size without a byte of data: no loop and no memory may follow the claim.
+func TestClaimsWithoutData(t *testing.T) {
+	claims := []Tensor{
+		{Name: "visual_projection.weight", DType: "F32", Shape: []int{1 << 60, 0}},
+		{Name: "text_projection.weight", DType: "F32", Shape: []int{0, 1 << 60}},
+		{Name: "vision_model.embeddings.position_embedding.weight", DType: "F32", Shape: []int{1 << 60, 0}},
+		{Name: "text_model.embeddings.word_embeddings.weight", DType: "F32", Shape: []int{1 << 20, 0}},
+	}
+	f := fileOf(t, "claims", claims)
+	if _, err := Architecture(f); !errors.Is(err, ErrMismatch) {
+		t.Error(err)
+	}
+	if err := Load(kept{}, tiny(), f); !errors.Is(err, ErrMismatch) {
+		t.Error(err)
+	}
+	if _, err := LoadResized(kept{}, tiny(), f); !errors.Is(err, ErrMismatch) {
+		t.Error(err)
+	}
+	x, err := transposed("x", Tensor{DType: "F32", Shape: []int{1 << 60, 0}})
+	if err != nil || len(x.bytes()) != 0 {
+		t.Error(err)
+	}
+	// A text tower that claims a million hidden channels in an empty matrix: the shapes tell an architecture, the file does not hold it.
+	var state []Tensor
+	for _, x := range randomState(tiny(), 1) {
+		if strings.HasSuffix(x.Name, "intermediate.dense.weight") {
+			x = Tensor{Name: x.Name, DType: "F32", Shape: []int{1 << 20, 0}}
+		}
+		state = append(state, x)
+	}
+	path := t.TempDir() + "/x.safetensors"
+	if err := WriteSafetensors(path, state, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := OpenModel(path); !errors.Is(err, ErrMismatch) {
+		t.Error(err)
+	}
+}
+
+// Whatever a sound file names, looking at it ends in an architecture or an error.
+func FuzzArchitecture(f *testing.F) {
+	for _, header := range []string{
+		`{"visual.conv1.weight":{"dtype":"F32","shape":[0,3,8,8],"data_offsets":[0,0]}}`,
+		`{"vision_model.encoder.layers.0.self_attn.q_proj.weight":{"dtype":"F32","shape":[0,1],"data_offsets":[0,0]}}`,
+		`{"bert.encoder.layer.0.attention.self.Wqkv.weight":{"dtype":"F32","shape":[0,1],"data_offsets":[0,0]}}`,
+		`{"module.visual.layer1.0.conv1.weight":{"dtype":"F32","shape":[4,4,0,1],"data_offsets":[0,0]}}`,
+	} {
+		f.Add(file(header, 0))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Parse("fuzz", data)
+		if err != nil {
+			return
+		}
+		if cfg, err := Architecture(file); err == nil && cfg.Check() != nil {
+			t.Error(cfg.Check())
+		}
+		if err := Load(kept{}, tiny(), file); err == nil {
+			t.Error("loaded")
+		}
+	})
+}

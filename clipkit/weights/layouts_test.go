@@ -1,0 +1,175 @@
+package weights
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"clipnb/clipkit/arch"
+)
+
+// tiny is a model of two ViT blocks and two BERT layers.
+func tiny() arch.Config {
+	return arch.Config{Name: "tiny", EmbedDim: 16, ImageResolution: 32, VisionLayers: arch.Layers{2}, VisionWidth: 64, VisionPatchSize: 8,
+		VocabSize: 40, TextHiddenAct: "gelu", TextWidth: 64, TextIntermediate: 96, TextMaxPositions: 60, TextHeads: 1, TextLayers: 2, TextTypes: 2,
+		TextAttnDropout: 0.1, TextDropout: 0.1, TextInitRange: 0.02, ContextLength: 52}
+}
+
+// randomState is a state dict of cfg; the same seed gives the same values.
+func randomState(cfg arch.Config, seed uint64) []Tensor {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var out []Tensor
+	for _, t := range cfg.Tensors() {
+		if t.Int64 {
+			out = append(out, I64(t.Name, 3))
+			continue
+		}
+		values := make([]float32, t.Size())
+		for i := range values {
+			values[i] = float32(rng.NormFloat64()) * 0.05
+		}
+		out = append(out, F32(t.Name, t.Shape, values))
+	}
+	return out
+}
+
+// fileOf is a safetensors file in memory.
+func fileOf(t *testing.T, name string, tensors []Tensor) *File {
+	t.Helper()
+	var b bytes.Buffer
+	if err := EncodeSafetensors(&b, tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse(name, b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// kept is a target that remembers what it was given.
+type kept map[string]Tensor
+
+func (k kept) SetTensor(t Tensor) error {
+	t.Data = slices.Clone(t.Data)
+	k[t.Name] = t
+	return nil
+}
+func (k kept) mustEqual(t *testing.T, want []Tensor) {
+	t.Helper()
+	if len(k) != len(want) {
+		t.Errorf("%d tensors, want %d", len(k), len(want))
+	}
+	for _, w := range want {
+		if got := k[w.Name]; !bytes.Equal(got.Data, w.Data) || !slices.Equal(got.Shape, w.Shape) || got.DType != w.DType {
+			t.Errorf("%s: %v of %s differs", w.Name, got.Shape, got.DType)
+		}
+	}
+}
+func renamed(tensors []Tensor, f func(string) string) []Tensor {
+	var out []Tensor
+	for _, t := range tensors {
+		if t.Name = f(t.Name); t.Name != "" {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+func module(name string) string { return "module." + name }
+
+// Every layout of the same model loads to the same bytes.
+func TestLoadReadsEveryLayout(t *testing.T) {
+	cfg := tiny()
+	want := randomState(cfg, 1)
+	flash, err := Flash(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hf, err := toHF(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	extra := []Tensor{F32("bert.pooler.dense.weight", []int{1}, []float32{0}), I64("bert.embeddings.position_ids", 0)}
+	hfExtra := []Tensor{F32("text_model.pooler.dense.bias", []int{1}, []float32{0}), I64("vision_model.embeddings.position_ids", 0), I64("text_model.embeddings.position_ids", 0)}
+	for name, tensors := range map[string][]Tensor{
+		"plain":             want,
+		"module":            renamed(want, module),
+		"pooler":            append(slices.Clone(want), extra...),
+		"flash":             flash,
+		"flash with module": renamed(flash, module),
+		"hf":                append(slices.Clone(hf), hfExtra...),
+	} {
+		got := kept{}
+		if err := Load(got, cfg, fileOf(t, name, tensors)); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got.mustEqual(t, want)
+	}
+}
+func TestFlashNames(t *testing.T) {
+	flash, err := Flash(randomState(tiny(), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fileOf(t, "flash", flash)
+	for name, shape := range map[string][]int{
+		"visual.transformer.resblocks.1.attn.Wqkv.bias":      {192},
+		"bert.encoder.layer.0.attention.self.Wqkv.weight":    {192, 64},
+		"bert.encoder.layer.1.attention.self.out_proj.bias":  {64},
+		"bert.encoder.layer.1.attention.self.query.weight":   nil,
+		"bert.encoder.layer.1.attention.output.dense.weight": nil,
+	} {
+		if got := f.shape(name); !slices.Equal(got, shape) {
+			t.Errorf("%s has shape %v, want %v", name, got, shape)
+		}
+	}
+	var cut []Tensor
+	for _, x := range randomState(tiny(), 1) {
+		if !strings.Contains(x.Name, "self.key") {
+			cut = append(cut, x)
+		}
+	}
+	if _, err := Flash(cut); !errors.Is(err, ErrFormat) {
+		t.Errorf("a state dict without keys: %v", err)
+	}
+}
+func TestBrokenLayouts(t *testing.T) {
+	cfg := tiny()
+	hf, err := toHF(randomState(cfg, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := func(part string) []Tensor {
+		return renamed(hf, func(n string) string {
+			if strings.Contains(n, part) {
+				return ""
+			}
+			return n
+		})
+	}
+	one := []float32{1}
+	for name, x := range map[string]struct {
+		tensors []Tensor
+		want    string
+	}{
+		"q without k":       {without("layers.0.self_attn.k_proj.weight"), "without the k_proj"},
+		"k without q":       {without("layers.0.self_attn.q_proj.weight"), "missing visual.transformer.resblocks.0.attn.in_proj_weight"},
+		"both prefixes":     {[]Tensor{F32("logit_scale", nil, one), F32("module.logit_scale", nil, one)}, "with and without"},
+		"two layouts":       {[]Tensor{F32("bert.a.attention.output.dense.bias", nil, one), F32("bert.a.attention.self.out_proj.bias", nil, one)}, "twice"},
+		"Wqkv of 4 rows":    {[]Tensor{F32("bert.a.attention.self.Wqkv.bias", []int{4}, make([]float32, 4))}, "three equal parts"},
+		"projection vector": {[]Tensor{F32("vision_model.x", nil, one), F32("visual_projection.weight", []int{1}, one)}, "want a matrix"},
+		"q and k differ": {[]Tensor{F32("vision_model.encoder.layers.0.self_attn.q_proj.weight", []int{1, 2}, make([]float32, 2)),
+			F32("vision_model.encoder.layers.0.self_attn.k_proj.weight", []int{1, 3}, make([]float32, 3)),
+			F32("vision_model.encoder.layers.0.self_attn.v_proj.weight", []int{1, 2}, make([]float32, 2))}, "do not join"},
+	} {
+		got := kept{}
+		err := Load(got, cfg, fileOf(t, name, x.tensors))
+		if err == nil || len(got) > 0 || !strings.Contains(err.Error(), x.want) || !strings.HasPrefix(err.Error(), name) {
+			t.Errorf("%s: loaded %d, error %v; want %q", name, len(got), err, x.want)
+		}
+	}
+}
