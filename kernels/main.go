@@ -4,7 +4,9 @@
 //	go run ./kernels lab [jupyter arguments]             JupyterLab on this machine, with the kernels of this repository
 //	go run ./kernels exec NOTEBOOK [name=value …]        run a notebook without a browser; writes it executed, as .ipynb and .html
 //	go run ./kernels doctor                              say what this machine has and lacks, and how to fix it
-//	go run ./kernels setup                               only set up; the others do it by themselves, doctor excepted
+//	go run ./kernels setup                               only set up; lab and exec do it by themselves
+//	go run ./kernels fetch NAME                          download a published model's weights (mirrors and offline mode: package weights)
+//	go run ./kernels convert [-half] [-flash] IN OUT     .pt, .safetensors, a folder of transformers: from one to another, slim
 //
 // # Set-up
 //
@@ -45,6 +47,10 @@ const usage = `usage: go run ./kernels COMMAND
        -timeout 20m              give up after this time
   doctor                         what this machine has and lacks
   setup                          only set up .venv and .tools
+  fetch NAME                     download a published model ("ViT-B-16") into pretrained_weights/
+  convert IN OUT                 weights in another form and without optimizer state; the end of OUT chooses: .pt, .safetensors, or a folder for transformers
+       -half                     float16, but for what the reference keeps in float32
+       -flash                    the names of the reference's flash attention
   help                           this text; more in kernels/main.go
 `
 
@@ -106,11 +112,15 @@ func dispatch(ctx context.Context, args []string, out io.Writer) (status int, er
 		return 1, lab(ctx, root, args, out)
 	case "exec":
 		return execNotebook(ctx, root, args, out)
+	case "fetch":
+		return 0, fetch(ctx, root, args, out)
+	case "convert":
+		return 0, convert(args, out)
 	case "doctor":
 		if len(args) > 0 {
 			return 2, fmt.Errorf("doctor takes no arguments, not %q; %w", args[0], errUsage)
 		}
 		return doctor(ctx, root, out), nil
 	}
-	return 2, fmt.Errorf("there is no command %q (lab, exec, doctor, setup, help); %w", name, errUsage)
+	return 2, fmt.Errorf("there is no command %q (lab, exec, doctor, setup, fetch, convert, help); %w", name, errUsage)
 }

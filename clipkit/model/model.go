@@ -79,6 +79,13 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 	if !slices.Equal(v.Shape().Dimensions, t.Shape) && v.Shape().Size()+t.Size() > 2 {
 		return fmt.Errorf("%w: %s has shape %v, model %q needs %v", ErrTensor, t.Name, t.Shape, m.Config.Name, v.Shape().Dimensions)
 	}
+	if m.precision == F16 && weights.HalfByReference(t.Name) && t.DType != "F16" {
+		values, err := t.Float32()
+		if err != nil {
+			return err
+		}
+		t = weights.F16(t.Name, t.Shape, values)
+	}
 	data := t.Data
 	if kept := fileType[v.DType()]; t.DType != kept {
 		values, err := t.Float32()
@@ -90,8 +97,6 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 			data = weights.I64(t.Name, int64(math.Round(float64(values[0])))).Data
 		case "F32":
 			data = weights.F32(t.Name, t.Shape, values).Data
-		case "F16":
-			data = weights.F16(t.Name, t.Shape, values).Data
 		case "BF16":
 			data = weights.BF16(t.Name, t.Shape, values).Data
 		}

@@ -18,8 +18,8 @@ const (
 	// BF16 rounds both operands of every product: half the memory, and about twice as fast on a CPU with bf16 instructions (AVX512_BF16, AMX;
 	// without them slower than F32). Features agree to about two digits.
 	BF16 Precision = "bf16"
-	// F16 keeps the weights in half the memory, rounded as the reference's quick API (load_from_name) rounds them, also on a CPU, where it
-	// multiplies in float32 as here: its features are that API's.
+	// F16 rounds the weights to float16 as the reference's quick API (load_from_name) does, also on a CPU, where it then multiplies in float32,
+	// as here: its features are that API's. Speed and memory are F32's.
 	F16 Precision = "f16"
 )
 
@@ -45,13 +45,11 @@ func (p Precision) stored(t arch.Tensor) dtypes.DType {
 	switch {
 	case t.Int64:
 		return dtypes.Int64
-	case p == F32 || !weights.HalfByReference(t.Name):
-		return dtypes.Float32
-	case p == BF16:
-		return dtypes.BFloat16
+	case weights.HalfByReference(t.Name):
+		return p.compute()
 	}
-	return dtypes.Float16
+	return dtypes.Float32
 }
 
 // fileType is the name that weight files give to a type.
-var fileType = map[dtypes.DType]string{dtypes.Float32: "F32", dtypes.BFloat16: "BF16", dtypes.Float16: "F16", dtypes.Int64: "I64"}
+var fileType = map[dtypes.DType]string{dtypes.Float32: "F32", dtypes.BFloat16: "BF16", dtypes.Int64: "I64"}

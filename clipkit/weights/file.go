@@ -55,7 +55,13 @@ func Parse(name string, data []byte) (*File, error) {
 		}
 		return &File{name: name, order: order, tensors: tensors, Checkpoint: ck}, nil
 	}
-	return parseSafetensors(name, data)
+	f, err := parseSafetensors(name, data)
+	if err != nil {
+		if kind := otherKind(data); kind != "" {
+			return nil, fmt.Errorf("%s: %w: it is %s", name, ErrFormat, kind)
+		}
+	}
+	return f, err
 }
 
 // looksLikePyTorch: a zip archive, or a pickle of protocol 2 and up. The length that opens a safetensors file is below 100 MB, so its
