@@ -19,6 +19,14 @@ import (
 	"clipnb/clipkit/internal/pickle"
 )
 
+// fixture finds a file of testdata/pt, or one of the reference's that other packages test with too.
+func fixture(name string) string {
+	if name == "published_style.pt" || name == "init_fp16.pt" {
+		return "../internal/golden/testdata/rn/" + name
+	}
+	return "testdata/pt/" + name
+}
+
 // described is what PyTorch says of a file (testdata/pt/make.py).
 type described struct {
 	Checkpoint *struct {
@@ -59,7 +67,7 @@ func TestPyTorchFiles(t *testing.T) {
 	}
 	for name, want := range files {
 		t.Run(name, func(t *testing.T) {
-			f, err := Open("testdata/pt/" + name)
+			f, err := Open(fixture(name))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +137,7 @@ func TestContainersAgainstSafetensors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"container_zip.pt", "container_zip_parameters.pt", "container_legacy.pt"} {
-		f, err := Open("testdata/pt/" + name)
+		f, err := Open(fixture(name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,7 +242,7 @@ func TestOtherKinds(t *testing.T) {
 // A file that is cut anywhere is refused, in both containers.
 func TestPyTorchTruncatedAtEveryLength(t *testing.T) {
 	for _, name := range []string{"container_zip.pt", "container_legacy.pt", "checkpoint.pt", "checkpoint_legacy.pt", "script.pt"} {
-		data, err := os.ReadFile("testdata/pt/" + name)
+		data, err := os.ReadFile(fixture(name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +321,7 @@ func FuzzLegacy(f *testing.F)  { fuzzContainer(f, "testdata/*pt/*legacy.pt") }
 // The pickle itself under the fuzzer's hands: the container around it stays sound.
 func FuzzStatePickle(f *testing.F) {
 	for _, name := range []string{"container_zip.pt", "checkpoint.pt", "script.pt"} {
-		data, err := os.ReadFile("testdata/pt/" + name)
+		data, err := os.ReadFile(fixture(name))
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -42,7 +42,7 @@ func equal(t *testing.T, got, want []Tensor) {
 // What is written is read again: a state dict of every type, and a checkpoint with its optimizer.
 func TestPyTorchRoundTrip(t *testing.T) {
 	for _, name := range []string{"container_zip.pt", "checkpoint.pt", "published_style.pt"} {
-		f, err := Open("testdata/pt/" + name)
+		f, err := Open(fixture(name))
 		if err != nil {
 			t.Fatal(err)
 		}
