@@ -24,8 +24,9 @@ func TextFeatures(p *Params, ids *Node) *Node {
 		if i == p.Config.TextLayers-1 {
 			wanted = 1 // the feature is read from [CLS]
 		}
-		x = bertLayer(p, fmt.Sprintf("bert.encoder.layer.%d.", i), x, mask, wanted)
+		x = bertLayer(p, fmt.Sprintf("bert.encoder.layer.%d.", i), p.block(x), mask, wanted)
 	}
+	x = p.lastBlock(x)
 	return p.dot(Reshape(x, batch, width), p.raw("text_projection"), 0)
 }
 

@@ -170,7 +170,7 @@ func (m *Model) EncodeTexts(ctx context.Context, ids []int32, n int) ([]float32,
 	}
 	byLength := map[int][]int{} // rows of one cut length
 	for i := range n {
-		length := cut(ids[i*t : (i+1)*t])
+		length := TextLength(ids[i*t : (i+1)*t])
 		byLength[length] = append(byLength[length], i)
 	}
 	d := m.Config.EmbedDim
@@ -194,8 +194,8 @@ func (m *Model) EncodeTexts(ctx context.Context, ids []int32, n int) ([]float32,
 // textStep is the granularity of text lengths: each length is a graph to compile.
 const textStep = 16
 
-// cut is how many ids of a row are encoded: up to its last token, rounded up. A row of nothing but padding is left as it is.
-func cut(row []int32) int {
+// TextLength is how many ids of a row need encoding: up to its last token, rounded up. A row of nothing but padding is left as it is.
+func TextLength(row []int32) int {
 	for i := len(row) - 1; i >= 0; i-- {
 		if row[i] != 0 {
 			return min((i/textStep+1)*textStep, len(row))

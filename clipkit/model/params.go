@@ -20,6 +20,10 @@ type Params struct {
 	// Compute is the type of a product's operands: Float32, or BFloat16 or Float16 for speed. Sums, norms, softmax and activations are float32 always.
 	Compute dtypes.DType
 
+	// Recompute keeps of each transformer block only its input until its gradients are due, and computes the block again for them: less memory
+	// for a third more work. A ResNet has no such blocks.
+	Recompute bool
+
 	store *gomodel.Store
 	graph *Graph
 }
@@ -27,6 +31,22 @@ type Params struct {
 // NewParams reads from store inside g, in evaluation mode.
 func NewParams(cfg arch.Config, store *gomodel.Store, g *Graph) *Params {
 	return &Params{Config: cfg, Compute: dtypes.Float32, store: store, graph: g}
+}
+
+// block marks x as the input of a transformer block.
+func (p *Params) block(x *Node) *Node {
+	if p.Recompute {
+		return x.Checkpoint()
+	}
+	return x
+}
+
+// lastBlock marks x as the output of the last one.
+func (p *Params) lastBlock(x *Node) *Node {
+	if p.Recompute {
+		return x.StopCheckpoint()
+	}
+	return x
 }
 
 func (p *Params) variable(name string) *gomodel.Variable {
@@ -107,16 +127,15 @@ func (p *Params) attention(q, k, v, mask *Node, heads int, rate float64) *Node {
 	q = Reshape(split(MulScalar(q, 1/sqrt(d)), queries, 0, 2, 1, 3), batch*heads, queries, d)
 	k = Reshape(split(k, keys, 0, 2, 3, 1), batch*heads, d, keys)
 	v = Reshape(split(v, keys, 0, 2, 1, 3), batch*heads, keys, d)
-	scores := Reshape(p.matmul(q, k), batch, heads, queries, keys)
+	scores := Reshape(matmul(q, k), batch, heads, queries, keys)
 	if mask != nil {
 		scores = Add(scores, mask)
 	}
 	weights := p.dropout(Softmax(scores, -1), rate)
-	out := p.matmul(Reshape(weights, batch*heads, queries, keys), v) // [B·heads, Q, d]
+	out := matmul(Reshape(weights, batch*heads, queries, keys), v) // [B·heads, Q, d]
 	return Reshape(TransposeAllAxes(Reshape(out, batch, heads, queries, d), 0, 2, 1, 3), batch, queries, width)
 }
 
-// matmul is [N,M,K] × [N,K,L] → [N,M,L].
-func (p *Params) matmul(a, b *Node) *Node {
-	return Dot(p.operand(a), p.operand(b)).WithOutputDType(dtypes.Float32).General([]int{2}, []int{0}, []int{1}, []int{0})
-}
+// matmul is [N,M,K] × [N,K,L] → [N,M,L], float32 whatever Compute is: attention's products are a twentieth of the work, and bf16 is fast in
+// large 2-D products only.
+func matmul(a, b *Node) *Node { return Dot(a, b).General([]int{2}, []int{0}, []int{1}, []int{0}) }

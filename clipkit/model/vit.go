@@ -38,8 +38,9 @@ func vit(p *Params, images *Node) *Node {
 		if i == layers-1 {
 			wanted = 1 // the features read the class token only
 		}
-		x = vitBlock(p, fmt.Sprintf("visual.transformer.resblocks.%d.", i), x, wanted)
+		x = vitBlock(p, fmt.Sprintf("visual.transformer.resblocks.%d.", i), p.block(x), wanted)
 	}
+	x = p.lastBlock(x)
 	x = p.layerNorm("visual.ln_post", Reshape(x, batch, width), visionEpsilon)
 	return p.dot(x, p.raw("visual.proj"), 0)
 }
