@@ -82,6 +82,35 @@ func New(ctx context.Context, architecture string, seed uint64, opts ...Option) 
 	return assemble(cfg, gather(opts), fmt.Sprintf("random weights, seed %d", seed), func(m *model.Model) error { return m.Init(seed) })
 }
 
+// NewFrom is New with the vision tower of an OpenAI CLIP and the text tower of a BERT, as the reference starts training from scratch
+// (--clip-weight-path, --bert-weight-path); either file may be "". What was taken and what stays random is said aloud.
+func NewFrom(ctx context.Context, architecture, openai, bert string, seed uint64, opts ...Option) (*Model, error) {
+	var files [2]*weights.File
+	for i, path := range []string{openai, bert} {
+		if path == "" {
+			continue
+		}
+		f, err := weights.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		files[i] = f
+	}
+	m, err := New(ctx, architecture, seed, opts...)
+	if err != nil {
+		return nil, err
+	}
+	report, err := weights.LoadInit(m.Model, m.Config, files[0], files[1])
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	say(report.String())
+	m.Source = fmt.Sprintf("vision from %q, text from %q, the rest random with seed %d", openai, bert, seed)
+	return m, nil
+}
+
 func gather(opts []Option) options {
 	o := options{precision: model.F32}
 	for _, f := range opts {

@@ -3,10 +3,13 @@ package clipkit_test
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/internal/golden"
+	"clipnb/clipkit/train"
+	"clipnb/clipkit/weights"
 )
 
 func loadAs(t *testing.T, path string, opts ...clipkit.Option) *clipkit.Model {
@@ -105,4 +108,50 @@ func TestFolderOfTransformersAndResolution(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Close(t, "positions of a 4×4 grid resized to 6×6", got, golden.Values(t, want, "to_grid6"), 1e-6)
+}
+
+// An OpenAI CLIP gives the vision tower, a BERT the text tower; the projections stay random.
+func TestNewFromTwoTowers(t *testing.T) {
+	source, err := clipkit.New(ctx, "emoji", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(source.Close)
+	parts, err := train.Parts(source.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vision, text []weights.Tensor
+	for _, p := range parts {
+		switch {
+		case strings.HasPrefix(p.Name, "visual."), p.Name == "logit_scale":
+			vision = append(vision, p)
+		case strings.HasPrefix(p.Name, "bert."):
+			text = append(text, p)
+		}
+	}
+	dir := t.TempDir()
+	openai, bert := filepath.Join(dir, "clip.safetensors"), filepath.Join(dir, "bert.safetensors")
+	for path, tensors := range map[string][]weights.Tensor{openai: vision, bert: text} {
+		if err := weights.WriteSafetensors(path, tensors, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := clipkit.NewFrom(ctx, "emoji", openai, bert, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	for name, equal := range map[string]bool{"visual.conv1.weight": true, "bert.embeddings.word_embeddings.weight": true, "text_projection": false} {
+		_, want, err := source.Get(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := m.Get(name); err != nil || slices.Equal(got, want) != equal {
+			t.Errorf("%s equals the source's: %v, want %v (%v)", name, !equal, equal, err)
+		}
+	}
+	if _, err := clipkit.NewFrom(ctx, "ViT-B-16", openai, "", 2); err == nil {
+		t.Error("a ResNet's tower was taken for a ViT's")
+	}
 }
