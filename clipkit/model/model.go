@@ -159,7 +159,7 @@ func (m *Model) EncodeImages(ctx context.Context, pixels []float32, n int) ([]fl
 }
 
 // EncodeTexts turns n token rows, [n,T] as tokenizer makes them, into n unit vectors, [n,D]. T is any length up to the model's positions.
-// A row costs its own length, rounded up to textStep, not T: padding is masked in the reference and is cut off here.
+// Rows are encoded with others of about their length, each batch cut after its longest: padding is masked in the reference and is cut off here.
 func (m *Model) EncodeTexts(ctx context.Context, ids []int32, n int) ([]float32, error) {
 	if n == 0 {
 		return nil, nil
@@ -168,23 +168,25 @@ func (m *Model) EncodeTexts(ctx context.Context, ids []int32, n int) ([]float32,
 	if len(ids) != n*t || t < 1 || t > m.Config.TextMaxPositions {
 		return nil, fmt.Errorf("encoding %d texts: got %d ids, want n rows of 1 to %d", n, len(ids), m.Config.TextMaxPositions)
 	}
-	byLength := map[int][]int{} // rows of one cut length
-	for i := range n {
-		length := TextLength(ids[i*t : (i+1)*t])
-		byLength[length] = append(byLength[length], i)
+	row := func(i int) []int32 { return ids[i*t : (i+1)*t] }
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
 	}
+	slices.SortStableFunc(order, func(a, b int) int { return TextLength(row(a)) - TextLength(row(b)) })
 	d := m.Config.EmbedDim
 	out := make([]float32, n*d)
-	for length, rows := range byLength {
-		some := make([]int32, 0, len(rows)*length)
-		for _, i := range rows {
-			some = append(some, ids[i*t:i*t+length]...)
+	for batch := range slices.Chunk(order, maxBatch) {
+		length := TextLength(row(batch[len(batch)-1]))
+		some := make([]int32, 0, len(batch)*length)
+		for _, i := range batch {
+			some = append(some, row(i)[:length]...)
 		}
-		features, err := encode(ctx, m, &m.texts, some, len(rows), []int{length}, TextFeatures)
+		features, err := encode(ctx, m, &m.texts, some, len(batch), []int{length}, TextFeatures)
 		if err != nil {
 			return nil, err
 		}
-		for k, i := range rows {
+		for k, i := range batch {
 			copy(out[i*d:(i+1)*d], features[k*d:])
 		}
 	}
