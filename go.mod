@@ -3,6 +3,7 @@ module clipnb
 go 1.26.5
 
 require (
+	github.com/PowerDNS/lmdb-go v1.9.3
 	github.com/go-echarts/go-echarts/v2 v2.6.7
 	github.com/gomlx/compute v0.1.6
 	github.com/gomlx/compute-onnx v0.1.5

@@ -1,10 +1,11 @@
 // Package dataset gives pictures with captions, in the order and the batches that contrastive training needs.
 //
 // A [Source] is one split. [Open] finds the splits of a set: the embedded one by the name "emoji", or a folder in the reference's
-// raw layout (SPEC §4.2), of which any of train, valid and test may be absent:
+// layout (SPEC §4.1–4.3), of which any of train, valid and test may be absent:
 //
 //	{train,valid,test}_imgs.tsv      image id TAB base64 of the picture file
 //	{train,valid,test}_texts.jsonl   {"text_id": 8057, "text": "皮卡丘", "image_ids": [301]}
+//	lmdb/{train,valid,test}/{pairs,imgs}/data.mdb
 //
 //	data, err := dataset.Open("datasets/MUGE")
 //	defer data.Close()
@@ -17,18 +18,25 @@
 //		…
 //	}
 //
+// or pictures in a folder with a caption file ([OpenFolder]) or in a folder for each class ([OpenClassFolders]). [OpenPublished] knows
+// MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
+// build_lmdb_dataset.py.
+//
 // A caption with several pictures becomes several pairs ([Pairs]); the order of pairs in an epoch is the reference's ([Order]).
+// Before training, [Check] tells what will spoil it: duplicates, bad pictures, captions that say nothing, test pictures in train.
 //
 // # Errors
 //
-// Bytes that are not what the layout promises are [ErrFormat], with file and line; files, splits and ids that do not exist are
+// Bytes that are not what the layout promises are [ErrFormat], with file and line or id; files, splits and ids that do not exist are
 // [ErrNotFound]. Opening reads everything once, so that a long run does not meet a bad line in its third hour: ids must be integers
-// and unique, and every image id of a caption must be in the tsv. Pictures are decoded only when they are asked for.
+// and unique, and every image id of a caption must be among the pictures. Pictures are decoded only when they are asked for.
 //
 // # Limits on outside bytes
 //
-// A tsv line has at most 64 MiB and a jsonl line 1 MiB. A tsv is indexed in one pass that keeps some 50 bytes a picture and is read in
-// place afterwards; the captions are kept in memory.
+// A picture has at most 64 MiB, in base64 where it is stored so, and a caption with its ids 1 MiB. A tsv and an LMDB are indexed in one
+// pass that keeps some 50 bytes a picture and are read in place afterwards; the captions are kept in memory. LMDB files are read by
+// code that believes none of their numbers, not by the C library, which a damaged file ends together with the program; pickles are read
+// without executing anything. A caption file cannot name pictures outside its folder, and links do not lead out of it.
 package dataset
 
 import (
@@ -104,13 +112,19 @@ func (d *Dataset) Close() error {
 	return errors.Join(errs...)
 }
 
-// Open opens the embedded set ("emoji") or a folder in the raw layout. A folder that happens to be called emoji is "./emoji".
+// Open opens the embedded set ("emoji") or a folder. A folder that happens to be called emoji is "./emoji".
+//
+// A split in lmdb/<split> is read from there, with the captions of the jsonl where that is beside it; a split without one from tsv and
+// jsonl. A folder that has neither but one of [CaptionFiles] is opened by [OpenFolder] with [DefaultSplit].
 func Open(path string) (*Dataset, error) {
 	if path == "emoji" {
 		return openEmoji()
 	}
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):
+		if p, ok := FindPublished(filepath.Base(path)); ok {
+			return nil, p.missing(path)
+		}
 		return nil, fmt.Errorf("%w: %s; want a folder with {train,valid,test}_imgs.tsv and _texts.jsonl, or the name emoji for the embedded set", ErrNotFound, path)
 	case err != nil:
 		return nil, fmt.Errorf("opening data set: %w", err)
@@ -120,22 +134,48 @@ func Open(path string) (*Dataset, error) {
 	d := &Dataset{Name: filepath.Base(path)}
 	found := false
 	for _, split := range d.splits() {
-		imgs, texts := filepath.Join(path, split.name+"_imgs.tsv"), filepath.Join(path, split.name+"_texts.jsonl")
-		if !exists(imgs) && !exists(texts) {
-			continue
-		}
-		found = true
-		s, err := OpenTSV(d.Name+"/"+split.name, imgs, texts)
+		s, err := openSplit(path, d.Name, split.name)
 		if err != nil {
 			d.Close()
 			return nil, err
 		}
-		*split.source = s
+		if s != nil {
+			*split.source, found = s, true
+		}
 	}
-	if !found {
-		return nil, fmt.Errorf("%w: no split in %s; want train_imgs.tsv with train_texts.jsonl, or the same for valid or test", ErrNotFound, path)
+	switch {
+	case found:
+		return d, nil
+	case captionFile(path) != "":
+		return OpenFolder(path, "", DefaultSplit)
 	}
-	return d, nil
+	return nil, fmt.Errorf("%w: no split in %s; want train_imgs.tsv with train_texts.jsonl or lmdb/train, or the same for valid or test, or pictures with one of %s",
+		ErrNotFound, path, strings.Join(CaptionFiles, ", "))
+}
+
+// openSplit gives nil for a split that dir does not have.
+func openSplit(dir, name, split string) (Source, error) {
+	imgs, texts := filepath.Join(dir, split+"_imgs.tsv"), filepath.Join(dir, split+"_texts.jsonl")
+	lmdb := filepath.Join(dir, "lmdb", split)
+	switch {
+	case exists(lmdb) && exists(texts):
+		return OpenLMDB(name+"/"+split, lmdb, texts)
+	case exists(lmdb):
+		return OpenLMDB(name+"/"+split, lmdb, "")
+	case exists(imgs) || exists(texts):
+		return OpenTSV(name+"/"+split, imgs, texts)
+	}
+	return nil, nil
+}
+
+// Contents is the line that the reference logs when it opens a split: "train LMDB file contains 12 images and 15 pairs." For a
+// source of another kind it says so. The reference calls the splits train and val.
+func Contents(split string, s Source) string {
+	kind := "data set"
+	if stored, ok := s.(*storedSource); ok && stored.lmdb {
+		kind = "LMDB file"
+	}
+	return fmt.Sprintf("%s %s contains %d images and %d pairs.", split, kind, len(s.ImageIDs()), len(Pairs(s)))
 }
 
 func exists(path string) bool {

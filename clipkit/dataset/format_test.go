@@ -182,7 +182,7 @@ func FuzzTSV(f *testing.F) {
 			}
 			return
 		}
-		s := &tsvSource{name: "fuzz", imgs: file{"fuzz.tsv", bytes.NewReader(data)}, ids: ids, at: at, texts: []Text{{ID: 1}}}
+		s := &storedSource{name: "fuzz", imgs: file{"fuzz.tsv", bytes.NewReader(data)}, ids: ids, at: at, texts: []Text{{ID: 1}}}
 		lines := bytes.Count(bytes.TrimSuffix(data, []byte("\n")), []byte("\n")) + 1
 		if len(ids) != lines || len(at) != lines {
 			t.Fatalf("%d ids and %d extents in %d lines", len(ids), len(at), lines)

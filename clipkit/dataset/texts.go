@@ -37,7 +37,7 @@ func readTexts(name string, r io.Reader) ([]Text, error) {
 			return nil, fmt.Errorf("%w: %s:%d: %w", ErrFormat, name, line, err)
 		}
 		if first, ok := lines[text.ID]; ok {
-			return nil, fmt.Errorf("%w: %s:%d: text_id %d is already on line %d", ErrFormat, name, line, text.ID, first)
+			return nil, fmt.Errorf("%w: %s:%d: text_id %d is already on line %d; give every caption its own text_id", ErrFormat, name, line, text.ID, first)
 		}
 		lines[text.ID] = line
 		texts = append(texts, text)

@@ -3,7 +3,6 @@ package dataset
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -53,26 +52,7 @@ type file struct {
 	}
 }
 
-// tsvSource is a split in the raw layout.
-type tsvSource struct {
-	name  string
-	imgs  file
-	ids   []int64
-	at    map[int64]extent
-	texts []Text
-	close func() error
-}
-
-var _ Source = (*tsvSource)(nil)
-
-// extent is where in the tsv the base64 of a picture stands. No line is blank, so a line number is an index plus one.
-type extent struct {
-	offset int64
-	length int32
-	line   int32
-}
-
-func newTSV(name string, imgs file, textsName string, texts io.Reader) (*tsvSource, error) {
+func newTSV(name string, imgs file, textsName string, texts io.Reader) (*storedSource, error) {
 	ids, at, err := indexTSV(imgs.name, imgs.data)
 	if err != nil {
 		return nil, err
@@ -81,39 +61,11 @@ func newTSV(name string, imgs file, textsName string, texts io.Reader) (*tsvSour
 	if err != nil {
 		return nil, err
 	}
-	for i, text := range captions {
-		for _, id := range text.ImageIDs {
-			if _, ok := at[id]; !ok {
-				return nil, fmt.Errorf("%w: %s:%d: image id %d is not in %s", ErrFormat, textsName, i+1, id, imgs.name)
-			}
-		}
-	}
-	s := &tsvSource{name: name, imgs: imgs, ids: ids, at: at, texts: captions, close: func() error { return nil }}
+	s := &storedSource{name: name, imgs: imgs, ids: ids, at: at, texts: captions, close: func() error { return nil }}
 	if c, ok := imgs.data.(io.Closer); ok {
 		s.close = sync.OnceValue(c.Close)
 	}
-	return s, nil
-}
-
-func (s *tsvSource) Name() string      { return s.name }
-func (s *tsvSource) ImageIDs() []int64 { return s.ids }
-func (s *tsvSource) Texts() []Text     { return s.texts }
-func (s *tsvSource) Close() error      { return s.close() }
-
-func (s *tsvSource) Image(id int64) ([]byte, error) {
-	e, ok := s.at[id]
-	if !ok {
-		return nil, fmt.Errorf("%w: image %d in %s", ErrNotFound, id, s.name)
-	}
-	encoded := make([]byte, e.length)
-	if _, err := s.imgs.data.ReadAt(encoded, e.offset); err != nil && !(err == io.EOF) {
-		return nil, fmt.Errorf("reading image %d, %s:%d: %w", id, s.imgs.name, e.line, err)
-	}
-	data, err := decodeBase64(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("%w: image %d, %s:%d: %v", ErrFormat, id, s.imgs.name, e.line, err)
-	}
-	return data, nil
+	return s, s.checkImages(func(text int) string { return fmt.Sprintf("%s:%d", textsName, text+1) })
 }
 
 // indexTSV finds the pictures in one pass that holds no line, since a file may have many gigabytes.
@@ -143,7 +95,7 @@ func indexTSV(name string, r io.Reader) (ids []int64, at map[int64]extent, err e
 			return nil, nil, bad("image id must be an integer, not %.40q", key)
 		}
 		if first, ok := at[id]; ok {
-			return nil, nil, bad("image id %d is already on line %d", id, first.line)
+			return nil, nil, bad("image id %d is already on line %d; give every picture its own id, or keep one of the lines", id, first.line)
 		}
 		start, size := int64(len(key)+1), int64(len(chunk))
 		tabs := bytes.Count(value, []byte{'\t'})
@@ -168,43 +120,4 @@ func indexTSV(name string, r io.Reader) (ids []int64, at map[int64]extent, err e
 		return nil, nil, fmt.Errorf("%w: %s is empty; want lines of <image id>TAB<base64>", ErrFormat, name)
 	}
 	return ids, at, nil
-}
-
-// base64Value translates the characters of both alphabets to the standard one; 0 is for bytes that are skipped.
-var base64Value = func() (value [256]byte) {
-	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" {
-		value[c] = byte(c)
-	}
-	value['-'], value['_'] = '+', '/'
-	return value
-}()
-
-// decodeBase64 is Python's urlsafe_b64decode, which the reference reads pictures with (SPEC §4.3): both alphabets, other bytes skipped,
-// padding required, nothing read after it. It uses encoded as scratch.
-func decodeBase64(encoded []byte) ([]byte, error) {
-	kept, pads := encoded[:0], 0
-	padded := false
-	for _, c := range encoded {
-		if c == '=' {
-			if pads++; len(kept)%4 >= 2 && len(kept)%4+pads >= 4 {
-				padded = true
-				break
-			}
-			continue
-		}
-		if v := base64Value[c]; v != 0 {
-			kept, pads = append(kept, v), 0
-		}
-	}
-	switch {
-	case len(kept)%4 == 1:
-		return nil, fmt.Errorf("not base64: %d characters of data, which no padding completes", len(kept))
-	case len(kept)%4 != 0 && !padded:
-		return nil, fmt.Errorf("base64 without padding after %d characters; the line is probably cut off", len(kept))
-	case len(kept) == 0:
-		return nil, errors.New("no base64 data")
-	}
-	data := make([]byte, base64.RawStdEncoding.DecodedLen(len(kept)))
-	n, err := base64.RawStdEncoding.Decode(data, kept)
-	return data[:n], err
 }

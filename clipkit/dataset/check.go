@@ -1,0 +1,299 @@
+package dataset
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"image"
+	_ "image/gif" // the headers of what imaging decodes
+	_ "image/jpeg"
+	_ "image/png"
+	"io/fs"
+	"runtime"
+	"strings"
+	"sync"
+
+	_ "golang.org/x/image/bmp"
+	_ "golang.org/x/image/webp"
+
+	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/tokenizer"
+)
+
+// Bounds of [Check] on the size of pictures.
+const (
+	TinySide   = 32       // pixels; a picture with a shorter side is tiny: enlarged to the model's size it shows nothing
+	HugePixels = 16 << 20 // a picture of more is huge: decoding it takes longer than a training step should
+	maxPixels  = 64 << 20 // imaging refuses more
+)
+
+// CheckOptions are for [Check]; the zero value will do.
+type CheckOptions struct {
+	BatchSize     int                  // pairs in a batch over all processes, for the figures that depend on it; default 128
+	ContextLength int                  // default tokenizer.DefaultLength
+	Tokenizer     *tokenizer.Tokenizer // default tokenizer.Default()
+	// Decode looks at every pixel, which takes some 4 ms a picture and core, and finds files that are damaged in the middle. Without
+	// it pictures are read whole, for their bytes, but only their headers are decoded.
+	Decode   bool
+	Progress func(split string, done, total int) // pictures read so far; may be nil
+}
+
+// digest stands for bytes: equal ones are taken for equal. 128 bits of SHA-256 do not meet by chance.
+type digest [16]byte
+
+// Check reads all splits of d and tells what will spoil training or its figures: see [Report]. The result depends on d and o
+// alone. It keeps about 100 bytes a picture and a caption, and no pictures. A fault in the data is a finding, not an error; the error is
+// ctx's.
+func Check(ctx context.Context, d *Dataset, o CheckOptions) (*Report, error) {
+	if o.BatchSize <= 0 {
+		o.BatchSize = 128
+	}
+	if o.ContextLength <= 0 {
+		o.ContextLength = tokenizer.DefaultLength
+	}
+	if o.Tokenizer == nil {
+		o.Tokenizer = tokenizer.Default()
+	}
+	r := &Report{Name: d.Name, BatchSize: o.BatchSize, ContextLength: o.ContextLength, Decoded: o.Decode}
+	var seen []*checked
+	for _, split := range d.splits() {
+		if *split.source == nil {
+			continue
+		}
+		c := &checked{source: *split.source, report: SplitReport{Split: split.name}}
+		c.captions(o)
+		if err := c.pictures(ctx, o); err != nil {
+			return nil, fmt.Errorf("checking %s: %w", c.source.Name(), err)
+		}
+		c.pairs(o)
+		for _, earlier := range seen {
+			if leak := findLeak(earlier, c); leak.Pictures.Count+leak.Captions.Count > 0 {
+				r.Leaks = append(r.Leaks, leak)
+			}
+		}
+		seen = append(seen, c)
+		r.Splits = append(r.Splits, c.report)
+	}
+	r.find()
+	return r, nil
+}
+
+// checked is a split and what is known of it.
+type checked struct {
+	source    Source
+	report    SplitReport
+	captionOf []digest         // by text
+	pictureOf map[int64]digest // by image id, of those that can be read
+}
+
+// captions looks at the texts as the model sees them: prepared, in pieces, and cut.
+func (c *checked) captions(o CheckOptions) {
+	r := &c.report
+	texts := c.source.Texts()
+	r.Texts = len(texts)
+	c.captionOf = make([]digest, len(texts))
+	for i, text := range texts {
+		pieces := o.Tokenizer.Pieces(tokenizer.Prepare(text.Text))
+		unknown := 0
+		for _, piece := range pieces {
+			if piece == "[UNK]" {
+				unknown++
+			}
+		}
+		r.Pieces += len(pieces)
+		r.UnknownPieces += unknown
+		name := func() string { return fmt.Sprintf("text %d, %.60q", text.ID, text.Text) }
+		switch {
+		case len(pieces) == 0:
+			r.Empty.add(name)
+		case unknown == len(pieces):
+			r.Unknown.add(name)
+		}
+		if room := o.ContextLength - 2; len(pieces) > room {
+			r.Truncated.add(name)
+			pieces = pieces[:max(room, 0)]
+		}
+		sum := sha256.Sum256([]byte(strings.Join(pieces, "\x00")))
+		c.captionOf[i] = digest(sum[:16])
+		if len(text.ImageIDs) == 0 {
+			r.HiddenTexts++
+		}
+	}
+}
+
+// look is what one picture is found to be.
+type look struct {
+	digest        digest
+	err           error
+	width, height int
+}
+
+// pictures reads all pictures, a few at a time in parallel, and counts them in order.
+func (c *checked) pictures(ctx context.Context, o CheckOptions) error {
+	r := &c.report
+	ids := c.source.ImageIDs()
+	r.Images = len(ids)
+	c.pictureOf = make(map[int64]digest, len(ids))
+	looks := make([]look, 16*runtime.GOMAXPROCS(0))
+	for start := 0; start < len(ids); start += len(looks) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		batch := ids[start:min(start+len(looks), len(ids))]
+		var working sync.WaitGroup
+		for worker := range min(runtime.GOMAXPROCS(0), len(batch)) {
+			working.Go(func() {
+				for i := worker; i < len(batch); i += runtime.GOMAXPROCS(0) {
+					looks[i] = lookAt(c.source, batch[i], o.Decode)
+				}
+			})
+		}
+		working.Wait()
+		for i, id := range batch {
+			l := looks[i]
+			if l.err == nil {
+				c.pictureOf[id] = l.digest
+			}
+			name := func() string { return fmt.Sprintf("image %d, %d×%d", id, l.width, l.height) }
+			switch {
+			case errors.Is(l.err, ErrNotFound), errors.Is(l.err, fs.ErrNotExist):
+				r.Missing.add(func() string { return fmt.Sprintf("image %d", id) })
+			case l.err != nil:
+				r.Corrupt.add(func() string { return fmt.Sprintf("image %d: %v", id, l.err) })
+			case min(l.width, l.height) < TinySide:
+				r.Tiny.add(name)
+			case l.width*l.height > HugePixels:
+				r.Huge.add(name)
+			}
+		}
+		if o.Progress != nil {
+			o.Progress(r.Split, start+len(batch), len(ids))
+		}
+	}
+	return nil
+}
+
+// lookAt reads one picture. A header that the standard library does not know is left to imaging, which decides in training too.
+func lookAt(s Source, id int64, decode bool) (l look) {
+	defer func() {
+		if r := recover(); r != nil {
+			l.err = fmt.Errorf("decoder: panic: %v", r)
+		}
+	}()
+	data, err := s.Image(id)
+	if err != nil {
+		return look{err: err}
+	}
+	sum := sha256.Sum256(data)
+	l.digest = digest(sum[:16])
+	header, _, err := image.DecodeConfig(bytes.NewReader(data))
+	l.width, l.height = header.Width, header.Height
+	if err == nil && l.width*l.height > maxPixels {
+		l.err = fmt.Errorf("%d megapixels, more than the %d that are decoded", l.width*l.height>>20, maxPixels>>20)
+		return l
+	}
+	if err != nil || decode {
+		p, err := imaging.Decode(data)
+		if err != nil {
+			l.err = err
+			return l
+		}
+		l.width, l.height = p.Width, p.Height
+	}
+	return l
+}
+
+// pairs counts what belongs together. A picture that cannot be read is one of its own.
+func (c *checked) pairs(o CheckOptions) {
+	r := &c.report
+	listed := make(map[int64]bool, r.Images) // and whether a caption names it
+	for _, id := range c.source.ImageIDs() {
+		listed[id] = false
+	}
+	pictureNumber, captionNumber := make(map[digest]int32), make(map[digest]int32)
+	var pictures, captions []int32
+	var counts []int // pairs by caption number
+	var first []int  // a text of it
+	unread := int32(-1)
+	for i, text := range c.source.Texts() {
+		for _, id := range text.ImageIDs {
+			if _, ok := listed[id]; !ok {
+				r.Missing.add(func() string { return fmt.Sprintf("image %d of text %d", id, text.ID) })
+				continue
+			}
+			listed[id] = true
+			picture, ok := c.pictureOf[id]
+			number := unread
+			if ok {
+				number = numberOf(pictureNumber, picture)
+			} else {
+				unread--
+			}
+			pictures = append(pictures, number)
+			caption := numberOf(captionNumber, c.captionOf[i])
+			captions = append(captions, caption)
+			if int(caption) == len(counts) {
+				counts, first = append(counts, 0), append(first, i)
+			}
+			counts[caption]++
+		}
+	}
+	for _, id := range c.source.ImageIDs() {
+		if !listed[id] {
+			r.Uncaptioned.add(func() string { return fmt.Sprintf("image %d", id) })
+		}
+	}
+	distinct := make(map[digest]bool, len(c.pictureOf))
+	for _, p := range c.pictureOf {
+		distinct[p] = true
+	}
+	r.DistinctPictures = len(distinct)
+	r.Pairs, r.DistinctCaptions = len(pictures), len(counts)
+	r.FalseNegatives, r.Ceiling = inBatch(pictures, captions, o.BatchSize)
+	for caption, n := range counts {
+		if n > r.CommonestPairs {
+			r.CommonestPairs, r.Commonest = n, c.source.Texts()[first[caption]].Text
+		}
+	}
+}
+
+func numberOf(numbers map[digest]int32, d digest) int32 {
+	n, ok := numbers[d]
+	if !ok {
+		n = int32(len(numbers))
+		numbers[d] = n
+	}
+	return n
+}
+
+// findLeak counts the pictures and captions of b that a has too.
+func findLeak(a, b *checked) Leak {
+	leak := Leak{From: a.report.Split, To: b.report.Split}
+	pictures := make(map[digest]int64, len(a.pictureOf))
+	for _, id := range a.source.ImageIDs() {
+		if d, ok := a.pictureOf[id]; ok {
+			pictures[d] = id
+		}
+	}
+	for _, id := range b.source.ImageIDs() {
+		d, readable := b.pictureOf[id]
+		if other, ok := pictures[d]; ok && readable {
+			leak.Pictures.add(func() string { return fmt.Sprintf("image %d is image %d of %s", id, other, a.report.Split) })
+		}
+	}
+	captions := make(map[digest]int64, len(a.captionOf))
+	for i, d := range a.captionOf {
+		captions[d] = a.source.Texts()[i].ID
+	}
+	for i, d := range b.captionOf {
+		if other, ok := captions[d]; ok {
+			text := b.source.Texts()[i]
+			leak.Captions.add(func() string {
+				return fmt.Sprintf("text %d, %.60q, is text %d of %s", text.ID, text.Text, other, a.report.Split)
+			})
+		}
+	}
+	return leak
+}

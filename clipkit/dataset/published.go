@@ -1,0 +1,95 @@
+package dataset
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// Published describes a set that the reference's documents name (SPEC §4.7).
+type Published struct {
+	Name     string // and that of its folder below datasets/
+	Report   string // the split that published figures are of
+	BothWays bool   // they have text→image and image→text; else text→image alone
+	Address  string // of the archive, to be unpacked in datasets/
+	// Sizes are the published ones, by split; 0 where they are not known.
+	Sizes map[string]PublishedSize
+}
+
+// PublishedSize is the size of a published split.
+type PublishedSize struct{ Images, Texts, Pairs int }
+
+const publishedArchives = "https://huggingface.co/datasets/OFA-Sys/chinese-clip-eval/resolve/main/"
+
+// PublishedSets are the retrieval sets. MUGE's test answers are hidden, so its figures are of valid.
+var PublishedSets = []Published{
+	{Name: "MUGE", Report: "valid", Address: publishedArchives + "MUGE.zip", Sizes: map[string]PublishedSize{
+		"train": {Images: 129_380, Pairs: 250_314},
+		"valid": {Images: 29_806, Texts: 5_008, Pairs: 30_588},
+		"test":  {Images: 30_399, Texts: 5_004},
+	}},
+	{Name: "Flickr30k-CN", Report: "test", BothWays: true, Address: publishedArchives + "Flickr30k-CN.zip", Sizes: map[string]PublishedSize{
+		"test": {Images: 1_000, Texts: 5_000, Pairs: 5_000},
+	}},
+	{Name: "COCO-CN", Report: "test", BothWays: true, Address: publishedArchives + "COCO-CN.zip", Sizes: map[string]PublishedSize{
+		"train": {Images: 18_341},
+		"valid": {Images: 1_000},
+		"test":  {Images: 1_000},
+	}},
+}
+
+// FindPublished finds a set by its name; case, hyphens and underscores do not count.
+func FindPublished(name string) (Published, bool) {
+	plain := strings.NewReplacer("-", "", "_", "")
+	for _, p := range PublishedSets {
+		if strings.EqualFold(plain.Replace(p.Name), plain.Replace(name)) {
+			return p, true
+		}
+	}
+	return Published{}, false
+}
+
+// OpenPublished opens a published set in root/datasets/<name>. Where it is not there, the error says where to get it and where to put it.
+func OpenPublished(root, name string) (*Dataset, error) {
+	p, ok := FindPublished(name)
+	if !ok {
+		var names []string
+		for _, p := range PublishedSets {
+			names = append(names, p.Name)
+		}
+		return nil, fmt.Errorf("%w: no published set is called %q; those known are %s", ErrNotFound, name, strings.Join(names, ", "))
+	}
+	return Open(filepath.Join(root, "datasets", p.Name))
+}
+
+func (p Published) missing(path string) error {
+	return fmt.Errorf("%w: %s; download %s and unpack it in %s, so that %s exists",
+		ErrNotFound, path, p.Address, filepath.Dir(path), filepath.Join(path, p.Report+"_imgs.tsv"))
+}
+
+// Differences tells, a sentence each, where d is not the published set: splits that are missing or of another size.
+func (p Published) Differences(d *Dataset) []string {
+	var out []string
+	for _, s := range d.splits() {
+		want := p.Sizes[s.name]
+		if *s.source == nil {
+			if s.name == p.Report {
+				out = append(out, fmt.Sprintf("%s has no %s split, which its published figures are of.", p.Name, s.name))
+			}
+			continue
+		}
+		for _, c := range []struct {
+			what      string
+			got, want int
+		}{
+			{"pictures", len((*s.source).ImageIDs()), want.Images},
+			{"captions", len((*s.source).Texts()), want.Texts},
+			{"pairs", len(Pairs(*s.source)), want.Pairs},
+		} {
+			if c.want != 0 && c.got != c.want {
+				out = append(out, fmt.Sprintf("%s %s has %d %s, the published set %d: results are not comparable.", p.Name, s.name, c.got, c.what, c.want))
+			}
+		}
+	}
+	return out
+}
