@@ -99,7 +99,8 @@ func Probabilities(logits []float32) []float32 {
 	return out
 }
 
-// OpenDataset opens "emoji", the set that is compiled in, or a folder in the reference's layout.
+// OpenDataset opens "emoji", the set that is compiled in; a published set by name ("Flickr30k-CN", "MUGE", "COCO-CN"), which lies under
+// datasets/; a folder in the reference's layout (LMDB, or tsv and jsonl); or a folder of pictures with a file of captions.
 // A relative path is looked up in the working directory, then in the repository's datasets/ folder.
 func OpenDataset(ctx context.Context, path string) (*dataset.Dataset, error) {
 	if err := ctx.Err(); err != nil {
@@ -115,7 +116,18 @@ func OpenDataset(ctx context.Context, path string) (*dataset.Dataset, error) {
 			}
 		}
 	}
+	if _, err := os.Stat(path); err != nil {
+		if p, ok := dataset.FindPublished(path); ok {
+			return dataset.OpenPublished(root(), p.Name)
+		}
+	}
 	return dataset.Open(path)
+}
+
+// CheckDataset says before training what will hurt it: captions and pictures that repeat and so act as false negatives in a batch of
+// batchSize, leaks between splits, broken pictures, captions of [UNK] only; with the in-batch accuracy that is possible at best.
+func CheckDataset(ctx context.Context, data *dataset.Dataset, batchSize int) (*dataset.Report, error) {
+	return dataset.Check(ctx, data, dataset.CheckOptions{BatchSize: batchSize})
 }
 
 // root is the repository, as the Jupyter kernel names it, or the folder above the working directory that holds its go.mod; else ".".

@@ -5,6 +5,8 @@
 //	go run ./kernels exec NOTEBOOK [name=value …]        run a notebook without a browser; writes it executed, as .ipynb and .html
 //	go run ./kernels doctor                              say what this machine has and lacks, and how to fix it
 //	go run ./kernels setup                               only set up; lab and exec do it by themselves
+//	go run ./kernels check DATASET                       say before training what will hurt it (package dataset)
+//	go run ./kernels lmdb FOLDER [train,valid]           build the reference's LMDB files
 //	go run ./kernels fetch NAME                          download a published model's weights (mirrors and offline mode: package weights)
 //	go run ./kernels convert [-half] [-flash] IN OUT     .pt, .safetensors, a folder of transformers: from one to another, slim
 //
@@ -47,6 +49,10 @@ const usage = `usage: go run ./kernels COMMAND
        -timeout 20m              give up after this time
   doctor                         what this machine has and lacks
   setup                          only set up .venv and .tools
+  check DATASET                  say before training what will hurt it: false negatives, leaks, broken pictures, captions of [UNK] only
+       -batch 128                the batch size to judge for
+       -decode                   decode every picture, not only its header
+  lmdb FOLDER [train,valid]      build the reference's LMDB files from its tsv and jsonl files
   fetch NAME                     download a published model ("ViT-B-16") into pretrained_weights/
   convert IN OUT                 weights in another form and without optimizer state; the end of OUT chooses: .pt, .safetensors, or a folder for transformers
        -half                     float16, but for what the reference keeps in float32
@@ -112,6 +118,10 @@ func dispatch(ctx context.Context, args []string, out io.Writer) (status int, er
 		return 1, lab(ctx, root, args, out)
 	case "exec":
 		return execNotebook(ctx, root, args, out)
+	case "check":
+		return 0, check(ctx, args, out)
+	case "lmdb":
+		return 0, lmdb(ctx, args, out)
 	case "fetch":
 		return 0, fetch(ctx, root, args, out)
 	case "convert":
@@ -122,5 +132,5 @@ func dispatch(ctx context.Context, args []string, out io.Writer) (status int, er
 		}
 		return doctor(ctx, root, out), nil
 	}
-	return 2, fmt.Errorf("there is no command %q (lab, exec, doctor, setup, fetch, convert, help); %w", name, errUsage)
+	return 2, fmt.Errorf("there is no command %q (lab, exec, doctor, setup, check, lmdb, fetch, convert, help); %w", name, errUsage)
 }

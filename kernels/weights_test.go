@@ -3,10 +3,21 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"clipnb/clipkit/weights"
 )
+
+func TestCheckAndLMDB(t *testing.T) {
+	text, err := kernelsCommand(t, "check", "emoji").CombinedOutput()
+	if err != nil || !strings.Contains(string(text), "train") {
+		t.Errorf("%v: %s", err, text)
+	}
+	fails(t, kernelsCommand(t, "check"), 2, "one data set")
+	fails(t, kernelsCommand(t, "check", "no-such-set"), 1, "no-such-set")
+	fails(t, kernelsCommand(t, "lmdb", "no-such-folder"), 1, "no-such-folder")
+}
 
 func TestConvertAndFetch(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "emoji.pt")
