@@ -2,13 +2,14 @@
 //
 //	step-00000120/
 //	  model.safetensors      parameters and buffers under the reference's names
-//	  optimizer.safetensors  AdamW moments
+//	  optimizer.safetensors  AdamW moments, and whatever else is trained
+//	  adapters.safetensors   LoRA's additions alone, if there are any; the model has them in it
 //	  state.json             where the run stands (State)
-//	  manifest.json          size and SHA-256 of the three, written last
+//	  manifest.json          size and SHA-256 of the others, written last
 //
 // It is written beside its place and renamed, so it is whole or absent: a crash, a full disk or a kill leaves the one before.
 //
-//	path, err := checkpoint.Save(dir, state, model, optimizer)
+//	path, err := checkpoint.Save(dir, state, checkpoint.Parts{Model: model, Optimizer: moments})
 //	path, err := checkpoint.Latest(dir, func(line string) { … }) // newest whole one; damaged ones are said aloud and passed over
 //	c, err := checkpoint.Open(path)
 //	defer c.Close()
@@ -45,6 +46,24 @@ type State struct {
 	Epoch   int         `json:"epoch"`   // epoch of the next batch, from 0
 	Batch   int         `json:"batch"`   // index of the next batch in it
 	Samples int64       `json:"samples"` // pairs seen
+	Updates int         `json:"updates"` // AdamW's: Step, unless the run began at another's checkpoint
+
+	Unvalidated bool   `json:"unvalidated,omitempty"` // the run was interrupted in the validation after this step
+	Best        *Best  `json:"best,omitempty"`        // of the validations so far, when a run looks for it
+	Stopped     string `json:"stopped,omitempty"`     // why the run ended before its last step
+}
+
+// Best is the best validation of a run.
+type Best struct {
+	Metric string  `json:"metric"`
+	Value  float64 `json:"value"`
+	Step   int     `json:"step"`
+	Misses int     `json:"misses"` // validations since then
+}
+
+// Parts are the tensors of a checkpoint. Adapters may be none.
+type Parts struct {
+	Model, Optimizer, Adapters []weights.Tensor
 }
 
 // Checkpoint is an open one.
@@ -57,9 +76,11 @@ type Checkpoint struct {
 const (
 	modelFile     = "model.safetensors"
 	optimizerFile = "optimizer.safetensors"
+	adaptersFile  = "adapters.safetensors"
 	stateFile     = "state.json"
 	manifestFile  = "manifest.json"
 	prefix        = "step-"
+	unfinished    = ".saving-"
 )
 
 type fileSum struct {
@@ -68,7 +89,7 @@ type fileSum struct {
 }
 
 // Save writes a checkpoint into dir and returns its path. One for the same step is replaced.
-func Save(dir string, st State, model, optimizer []weights.Tensor) (path string, err error) {
+func Save(dir string, st State, parts Parts) (path string, err error) {
 	path = filepath.Join(dir, fmt.Sprintf("%s%08d", prefix, st.Step))
 	defer func() {
 		if err != nil {
@@ -78,7 +99,7 @@ func Save(dir string, st State, model, optimizer []weights.Tensor) (path string,
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	tmp, err := os.MkdirTemp(dir, ".saving-")
+	tmp, err := os.MkdirTemp(dir, unfinished)
 	if err != nil {
 		return "", err
 	}
@@ -86,17 +107,24 @@ func Save(dir string, st State, model, optimizer []weights.Tensor) (path string,
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return "", err
 	}
-	if err := weights.WriteSafetensors(filepath.Join(tmp, modelFile), model, map[string]string{"format": "pt"}); err != nil {
+	if err := weights.WriteSafetensors(filepath.Join(tmp, modelFile), parts.Model, map[string]string{"format": "pt"}); err != nil {
 		return "", err
 	}
-	if err := weights.WriteSafetensors(filepath.Join(tmp, optimizerFile), optimizer, nil); err != nil {
+	if err := weights.WriteSafetensors(filepath.Join(tmp, optimizerFile), parts.Optimizer, nil); err != nil {
 		return "", err
+	}
+	names := []string{modelFile, optimizerFile, stateFile}
+	if len(parts.Adapters) > 0 {
+		if err := weights.WriteSafetensors(filepath.Join(tmp, adaptersFile), parts.Adapters, map[string]string{"format": "pt"}); err != nil {
+			return "", err
+		}
+		names = append(names, adaptersFile)
 	}
 	if err := writeJSON(filepath.Join(tmp, stateFile), st); err != nil {
 		return "", err
 	}
 	manifest := map[string]fileSum{}
-	for _, name := range []string{modelFile, optimizerFile, stateFile} {
+	for _, name := range names {
 		if manifest[name], err = sum(filepath.Join(tmp, name)); err != nil {
 			return "", err
 		}
@@ -156,12 +184,17 @@ func Verify(path string) error {
 		return fmt.Errorf("%w %s: %v", ErrDamaged, path, err)
 	}
 	for _, name := range []string{modelFile, optimizerFile, stateFile} {
+		if _, ok := manifest[name]; !ok {
+			return fmt.Errorf("%w %s: its manifest does not name %s", ErrDamaged, path, name)
+		}
+	}
+	for name, want := range manifest {
 		got, err := sum(filepath.Join(path, name))
 		if err != nil {
 			return fmt.Errorf("%w %s: %v", ErrDamaged, path, err)
 		}
-		if got != manifest[name] {
-			return fmt.Errorf("%w %s: %s has %d bytes and hash %.12s…, the manifest says %d and %.12s…", ErrDamaged, path, name, got.Bytes, got.SHA256, manifest[name].Bytes, manifest[name].SHA256)
+		if got != want {
+			return fmt.Errorf("%w %s: %s has %d bytes and hash %.12s…, the manifest says %d and %.12s…", ErrDamaged, path, name, got.Bytes, got.SHA256, want.Bytes, want.SHA256)
 		}
 	}
 	return nil
@@ -193,6 +226,23 @@ func Open(path string) (*Checkpoint, error) {
 
 // Close lets go of the files.
 func (c *Checkpoint) Close() error { return errors.Join(c.Model.Close(), c.Optimizer.Close()) }
+
+// Clean removes what saves left behind in dir that were killed in the middle. No other process may be saving there.
+func Clean(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("looking for unfinished checkpoints: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), unfinished) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("removing an unfinished checkpoint: %w", err)
+		}
+	}
+	return nil
+}
 
 // Prune removes the oldest checkpoints of dir until keep are left; 0 keeps all.
 func Prune(dir string, keep int) error {

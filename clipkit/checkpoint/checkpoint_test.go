@@ -14,7 +14,7 @@ import (
 func save(t *testing.T, dir string, step int) string {
 	t.Helper()
 	path, err := Save(dir, State{Arch: golden.Config(t, "vit"), Step: step, Epoch: 1, Batch: 2, Samples: 99},
-		[]weights.Tensor{weights.F32("a", []int{2}, []float32{1, float32(step)})}, []weights.Tensor{weights.F32("m", nil, []float32{3})})
+		Parts{Model: []weights.Tensor{weights.F32("a", []int{2}, []float32{1, float32(step)})}, Optimizer: []weights.Tensor{weights.F32("m", nil, []float32{3})}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestSaveIntoAFile(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Save(filepath.Join(file, "x"), State{}, nil, nil); err == nil || !strings.Contains(err.Error(), "saving checkpoint") {
+	if _, err := Save(filepath.Join(file, "x"), State{}, Parts{}); err == nil || !strings.Contains(err.Error(), "saving checkpoint") {
 		t.Error(err)
 	}
 }

@@ -40,7 +40,7 @@ func (s *Stepper) backwardGraph(scope *gomodel.Scope, in []*Node) []*Node {
 	return []*Node{Stack([]*Node{loss, imageToText, textToImage}, 0)}
 }
 
-// updateGraph: the scalars of adamScalars [3] → the new logit scale.
+// updateGraph: adamScalars [scales,3] → the new logit scale.
 func (s *Stepper) updateGraph(scope *gomodel.Scope, in []*Node) []*Node {
 	grads := make([]*Node, len(s.params))
 	for i, t := range s.params {
@@ -58,7 +58,7 @@ func (s *Stepper) accumulate(b batch) (out []float32, err error) {
 	var cached features
 	for j := 0; k > 1 && j < k; j++ {
 		part := b.part(j, k)
-		part.keep, part.teacher = nil, nil
+		part.keep, part.teacher, part.pictures, part.captions = nil, nil, nil, nil
 		f, err := s.features.run(s.model, part.tensors()...)
 		if err != nil {
 			return nil, fmt.Errorf("features of micro-batch %d of %d: %w", j+1, k, err)
@@ -83,7 +83,7 @@ func (s *Stepper) accumulate(b batch) (out []float32, err error) {
 // With accum_freq 1 it compiles a graph that Step does not use.
 func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (StepResult, error) {
-	b, err := s.batch(images, ids, n, seed)
+	b, err := s.batch(images, ids, different(n), seed)
 	if err != nil {
 		return StepResult{}, fmt.Errorf("gradients: %w", err)
 	}

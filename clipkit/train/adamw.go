@@ -35,20 +35,18 @@ func Parameters(cfg arch.Config) []arch.Tensor {
 	return append(plain, decay...)
 }
 
-// adamScalars are the numbers of one AdamW step that change from step to step; computed on the host in float64.
-type adamScalars struct {
-	decay    float32 // 1 − lr·weight decay
-	stepSize float32 // lr / (1 − β1ᵗ)
-	sqrtBias float32 // √(1 − β2ᵗ)
-}
-
-// newAdamScalars for the t-th update, t from 1.
-func newAdamScalars(lr, weightDecay, beta1, beta2 float64, t int) adamScalars {
-	return adamScalars{
-		decay:    float32(1 - lr*weightDecay),
-		stepSize: float32(lr / (1 - math.Pow(beta1, float64(t)))),
-		sqrtBias: float32(math.Sqrt(1 - math.Pow(beta2, float64(t)))),
+// adamScalars are the numbers of one AdamW step that change from step to step, computed on the host in float64: three for each scale of
+// the learning rate, [len(scales),3].
+//
+//	1 − lr·weight decay    lr / (1 − β1ᵗ)    √(1 − β2ᵗ)
+//
+// t is the number of the update, from 1.
+func adamScalars(lr float64, scales []float64, weightDecay, beta1, beta2 float64, t int) []float32 {
+	var out []float32
+	for _, s := range scales {
+		out = append(out, float32(1-lr*s*weightDecay), float32(lr*s/(1-math.Pow(beta1, float64(t)))), float32(math.Sqrt(1-math.Pow(beta2, float64(t)))))
 	}
+	return out
 }
 
 // adamW is one decoupled update, in PyTorch's order: decay the weight, move the moments, step by m/(√v/√bias + ε).

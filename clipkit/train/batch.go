@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/model"
@@ -22,7 +23,10 @@ type batch struct {
 
 	keep    []int32   // [n,k], the patches that a masked ViT looks at; nil = all
 	teacher []float32 // [N,T'], the teacher's features of these n and all other pictures of the step; nil = no teacher
-	others  features  // of the other micro-batches of the step
+	// for multi_positive, of all pairs of the step as for the teacher: numbers that are equal for equal ones, [N]; nil = all are different
+	pictures, captions []int32
+
+	others features // of the other micro-batches of the step
 }
 
 // features are unit vectors [n,D] of n pairs.
@@ -35,16 +39,27 @@ type features struct {
 type batchNodes struct {
 	images, ids, random     *Node
 	keep, teacher           *Node
+	positives               *Node // [N,N], which texts are right for which pictures; nil = the diagonal
 	otherImages, otherTexts *Node
 }
 
 // batch checks what a step was given and draws what is random in it.
-func (s *Stepper) batch(images []float32, ids []int32, n int, seed uint64) (batch, error) {
-	r, k := s.model.Config.ImageResolution, max(1, s.config.AccumFreq)
+func (s *Stepper) batch(images []float32, ids []int32, pictures []int64, seed uint64) (batch, error) {
+	n, r, k := len(pictures), s.model.Config.ImageResolution, max(1, s.config.AccumFreq)
 	if n < 1 || n%k != 0 || len(images) != n*3*r*r || len(ids)%n != 0 || len(ids) == 0 {
 		return batch{}, fmt.Errorf("%d image values and %d ids do not make %d pairs at %d×%d in %d micro-batches", len(images), len(ids), n, r, r, k)
 	}
 	b := batch{n: n, pixels: r, images: images, ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}}
+	if s.config.TrimText {
+		b.ids = trim(ids, n)
+	}
+	if s.config.MultiPositive {
+		rows := make([]string, 0, n)
+		for row := range slices.Chunk(ids, len(ids)/n) {
+			rows = append(rows, fmt.Sprint(row))
+		}
+		b.pictures, b.captions = number(pictures), number(rows)
+	}
 	if s.masked() {
 		b.keep = model.ChoosePatches(s.noise(seed, n), s.patches(), s.config.MaskRatio)
 	}
@@ -61,6 +76,41 @@ func (s *Stepper) batch(images []float32, ids []int32, n int, seed uint64) (batc
 		}
 	}
 	return b, nil
+}
+
+// different are ids of n pictures that are not the same.
+func different(n int) []int64 {
+	ids := make([]int64, max(n, 0))
+	for i := range ids {
+		ids[i] = int64(i)
+	}
+	return ids
+}
+
+// trim leaves out the columns of ids [n,T] that are padding in every row, down to a multiple of a few: each length is a graph to compile.
+// Padded tokens get no attention and no gradient (SPEC §1.6), so the loss is the same.
+func trim(ids []int32, n int) []int32 {
+	t, longest := len(ids)/n, 0
+	for row := range slices.Chunk(ids, t) {
+		longest = max(longest, model.TextLength(row))
+	}
+	out := make([]int32, 0, n*longest)
+	for row := range slices.Chunk(ids, t) {
+		out = append(out, row[:longest]...)
+	}
+	return out
+}
+
+// number gives equal values equal numbers, the first place where they stand.
+func number[T comparable](values []T) []int32 {
+	first, out := map[T]int32{}, make([]int32, len(values))
+	for i, v := range values {
+		if _, ok := first[v]; !ok {
+			first[v] = int32(i)
+		}
+		out[i] = first[v]
+	}
+	return out
 }
 
 func (s *Stepper) patches() int { return s.model.Config.Grid() * s.model.Config.Grid() }
@@ -84,6 +134,9 @@ func (b batch) part(j, k int) batch {
 	p.random = []uint64{b.random[0], b.random[1], b.random[2] + uint64(j)}
 	if b.teacher != nil {
 		p.teacher = own(b.teacher, j, k)
+	}
+	if b.pictures != nil {
+		p.pictures, p.captions = own(b.pictures, j, k), own(b.captions, j, k)
 	}
 	return p
 }
@@ -114,6 +167,11 @@ func (b batch) tensors() []*tensors.Tensor {
 	if rows := b.n + b.others.n; b.teacher != nil {
 		in = append(in, tensors.FromFlatDataAndDimensions(b.teacher, rows, len(b.teacher)/rows))
 	}
+	for _, x := range [][]int32{b.pictures, b.captions} {
+		if x != nil {
+			in = append(in, tensors.FromFlatDataAndDimensions(x, len(x)))
+		}
+	}
 	if o := b.others; o.n > 0 {
 		for _, x := range [][]float32{o.images, o.texts} {
 			in = append(in, tensors.FromFlatDataAndDimensions(x, o.n, len(x)/o.n))
@@ -135,6 +193,9 @@ func (s *Stepper) batchOf(in []*Node) batchNodes {
 	}
 	if s.config.KDLossWeight > 0 {
 		b.teacher = next()
+	}
+	if s.config.MultiPositive {
+		b.positives = Positives(next(), next())
 	}
 	if len(in) > 0 {
 		b.otherImages, b.otherTexts = next(), next()

@@ -6,19 +6,83 @@
 //	job := train.Job{Model: m, Train: data.Train, Config: cfg, Run: run}
 //	err := job.Do(ctx)
 //
-// What a step can do besides, each a field of Config:
-//
-//	AccumFreq     a batch of k micro-batches with the loss of the whole (accumulate.go)
-//	MaskRatio     FLIP: a ViT sees a random part of each picture's patches
-//	FreezeVision  only the text tower and the logit scale train
-//	KDLossWeight  image features are drawn to those of Job.Teacher, for example the EncodeImages of a larger model
-//
 // Stepper makes single steps without files or data sets, and Stepper.Gradients reads gradients out.
 //
-// A step is one compiled graph (with AccumFreq three). The order of samples, the augmentation, the masks and the dropout are pure
-// functions of (seed, epoch, index), so a run that was interrupted continues with the very next batch and ends in the same weights as one
-// that was not.
+// A step is one compiled graph (with accum_freq three) for each length of texts. The order of samples, the augmentation, the masks and the
+// dropout are pure functions of (seed, epoch, index), so a run that was interrupted or killed continues with the very next batch and ends in
+// the same weights, to the bit, as one that was not.
+//
+// # Settings
+//
+// Every flag of the reference's training program, and the key of the Config (ParseConfig, config.json) that it is, or where else it went:
+//
+//	--train-data --val-data        Job.Train, Job.Validate (nil: no validation)
+//	--num-workers                  workers
+//	--valid-num-workers            none: eval.Extract uses every processor
+//	--logs --name                  the root given to experiment.Open, and name
+//	--log-interval                 log_interval
+//	--report-training-batch-acc    always reported
+//	--batch-size                   batch_size
+//	--valid-batch-size             valid_batch_size
+//	--max-steps --max-epochs       max_steps, max_epochs
+//	--valid-step-interval          valid_step_interval
+//	--valid-epoch-interval         valid_epoch_interval
+//	--context-length               context_length
+//	--lr --beta1 --beta2 --eps     lr, beta1, beta2, eps
+//	--wd --warmup                  weight_decay, warmup
+//	--use-bn-sync                  none: one process has the whole batch
+//	--use-augment                  augment, crop_scale
+//	--skip-scheduler               skip_scheduler
+//	--save-epoch-frequency         save_epoch_interval
+//	--save-step-frequency          save_step_interval
+//	--resume                       resume; a run that exists continues without
+//	--reset-optimizer              reset_optimizer
+//	--reset-data-offset            reset_data_offset
+//	--precision                    the model's (model.Precision); products and weights are float32
+//	--vision-model --text-model    arch.Lookup, arch.Parse
+//	--clip-weight-path             weights.LoadInit, before the run
+//	--bert-weight-path             the same
+//	--mask-ratio                   mask_ratio
+//	--freeze-vision                freeze_vision
+//	--grad-checkpointing           grad_checkpointing
+//	--use-flash-attention          none: the engine fuses; its checkpoints load
+//	--accum-freq                   accum_freq
+//	--gather-with-grad             none: one process has the whole batch
+//	--skip-aggregate               none: the same
+//	--debug                        none: Job.Say and Job.Progress tell everything
+//	--seed                         seed
+//	--distillation                 kd_loss_weight above 0
+//	--teacher-model-name           Job.Teacher: EncodeImages of another model
+//	--kd_loss_weight               kd_loss_weight
+//
+// What the reference does not have:
+//
+//	loss, siglip_bias              the sigmoid loss instead of the symmetric cross-entropy (loss.go)
+//	multi_positive                 equal pictures and equal captions in a batch are right answers, not false negatives
+//	layer_lr_decay                 lower blocks learn more slowly (LayerScale)
+//	lora_rank, lora_alpha          only low-rank additions train (lora.go)
+//	trim_text                      padding that a whole batch has is left out: the same loss for less work; on by default
+//	best_metric, patience          the best checkpoint is kept apart, and a run ends when it gets no better (best.go)
+//	spike_factor                   a jump of the loss ends the run; one that is not a number always does
+//	keep_checkpoints               older ones are removed
+//	skip_budget                    broken samples that a run bears
+//
+// 0 turns off whatever has an interval or a share. No key is read and then ignored.
+//
+// # Checkpoints
+//
+// A run that exists in its directory continues at its newest whole checkpoint; a damaged one is said aloud and the one before is taken.
+// A new run begins at resume: a .pt of the reference with its optimizer's state, epoch and step; a checkpoint or a run of ours; or weights
+// alone, such as the published files, from step 0. A .pt from the middle of an epoch goes on there, where the reference would skip to the next
+// epoch. With lora_rank the model of a continued run has to be the one it began with.
+//
+// # Memory
+//
+// EstimateMemory says what a step will take before anything is compiled; Do refuses a run that cannot fit and names what would help.
+//
+// # Errors
 //
 // Cancelling ctx saves a checkpoint and returns an error that wraps ErrInterrupted; calling Do again with the same run directory continues.
-// Errors: ErrConfig names a bad setting, ErrDiverged a loss that is no longer a number (the last checkpoint stays good).
+// ErrConfig names a bad setting, ErrDiverged a loss that is no longer a number or that jumped (the last checkpoint is from before), ErrMemory
+// a run that would not fit.
 package train

@@ -35,14 +35,19 @@ type Job struct {
 	Progress func(Progress)
 	// Say, when not nil, receives what a person should read: resuming, skipped samples, damaged checkpoints.
 	Say func(line string)
+	// Memory is how many bytes the run may take besides the model; 0: what the machine has free, negative: do not ask.
+	Memory int64
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
 	stepper *Stepper
 	state   checkpoint.State
+	pairs   []dataset.Pair
 	perRun  int // steps in all
 	perPass int // steps of an epoch
 	saved   int // step of the newest checkpoint
+	guard   guard
+	cut     bool // it has been said that captions are too long
 }
 
 // Progress is where a run stands after a step.
@@ -63,7 +68,8 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	if j.Say == nil {
 		j.Say = func(string) {}
 	}
-	pairs := len(dataset.Pairs(j.Train))
+	j.pairs = dataset.Pairs(j.Train)
+	pairs := len(j.pairs)
 	if pairs == 0 {
 		return fmt.Errorf("%w: %s has no pairs to train on", ErrConfig, j.Train.Name())
 	}
@@ -75,6 +81,12 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	if j.Config.KDLossWeight > 0 && j.Teacher == nil {
 		return fmt.Errorf("%w: kd_loss_weight is %v, want a Job.Teacher with it", ErrConfig, j.Config.KDLossWeight)
 	}
+	if j.Config.BestMetric != "" && j.Validate == nil {
+		return fmt.Errorf("%w: best_metric is %q, want a Job.Validate (a valid split) with it", ErrConfig, j.Config.BestMetric)
+	}
+	if err := j.fits(); err != nil {
+		return err
+	}
 	if j.stepper, err = NewStepper(j.Model, j.Config); err != nil {
 		return err
 	}
@@ -85,16 +97,29 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	if j.Config.MaskRatio > 0 && j.Model.Config.IsResNet() {
 		j.Say(fmt.Sprintf("mask_ratio %v has no effect: %s has no patches", j.Config.MaskRatio, j.Model.Config.Name))
 	}
+	j.guard, j.cut = guard{}, false
 	j.state, j.saved = checkpoint.State{Arch: j.Model.Config}, -1
 	if err := j.resume(); err != nil {
 		return err
 	}
 	if j.state.Step == 0 {
+		scale, err := j.Model.LogitScale()
+		if err != nil {
+			return err
+		}
+		for _, line := range j.Config.notices(pairs, scale > 95) {
+			j.Say(line)
+		}
 		if err := j.Run.Log("%s contains %d images and %d pairs", j.Train.Name(), len(j.Train.ImageIDs()), pairs); err != nil {
 			return err
 		}
 	}
-	for j.state.Step < j.perRun {
+	if j.state.Unvalidated && j.Validate != nil {
+		if err := j.makeUp(ctx); err != nil {
+			return err
+		}
+	}
+	for !j.finished() {
 		if err := j.epoch(ctx); err != nil {
 			return err
 		}
@@ -104,6 +129,9 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	}
 	return nil
 }
+
+// finished is at the last step, or where the run stopped early.
+func (j *Job) finished() bool { return j.state.Step >= j.perRun || j.state.Stopped != "" }
 
 // TotalSteps is the length of a run: MaxSteps, or the epochs' worth.
 func TotalSteps(pairs int, c Config) int {
@@ -137,7 +165,7 @@ func (j *Job) epoch(ctx context.Context) error {
 	defer loader.Close()
 	peak := j.Model.Device.PeakGFLOPS()
 	last := j.Now()
-	for epoch := j.state.Epoch + 1; j.state.Step < j.perRun && j.state.Epoch < epoch; {
+	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
 		b, err := loader.Next()
 		if ctx.Err() != nil {
 			return j.interrupted(ctx)
@@ -146,13 +174,17 @@ func (j *Job) epoch(ctx context.Context) error {
 			return fmt.Errorf("epoch %d, batch %d: %w", j.state.Epoch+1, j.state.Batch+1, err)
 		}
 		loaded := j.Now()
-		lr := LearningRate(c.LR, j.state.Step, c.Warmup, j.perRun)
-		res, err := j.stepper.Step(b.Images, b.IDs, c.perStep(), lr, c.Seed)
+		lr := c.learningRate(j.state.Step, j.perRun)
+		res, err := j.stepper.StepOn(b.Images, b.IDs, j.pictures(b), lr, c.Seed)
+		if err == nil {
+			err = j.watch(b, res)
+		}
 		if err != nil {
 			j.note(err.Error())
 			return err
 		}
 		j.state.Step++
+		j.state.Updates = j.stepper.steps
 		j.state.Batch++
 		j.state.Samples += int64(c.perStep())
 		if j.state.Batch == j.perPass {
@@ -179,10 +211,47 @@ func (j *Job) epoch(ctx context.Context) error {
 	return nil
 }
 
+// pictures are the ids of a batch's pictures.
+func (j *Job) pictures(b *dataset.Batch) []int64 {
+	ids := make([]int64, len(b.Pairs))
+	for i, p := range b.Pairs {
+		ids[i] = j.pairs[p].ImageID
+	}
+	return ids
+}
+
+// watch looks at what a step saw and gave, before it counts.
+func (j *Job) watch(b *dataset.Batch, res StepResult) error {
+	c, step := j.Config, j.state.Step+1
+	if b.Truncated > 0 && !j.cut {
+		j.cut = true
+		j.Say(fmt.Sprintf("%d of the %d captions of batch %d are longer than context_length %d and are cut", b.Truncated, len(b.Pairs), b.Index+1, c.ContextLength))
+	}
+	if median, spiked := j.guard.spiked(res.Loss, c.SpikeFactor); spiked {
+		last := "there is no checkpoint yet"
+		if j.saved >= 0 {
+			last = fmt.Sprintf("the last checkpoint, of step %d, is from before it", j.saved)
+		}
+		return fmt.Errorf("step %d: %w: loss is %.4g, more than %v times the median %.4g of the last %d; %s. "+
+			"Lower the learning rate or look at the data, and start a run of another name, with resume at that checkpoint",
+			step, ErrDiverged, res.Loss, c.SpikeFactor, median, len(j.guard.losses), last)
+	}
+	j.guard.add(res.Loss)
+	if c.Loss == "siglip" || c.KDLossWeight > 0 {
+		return nil // their chance level is another
+	}
+	if text, stuck := j.guard.stuck(c.perStep()); stuck {
+		j.Say(text)
+		j.note(text)
+	}
+	return nil
+}
+
 // after records a step, and validates and saves when it is time.
 func (j *Job) after(ctx context.Context, row experiment.Row, endOfEpoch bool) error {
 	c, step, final := j.Config, row.Step, row.Step == j.perRun
-	if step%c.LogInterval == 0 || step == 1 || final {
+	every := func(interval, n int) bool { return interval > 0 && n%interval == 0 }
+	if every(c.LogInterval, step) || step == 1 || final {
 		if err := j.Run.Append(row); err != nil {
 			return err
 		}
@@ -199,7 +268,6 @@ func (j *Job) after(ctx context.Context, row experiment.Row, endOfEpoch bool) er
 		left := time.Duration(float64(j.perRun-step) * row.BatchTime * float64(time.Second))
 		j.Progress(Progress{Row: row, Steps: j.perRun, Remaining: left})
 	}
-	every := func(interval, n int) bool { return interval > 0 && n%interval == 0 }
 	if j.Validate != nil && (final || every(c.ValidStepInterval, step) || endOfEpoch && every(c.ValidEpochInterval, row.Epoch)) {
 		if err := j.validate(ctx, row); err != nil {
 			return err
@@ -211,9 +279,31 @@ func (j *Job) after(ctx context.Context, row experiment.Row, endOfEpoch bool) er
 	return nil
 }
 
+// makeUp does the validation in which the run was interrupted.
+func (j *Job) makeUp(ctx context.Context) error {
+	_, scale, err := j.Model.Get("logit_scale")
+	if err != nil {
+		return err
+	}
+	epoch := j.state.Epoch
+	if j.state.Batch > 0 {
+		epoch++
+	}
+	j.state.Unvalidated = false
+	if err := j.validate(ctx, experiment.Row{Step: j.state.Step, Epoch: epoch, Samples: j.state.Samples, LogitScale: float64(scale[0])}); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return j.interrupted(ctx)
+	}
+	return j.save()
+}
+
+// validate measures the model after a step. When ctx ends meanwhile, the state remembers that this is still to be done.
 func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 	row, err := j.Validate(ctx)
 	if ctx.Err() != nil {
+		j.state.Unvalidated = true
 		return nil // the caller saves and stops
 	}
 	if err != nil {
@@ -228,7 +318,10 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 	if j.Progress != nil {
 		j.Progress(Progress{Row: row, Steps: j.perRun})
 	}
-	return j.Run.Append(row)
+	if err := j.Run.Append(row); err != nil {
+		return err
+	}
+	return j.judge(row)
 }
 
 // transform is how a picture becomes pixels.
@@ -261,21 +354,10 @@ func (j *Job) note(text string) {
 	_ = j.Run.Append(experiment.Row{Kind: "note", Step: j.state.Step, Epoch: j.state.Epoch + 1, Samples: j.state.Samples, Note: text})
 }
 
+// save writes a checkpoint and removes old ones. When it fails, the ones before are untouched.
 func (j *Job) save() error {
 	start := j.Now()
-	params, err := Parts(j.Model)
-	if err != nil {
-		return err
-	}
-	var optimizer []weights.Tensor
-	err = j.stepper.Moments(func(name string, shape []int, values []float32) error {
-		optimizer = append(optimizer, weights.F32(name, shape, values))
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("saving the optimizer: %w", err)
-	}
-	path, err := checkpoint.Save(j.Run.Checkpoints(), j.state, params, optimizer)
+	path, err := j.write(j.Run.Checkpoints())
 	if err != nil {
 		return err
 	}
@@ -285,6 +367,29 @@ func (j *Job) save() error {
 		return err
 	}
 	return checkpoint.Prune(j.Run.Checkpoints(), j.Config.KeepCheckpoints)
+}
+
+// write puts a checkpoint of the present into dir.
+func (j *Job) write(dir string) (path string, err error) {
+	var parts checkpoint.Parts
+	if parts.Model, err = Parts(j.Model); err != nil {
+		return "", err
+	}
+	err = j.stepper.Moments(func(name string, shape []int, values []float32) error {
+		parts.Optimizer = append(parts.Optimizer, weights.F32(name, shape, values))
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("saving the optimizer: %w", err)
+	}
+	if parts.Adapters, err = j.stepper.additions(); err != nil {
+		return "", fmt.Errorf("saving the additions of LoRA: %w", err)
+	}
+	path, err = checkpoint.Save(dir, j.state, parts)
+	if err != nil {
+		return "", fmt.Errorf("%w; nothing of the checkpoints before is lost: free space or make %s writable, and run it again", err, dir)
+	}
+	return path, nil
 }
 
 // Parts copies a model's whole state dict out, in its order.
@@ -302,44 +407,4 @@ func Parts(m *model.Model) ([]weights.Tensor, error) {
 		parts = append(parts, weights.F32(t.Name, t.Shape, values))
 	}
 	return parts, nil
-}
-
-// resume puts model, optimizer and state where the newest whole checkpoint left them.
-func (j *Job) resume() error {
-	path, err := checkpoint.Latest(j.Run.Checkpoints(), j.Say)
-	if errors.Is(err, checkpoint.ErrNone) {
-		return j.Run.Rewind(0)
-	}
-	if err != nil {
-		return err
-	}
-	c, err := checkpoint.Open(path)
-	if err != nil {
-		return err
-	}
-	if err := weights.Load(j.Model, j.Model.Config, c.Model); err != nil {
-		return err
-	}
-	err = j.stepper.SetMoments(c.State.Step, func(name string) ([]int, []float32, error) {
-		t, err := c.Optimizer.Tensor(name)
-		if err != nil {
-			return nil, nil, err
-		}
-		v, err := t.Float32()
-		return t.Shape, v, err
-	})
-	if err != nil {
-		return fmt.Errorf("resuming from %s: %w", path, err)
-	}
-	j.state, j.saved = c.State, c.State.Step
-	if err := j.Run.Rewind(j.state.Step); err != nil {
-		return err
-	}
-	if j.state.Step >= j.perRun {
-		j.Say(fmt.Sprintf("%s is finished (%d steps): loading its result; choose another Name to train again", j.Run.Dir, j.perRun))
-		return nil
-	}
-	j.Say(fmt.Sprintf("continuing %s after step %d of %d", j.Run.Dir, j.state.Step, j.perRun))
-	j.note(fmt.Sprintf("resumed after step %d", j.state.Step))
-	return nil
 }

@@ -11,6 +11,7 @@ import (
 // ReferenceCheckpoint is a checkpoint of ours as the reference's training writes it (SPEC §5.11): weights.WritePyTorch puts it into a file
 // that its --resume continues from. cfg is the run's configuration. The tensors point into c, which stays open.
 //
+// A LoRA run is written without an optimizer's state, which is not that of the weights; the reference then wants --reset-optimizer.
 // Of a checkpoint in the middle of an epoch the reference goes on with the next epoch, as with its own.
 func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]weights.Tensor, *weights.Checkpoint, error) {
 	tensors, err := weights.StateDict(c.State.Arch, c.Model)
@@ -21,6 +22,10 @@ func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]weights.Tensor
 	if c.State.Batch > 0 {
 		ck.Epoch++
 	}
+	if cfg.LoRARank > 0 {
+		ck.Optimizer = nil
+		return tensors, ck, nil
+	}
 	plain := weights.Group{LR: cfg.LR, Beta1: cfg.Beta1, Beta2: cfg.Beta2, Epsilon: cfg.Epsilon}
 	decay := plain
 	decay.WeightDecay = cfg.WeightDecay
@@ -28,7 +33,7 @@ func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]weights.Tensor
 		if cfg.FreezeVision && strings.HasPrefix(p.Name, "visual.") {
 			continue
 		}
-		state := weights.ParamState{Step: c.State.Step}
+		state := weights.ParamState{Step: c.State.Updates}
 		if state.ExpAvg, err = c.Optimizer.Tensor(moments[0] + p.Name); err == nil {
 			state.ExpAvgSq, err = c.Optimizer.Tensor(moments[1] + p.Name)
 		}

@@ -1,0 +1,333 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"clipnb/clipkit/arch"
+	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/device"
+	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/golden"
+	"clipnb/clipkit/model"
+	"clipnb/clipkit/weights"
+)
+
+var kills = flag.Int("kills", 3, "how often the run is killed")
+
+// killedRun is the run that is killed: a tiny model with everything random on, that saves and validates all the time.
+func killedRun(root, name string, steps int) (err error) {
+	var files [][]byte
+	for _, name := range []string{"tiny-vit.json", "tiny-text-e2e.json"} {
+		b, err := os.ReadFile(golden.Path(name))
+		if err != nil {
+			return err
+		}
+		files = append(files, b)
+	}
+	cfg, err := arch.Parse("tiny-e2e", files...)
+	if err != nil {
+		return err
+	}
+	cfg.TextDropout = 0.1
+	dev, err := device.Open("cpu:go")
+	if err != nil {
+		return err
+	}
+	m, err := model.New(cfg, dev)
+	if err == nil {
+		err = m.Init(1)
+	}
+	if err != nil {
+		return err
+	}
+	data, err := dataset.Open(golden.Path("e2e"))
+	if err != nil {
+		return err
+	}
+	c := e2eConfig(m, name)
+	c.MaxSteps, c.MaskRatio, c.Augment, c.SaveStepInterval, c.ValidStepInterval, c.BestMetric = steps, 0.3, "reference", 2, 3, "loss"
+	run, err := experiment.Open(root, name, c, time.Now)
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	job := Job{Model: m, Train: data.Train, Config: c, Run: run, Validate: inBatch(m, data.Valid, c), Say: func(line string) { fmt.Println(line) }}
+	return job.Do(context.Background())
+}
+
+func killedChild() error {
+	steps, err := strconv.Atoi(os.Getenv("CLIPKIT_STEPS"))
+	if err != nil {
+		return err
+	}
+	return killedRun(os.Getenv("CLIPKIT_ROOT"), "run", steps)
+}
+
+// final is what a run's last checkpoint holds, with the number of its rows of each kind but notes.
+func final(t *testing.T, dir string, steps int) (model, optimizer []byte, trained, validated int) {
+	t.Helper()
+	path, err := checkpoint.Latest(filepath.Join(dir, "checkpoints"), func(line string) { t.Error(line) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("step-%08d", steps); filepath.Base(path) != want {
+		t.Fatalf("the last checkpoint is %s, want %s", path, want)
+	}
+	read := func(name string) []byte {
+		b, err := os.ReadFile(filepath.Join(path, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	rows, err := experiment.ReadRows(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		switch r.Kind {
+		case "train":
+			if trained++; r.Step != trained {
+				t.Errorf("%s: training row %d is of step %d", dir, trained, r.Step)
+			}
+		case "valid":
+			validated++
+		}
+	}
+	return read("model.safetensors"), read("optimizer.safetensors"), trained, validated
+}
+
+// A run that is killed again and again, at any moment, ends in the same bits as one that is left alone, with the same rows; every checkpoint
+// that a kill leaves is whole.
+func TestKilledRunEndsInTheSameBits(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := 12 + 10**kills
+	start := func(root string) (*exec.Cmd, *bytes.Buffer) {
+		cmd := exec.Command(exe)
+		cmd.Env = append(os.Environ(), childEnv+"=killed", "CLIPKIT_ROOT="+root, "CLIPKIT_STEPS="+strconv.Itoa(steps))
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd, &out
+	}
+	whole, broken := t.TempDir(), t.TempDir()
+	began := time.Now()
+	cmd, out := start(whole)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("the uninterrupted run: %v: %s", err, out)
+	}
+	took := time.Since(began)
+	began = time.Now()
+	cmd, out = start(whole) // finished: it only loads
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("opening the finished run: %v: %s", err, out)
+	}
+	longest := time.Since(began) + took*3/2/time.Duration(*kills) // so that the kills are spread over the run
+
+	rng := rand.New(rand.NewPCG(uint64(began.UnixNano()), 0))
+	var at []int
+	for killed := 0; killed < *kills; killed++ {
+		cmd, out := start(broken)
+		time.Sleep(time.Duration(rng.Float64() * float64(longest)))
+		_ = cmd.Process.Kill()
+		if err := cmd.Wait(); err == nil {
+			t.Logf("the run was finished before kill %d", killed+1)
+			break
+		} else if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != -1 {
+			t.Fatalf("after %d kills: %v: %s", killed, err, out)
+		}
+		if strings.Contains(out.String(), "damaged") {
+			t.Errorf("kill %d met damage: %s", killed, out)
+		}
+		path, err := checkpoint.Latest(filepath.Join(broken, "run", "checkpoints"), func(line string) { t.Error(line) })
+		if err != nil && !errors.Is(err, checkpoint.ErrNone) {
+			t.Fatal(err)
+		}
+		if err == nil {
+			c, err := checkpoint.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at = append(at, c.State.Step)
+			c.Close()
+		}
+	}
+	cmd, out = start(broken)
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("the last part: %v: %s", err, out)
+	}
+	t.Logf("%d steps in %v; killed after the checkpoints of steps %v", steps, took, at)
+	wantModel, wantOptimizer, wantTrained, wantValidated := final(t, filepath.Join(whole, "run"), steps)
+	gotModel, gotOptimizer, gotTrained, gotValidated := final(t, filepath.Join(broken, "run"), steps)
+	if !bytes.Equal(gotModel, wantModel) || !bytes.Equal(gotOptimizer, wantOptimizer) {
+		t.Error("the killed run ended in other bits")
+	}
+	if gotTrained != wantTrained || gotValidated != wantValidated || gotTrained != steps {
+		t.Errorf("%d training and %d validation rows, want %d and %d", gotTrained, gotValidated, wantTrained, wantValidated)
+	}
+	if left, _ := filepath.Glob(filepath.Join(broken, "run", "checkpoints", ".*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	a, errA := BestCheckpoint(filepath.Join(whole, "run"), func(line string) { t.Error(line) })
+	b, errB := BestCheckpoint(filepath.Join(broken, "run"), func(line string) { t.Error(line) })
+	if errA != nil || errB != nil || filepath.Base(a) != filepath.Base(b) {
+		t.Errorf("best checkpoints %s (%v) and %s (%v)", a, errA, b, errB)
+	}
+}
+
+// A damaged newest checkpoint is said aloud, the one before is used, and the end is the same.
+func TestDamagedCheckpointIsPassedOver(t *testing.T) {
+	root := t.TempDir()
+	if err := killedRun(root, "whole", 8); err != nil {
+		t.Fatal(err)
+	}
+	wantModel, wantOptimizer, _, _ := final(t, filepath.Join(root, "whole"), 8)
+	dir := filepath.Join(root, "whole")
+	if err := os.Truncate(filepath.Join(dir, "checkpoints", "step-00000008", "model.safetensors"), 1000); err != nil {
+		t.Fatal(err)
+	}
+	m, data := e2eModel(t), e2eData(t)
+	m.Config.TextDropout = 0.1
+	if err := m.Init(7); err != nil { // other weights than the run began with: they are replaced
+		t.Fatal(err)
+	}
+	c := e2eConfig(m, "whole")
+	c.MaxSteps, c.MaskRatio, c.Augment, c.SaveStepInterval, c.ValidStepInterval, c.BestMetric = 8, 0.3, "reference", 2, 3, "loss"
+	_, _, said := doJob(t, root, m, data, c)
+	if all := strings.Join(said, "\n"); !strings.Contains(all, "damaged checkpoint") || !strings.Contains(all, "step-00000008") || !strings.Contains(all, "after step 6 of 8") {
+		t.Errorf("said %q", said)
+	}
+	gotModel, gotOptimizer, _, _ := final(t, dir, 8)
+	if !bytes.Equal(gotModel, wantModel) || !bytes.Equal(gotOptimizer, wantOptimizer) {
+		t.Error("the run ended in other bits")
+	}
+}
+
+// A disk that is full and a directory that cannot be written to give errors that say so, and the checkpoints before stay whole.
+func TestUnwritableRunLosesNothing(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		harm func(t *testing.T, dir string) (heal func())
+		want string
+	}{
+		{"disk full", fillDisk, "no space left"},
+		{"read-only", makeReadOnly, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, data := e2eModel(t), e2eData(t)
+			load := func() {
+				if err := weights.Load(m, m.Config, golden.Open(t, "e2e/init.pt")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			load()
+			root := t.TempDir()
+			if c.name == "disk full" {
+				root = tinyDisk(t, "12m")
+			}
+			cfg := e2eConfig(m, "run")
+			cfg.MaxSteps, cfg.SaveStepInterval, cfg.KeepCheckpoints = 6, 2, 0
+			run, err := experiment.Open(root, "run", cfg, time.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			heal := func() {}
+			job := Job{Model: m, Train: data.Train, Config: cfg, Run: run, Progress: func(p Progress) {
+				if p.Row.Step == 3 {
+					heal = c.harm(t, run.Checkpoints())
+				}
+			}}
+			err = job.Do(context.Background())
+			run.Close()
+			heal()
+			if err == nil || !strings.Contains(err.Error(), "saving checkpoint") || !strings.Contains(err.Error(), "run it again") || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error %v", err)
+			}
+			if path, err := checkpoint.Latest(run.Checkpoints(), func(line string) { t.Error(line) }); err != nil || filepath.Base(path) != "step-00000002" {
+				t.Fatalf("the checkpoint of step 2: %s, %v", path, err)
+			}
+			load()
+			dir, rows, _ := doJob(t, root, m, &dataset.Dataset{Train: data.Train}, cfg)
+			if n := len(rows); n < 6 || rows[n-1].Step != 6 {
+				t.Errorf("the healed run has rows %v", rows)
+			}
+			final(t, dir, 6)
+		})
+	}
+}
+
+// tinyDisk mounts a file system in memory.
+func tinyDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("a full disk needs the right to mount one: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	return dir
+}
+
+// fillDisk leaves 100 kB in dir's file system.
+func fillDisk(t *testing.T, dir string) func() {
+	path := filepath.Join(dir, "filler")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Error(err)
+		return func() {}
+	}
+	defer f.Close()
+	block := make([]byte, 1<<16)
+	size := int64(0)
+	for {
+		n, err := f.Write(block)
+		size += int64(n)
+		if err != nil {
+			break
+		}
+	}
+	if err := f.Truncate(max(0, size-100_000)); err != nil {
+		t.Error(err)
+	}
+	return func() { os.Remove(path) }
+}
+
+// makeReadOnly puts a file where a directory entry would have to be made: it stops root too, whom permissions do not.
+func makeReadOnly(t *testing.T, dir string) func() {
+	if os.Geteuid() != 0 {
+		if err := os.Chmod(dir, 0o555); err != nil {
+			t.Error(err)
+		}
+		return func() { os.Chmod(dir, 0o755) }
+	}
+	if out, err := exec.Command("mount", "--bind", "-o", "ro", dir, dir).CombinedOutput(); err != nil {
+		t.Skipf("as root a read-only directory needs the right to mount one: %v: %s", err, out)
+	}
+	exec.Command("mount", "-o", "remount,ro,bind", dir).Run()
+	return func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	}
+}

@@ -1,0 +1,22 @@
+package train
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// childEnv says what this test program does when a test starts it as another process, instead of testing.
+const childEnv = "CLIPKIT_TRAIN_CHILD"
+
+func TestMain(m *testing.M) {
+	children := map[string]func() error{"memory": memoryChild, "killed": killedChild}
+	if child, ok := children[os.Getenv(childEnv)]; ok {
+		if err := child(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}

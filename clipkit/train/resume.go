@@ -1,0 +1,200 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/weights"
+)
+
+// resume puts model, optimizer and state where the newest whole checkpoint of the run left them; a new run begins at Config.Resume.
+func (j *Job) resume() error {
+	for _, dir := range []string{j.Run.Checkpoints(), filepath.Join(j.Run.Checkpoints(), "best")} {
+		if err := checkpoint.Clean(dir); err != nil {
+			return err
+		}
+	}
+	path, err := checkpoint.Latest(j.Run.Checkpoints(), j.Say)
+	if errors.Is(err, checkpoint.ErrNone) {
+		if err := j.Run.Rewind(0); err != nil {
+			return err
+		}
+		if j.Config.Resume == "" {
+			return nil
+		}
+		if err := j.begin(j.Config.Resume); err != nil {
+			return fmt.Errorf("resuming from %s: %w", j.Config.Resume, err)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := checkpoint.Open(path)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := j.load(c, true); err != nil {
+		return fmt.Errorf("resuming from %s: %w", path, err)
+	}
+	j.state, j.saved = c.State, c.State.Step
+	if err := j.Run.Rewind(j.state.Step); err != nil {
+		return err
+	}
+	if j.finished() {
+		j.Say(fmt.Sprintf("%s is finished (%d steps): loading its result; choose another Name to train again", j.Run.Dir, j.state.Step))
+		return nil
+	}
+	j.Say(fmt.Sprintf("continuing %s after step %d of %d", j.Run.Dir, j.state.Step, j.perRun))
+	j.note(fmt.Sprintf("resumed after step %d", j.state.Step))
+	return nil
+}
+
+// begin starts a new run at a file of weights, a checkpoint of ours, or the newest of another run.
+func (j *Job) begin(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return j.beginAtFile(path)
+	}
+	if inner := filepath.Join(path, "checkpoints"); exists(inner) {
+		if path, err = checkpoint.Latest(inner, j.Say); err != nil {
+			return err
+		}
+	}
+	if err := checkpoint.Verify(path); err != nil {
+		return err
+	}
+	c, err := checkpoint.Open(path)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := j.load(c, !j.Config.ResetOptimizer); err != nil {
+		return err
+	}
+	if j.Config.ResetDataOffset {
+		return j.begun(path, "", checkpoint.State{})
+	}
+	return j.begun(path, "", c.State)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// load takes the model of a checkpoint, and the optimizer's state if that is wanted.
+func (j *Job) load(c *checkpoint.Checkpoint, optimizer bool) error {
+	if err := weights.Load(j.Model, j.Model.Config, c.Model); err != nil {
+		return err
+	}
+	if !optimizer {
+		return j.stepper.rebase()
+	}
+	read := func(name string) ([]int, []float32, error) {
+		t, err := c.Optimizer.Tensor(name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w (reset_optimizer leaves the optimizer's state out)", err)
+		}
+		v, err := t.Float32()
+		return t.Shape, v, err
+	}
+	if err := j.stepper.checkAdapters(read); err != nil {
+		return err
+	}
+	return j.stepper.SetMoments(c.State.Updates, read)
+}
+
+// beginAtFile starts at a .pt of the reference's training, or at weights without an optimizer's state, such as the published ones.
+func (j *Job) beginAtFile(path string) error {
+	f, err := weights.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := weights.Load(j.Model, j.Model.Config, f); err != nil {
+		return err
+	}
+	if err := j.stepper.rebase(); err != nil {
+		return err
+	}
+	ck := f.Checkpoint
+	switch {
+	case ck == nil || ck.Optimizer == nil && ck.OptimizerError == nil:
+		return j.begun(path, "it has no optimizer state: taken as initial weights, from step 0", checkpoint.State{})
+	case !j.Config.ResetOptimizer && ck.OptimizerError != nil:
+		return fmt.Errorf("its optimizer state cannot be read (reset_optimizer leaves it out): %w", ck.OptimizerError)
+	}
+	if !j.Config.ResetOptimizer {
+		if err := j.stepper.setReference(ck.Optimizer); err != nil {
+			return err
+		}
+	}
+	if j.Config.ResetDataOffset {
+		return j.begun(path, "", checkpoint.State{})
+	}
+	return j.begun(path, "", j.offset(ck))
+}
+
+// offset is where a checkpoint of the reference stands. Its step files carry the number of the epoch that they are in the middle of, and the
+// reference goes on with the next; here the epoch goes on.
+func (j *Job) offset(ck *weights.Checkpoint) checkpoint.State {
+	st := checkpoint.State{Step: ck.Epoch * j.perPass, Epoch: ck.Epoch}
+	if done := ck.Step - (ck.Epoch-1)*j.perPass; ck.Epoch > 0 && done > 0 && done < j.perPass {
+		st = checkpoint.State{Step: ck.Step, Epoch: ck.Epoch - 1, Batch: done}
+	}
+	st.Samples = int64(st.Step) * int64(j.Config.perStep())
+	return st
+}
+
+// begun takes over where a new run stands.
+func (j *Job) begun(path, remark string, st checkpoint.State) error {
+	st.Arch, st.Best, st.Stopped = j.Model.Config, nil, ""
+	j.state = st
+	if st.Batch >= j.perPass {
+		return fmt.Errorf("%w: it stands at batch %d of an epoch that has %d here: set reset_data_offset, or take the data and batch size of then", ErrConfig, st.Batch, j.perPass)
+	}
+	if j.finished() {
+		return fmt.Errorf("%w: it stands at step %d, and this run has %d: set reset_data_offset, or raise max_epochs or max_steps", ErrConfig, st.Step, j.perRun)
+	}
+	line := fmt.Sprintf("loaded %s (epoch %d @ %d steps)", path, st.Epoch, st.Step)
+	if remark != "" {
+		line += "; " + remark
+	}
+	j.Say(line)
+	return j.Run.Log("=> %s", line)
+}
+
+// setReference takes the moments of a .pt, which are numbered in the order of Parameters.
+func (s *Stepper) setReference(o *weights.Optimizer) error {
+	if len(s.own) > 0 {
+		return fmt.Errorf("%w: a .pt has no optimizer state for LoRA or siglip: set reset_optimizer", ErrConfig)
+	}
+	if len(o.State) != len(s.params) {
+		return fmt.Errorf("%w: its optimizer has %d parameters, and %d are trained here: set reset_optimizer, or freeze_vision as it was then", ErrConfig, len(o.State), len(s.params))
+	}
+	byName, updates := map[string]weights.Tensor{}, 0
+	for i, st := range o.State {
+		if st.Step == 0 {
+			continue
+		}
+		byName[moments[0]+s.params[i].Name], byName[moments[1]+s.params[i].Name] = st.ExpAvg, st.ExpAvgSq
+		updates = max(updates, st.Step)
+	}
+	return s.SetMoments(updates, func(name string) ([]int, []float32, error) {
+		t, ok := byName[name]
+		if !ok { // never updated
+			_, v, err := s.model.Get(name)
+			return s.model.Store.GetVariable("/" + name).Shape().Dimensions, make([]float32, len(v)), err
+		}
+		v, err := t.Float32()
+		return t.Shape, v, err
+	})
+}
