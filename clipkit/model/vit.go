@@ -60,9 +60,11 @@ func vitBlock(p *Params, name string, x *Node, wanted int) *Node {
 	width := p.Config.VisionWidth
 	weight, bias := p.raw(name+"attn.in_proj_weight"), p.At(name+"attn.in_proj_bias") // rows of q, k, v
 	norm := p.layerNorm(name+"ln_1", x, visionEpsilon)
-	q := p.affine(first(norm, wanted), Slice(weight, AxisRange(0, width)), Slice(bias, AxisRange(0, width)))
-	kv := p.affine(norm, Slice(weight, AxisRange(width)), Slice(bias, AxisRange(width)))
-	k, v := Slice(kv, AxisRange(), AxisRange(), AxisRange(0, width)), Slice(kv, AxisRange(), AxisRange(), AxisRange(width))
+	part := func(i int, x *Node) *Node { // three products: slices of one would be copied
+		rows := AxisRange(i*width, (i+1)*width)
+		return p.affine(x, Slice(weight, rows), Slice(bias, rows))
+	}
+	q, k, v := part(0, first(norm, wanted)), part(1, norm), part(2, norm)
 	x = Add(first(x, wanted), p.linear(name+"attn.out_proj", p.attention(q, k, v, nil, p.Config.VisionHeads(), 0)))
 	h := p.linear(name+"mlp.c_fc", p.layerNorm(name+"ln_2", x, visionEpsilon))
 	h = Mul(h, Sigmoid(MulScalar(h, 1.702)))
