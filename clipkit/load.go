@@ -175,19 +175,11 @@ func find(ctx context.Context, name string, as []string) (cfg arch.Config, f *we
 
 // openRun opens one checkpoint, or the newest whole one of a run.
 func openRun(path string) (cfg arch.Config, f *weights.File, from string, err error) {
-	if isFile(filepath.Join(path, "manifest.json")) {
-		err = checkpoint.Verify(path)
-	} else {
-		path, err = checkpoint.Latest(filepath.Join(path, "checkpoints"), say)
-	}
+	c, err := checkpoint.Find(path, say)
 	if err != nil {
 		return cfg, nil, "", err
 	}
-	c, err := checkpoint.Open(path)
-	if err != nil {
-		return cfg, nil, "", err
-	}
-	return c.State.Arch, c.Model, path, c.Optimizer.Close()
+	return c.State.Arch, c.Model, c.Path, c.Optimizer.Close()
 }
 
 func isDir(path string) bool {
@@ -242,11 +234,7 @@ func (m *Model) Save(path string, half bool) error {
 // Export writes the run's newest checkpoint as a .pt with which the reference's training goes on (--resume):
 // weights, AdamW's moments, epoch and step.
 func (r *Run) Export(path string) error {
-	latest, err := checkpoint.Latest(filepath.Join(r.Dir, "checkpoints"), say)
-	if err != nil {
-		return err
-	}
-	c, err := checkpoint.Open(latest)
+	c, err := checkpoint.Find(r.Dir, say)
 	if err != nil {
 		return err
 	}
@@ -257,7 +245,7 @@ func (r *Run) Export(path string) error {
 	}
 	tensors, ck, err := train.ReferenceCheckpoint(c, s.Config)
 	if err != nil {
-		return fmt.Errorf("exporting %s: %w", latest, err)
+		return fmt.Errorf("exporting %s: %w", c.Path, err)
 	}
 	return weights.WritePyTorch(path, tensors, ck)
 }

@@ -24,10 +24,19 @@ func blockFLOPs(layers, tokens, width, intermediate int) float64 {
 	return float64(layers) * (2*t*(4*w*w+2*w*m) + 4*t*t*w)
 }
 
-func (c Config) resnetFLOPs() float64 {
+func (c Config) resnetFLOPs() (n float64) {
+	c.Convolutions(func(side, in, out, kernel int) { n += 2 * float64(side*side*in*out*kernel*kernel) })
+	cells, width := c.Grid()*c.Grid(), float64(c.VisionWidth*32)
+	tokens := float64(cells + 1)
+	return n + 2*(2*tokens*width*width+width*width+width*float64(c.EmbedDim)) + 4*tokens*width
+}
+
+// Convolutions calls each for every convolution of a ResNet (SPEC §1.5): it puts out [side,side,out] for one picture.
+func (c Config) Convolutions(each func(side, in, out, kernel int)) {
 	w, side := c.VisionWidth, c.ImageResolution/2
-	conv := func(side, in, out, k int) float64 { return 2 * float64(side*side*in*out*k*k) }
-	n := conv(side, 3, w/2, 3) + conv(side, w/2, w/2, 3) + conv(side, w/2, w, 3)
+	each(side, 3, w/2, 3)
+	each(side, w/2, w/2, 3)
+	each(side, w/2, w, 3)
 	side /= 2
 	in := w
 	for s, blocks := range c.VisionLayers {
@@ -37,13 +46,13 @@ func (c Config) resnetFLOPs() float64 {
 			if s > 0 && b == 0 {
 				out = side / 2
 			}
-			n += conv(side, in, planes, 1) + conv(side, planes, planes, 3) + conv(out, planes, 4*planes, 1)
+			each(side, in, planes, 1)
+			each(side, planes, planes, 3)
+			each(out, planes, 4*planes, 1)
 			if HasDownsample(s, b, in, planes) {
-				n += conv(out, in, 4*planes, 1)
+				each(out, in, 4*planes, 1)
 			}
 			in, side = 4*planes, out
 		}
 	}
-	tokens, width := float64(side*side+1), float64(in)
-	return n + 2*(2*tokens*width*width+width*width+width*float64(c.EmbedDim)) + 4*tokens*width
 }

@@ -224,6 +224,29 @@ func Open(path string) (*Checkpoint, error) {
 	return c, nil
 }
 
+// Find opens the checkpoint at path, or the newest whole one of the run there; its hashes are checked once, and warn hears of damaged ones.
+func Find(path string, warn func(line string)) (*Checkpoint, error) {
+	inner := filepath.Join(path, "checkpoints")
+	var err error
+	switch {
+	case exists(filepath.Join(path, manifestFile)):
+		err = Verify(path)
+	case exists(inner):
+		path, err = Latest(inner, warn)
+	default:
+		err = fmt.Errorf("%w in %s: it has neither %s nor checkpoints/", ErrNone, path, manifestFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Open(path)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // Close lets go of the files.
 func (c *Checkpoint) Close() error { return errors.Join(c.Model.Close(), c.Optimizer.Close()) }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"unicode/utf8"
 
 	"clipnb/clipkit/internal/pickle"
@@ -45,7 +44,7 @@ func appendPair(b []byte, p Pair) ([]byte, error) {
 	b = append(b, 0x80, 4, 0x95)
 	frame := len(b)
 	b = append(b, make([]byte, 8)...)
-	b = appendPickledInt(appendPickledInt(b, p.ImageID), p.TextID)
+	b = pickle.AppendInt(pickle.AppendInt(b, p.ImageID), p.TextID)
 	if n := len(p.Text); n < 256 {
 		b = append(b, 0x8c, byte(n))
 	} else {
@@ -54,21 +53,4 @@ func appendPair(b []byte, p Pair) ([]byte, error) {
 	b = append(append(b, p.Text...), 0x94, 0x87, 0x94, '.')
 	binary.LittleEndian.PutUint64(b[frame:], uint64(len(b)-frame-8))
 	return b, nil
-}
-
-func appendPickledInt(b []byte, v int64) []byte {
-	switch {
-	case v >= 0 && v < 1<<8:
-		return append(b, 'K', byte(v))
-	case v >= 0 && v < 1<<16:
-		return binary.LittleEndian.AppendUint16(append(b, 'M'), uint16(v))
-	case v >= math.MinInt32 && v <= math.MaxInt32:
-		return binary.LittleEndian.AppendUint32(append(b, 'J'), uint32(v))
-	}
-	n := 5 // bytes in two's complement: the fewest that keep the sign
-	for n < 8 && v>>(8*n-1) != v>>63 {
-		n++
-	}
-	b = append(b, 0x8a, byte(n))
-	return append(b, binary.LittleEndian.AppendUint64(nil, uint64(v))[:n]...)
 }

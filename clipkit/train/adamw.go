@@ -2,6 +2,7 @@ package train
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"clipnb/clipkit/arch"
@@ -33,6 +34,13 @@ func Parameters(cfg arch.Config) []arch.Tensor {
 		}
 	}
 	return append(plain, decay...)
+}
+
+// trained are those of Parameters that a run without LoRA updates.
+func (c Config) trained(cfg arch.Config) []arch.Tensor {
+	return slices.DeleteFunc(Parameters(cfg), func(t arch.Tensor) bool {
+		return c.FreezeVision && strings.HasPrefix(t.Name, "visual.")
+	})
 }
 
 // adamScalars are the numbers of one AdamW step that change from step to step, computed on the host in float64: three for each scale of

@@ -74,26 +74,9 @@ func EstimateMemory(cfg arch.Config, c Config) int64 {
 	return int64(bytes + float64(c.BatchSize)*(text+vision))
 }
 
-// convOutputs counts the values that the convolutions of a ResNet put out for one picture (SPEC §1.5).
+// convOutputs counts the values that the convolutions of a ResNet put out for one picture.
 func convOutputs(cfg arch.Config) (n float64) {
-	w, side := cfg.VisionWidth, cfg.ImageResolution/2
-	n = float64(side * side * (w/2 + w/2 + w))
-	side /= 2
-	in := w
-	for s, blocks := range cfg.VisionLayers {
-		planes := w << s
-		for b := range blocks {
-			out := side
-			if s > 0 && b == 0 {
-				out = side / 2
-			}
-			n += float64(side*side*2*planes + out*out*4*planes)
-			if arch.HasDownsample(s, b, in, planes) {
-				n += float64(out * out * 4 * planes)
-			}
-			in, side = 4*planes, out
-		}
-	}
+	cfg.Convolutions(func(side, _, out, _ int) { n += float64(side * side * out) })
 	return n
 }
 

@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"strings"
 
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/weights"
@@ -29,10 +28,7 @@ func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]weights.Tensor
 	plain := weights.Group{LR: cfg.LR, Beta1: cfg.Beta1, Beta2: cfg.Beta2, Epsilon: cfg.Epsilon}
 	decay := plain
 	decay.WeightDecay = cfg.WeightDecay
-	for _, p := range Parameters(c.State.Arch) {
-		if cfg.FreezeVision && strings.HasPrefix(p.Name, "visual.") {
-			continue
-		}
+	for _, p := range cfg.trained(c.State.Arch) {
 		state := weights.ParamState{Step: c.State.Updates}
 		if state.ExpAvg, err = c.Optimizer.Tensor(moments[0] + p.Name); err == nil {
 			state.ExpAvgSq, err = c.Optimizer.Tensor(moments[1] + p.Name)

@@ -63,15 +63,7 @@ func (j *Job) begin(path string) error {
 	if !info.IsDir() {
 		return j.beginAtFile(path)
 	}
-	if inner := filepath.Join(path, "checkpoints"); exists(inner) {
-		if path, err = checkpoint.Latest(inner, j.Say); err != nil {
-			return err
-		}
-	}
-	if err := checkpoint.Verify(path); err != nil {
-		return err
-	}
-	c, err := checkpoint.Open(path)
+	c, err := checkpoint.Find(path, j.Say)
 	if err != nil {
 		return err
 	}
@@ -80,14 +72,9 @@ func (j *Job) begin(path string) error {
 		return err
 	}
 	if j.Config.ResetDataOffset {
-		return j.begun(path, "", checkpoint.State{})
+		return j.begun(c.Path, "", checkpoint.State{})
 	}
-	return j.begun(path, "", c.State)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+	return j.begun(c.Path, "", c.State)
 }
 
 // load takes the model of a checkpoint, and the optimizer's state if that is wanted.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/model"
@@ -83,11 +82,7 @@ func (s *Stepper) chooseParameters() error {
 			return err
 		}
 	} else {
-		for _, t := range Parameters(cfg) {
-			if !s.config.FreezeVision || !strings.HasPrefix(t.Name, "visual.") {
-				s.params = append(s.params, t)
-			}
-		}
+		s.params = s.config.trained(cfg)
 	}
 	if s.config.Loss == "siglip" {
 		s.own = append(s.own, siglipBias)

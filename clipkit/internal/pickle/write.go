@@ -44,9 +44,9 @@ func appendValue(b []byte, v any, depth int) ([]byte, error) {
 		}
 		return append(b, 0x89), nil
 	case int:
-		return appendInt(b, int64(v)), nil
+		return AppendInt(b, int64(v)), nil
 	case int64:
-		return appendInt(b, v), nil
+		return AppendInt(b, v), nil
 	case float64:
 		return binary.BigEndian.AppendUint64(append(b, 'G'), math.Float64bits(v)), nil
 	case string:
@@ -88,7 +88,8 @@ func appendItems(b []byte, items []any, end byte, depth int) ([]byte, error) {
 	return append(b, end), nil
 }
 
-func appendInt(b []byte, v int64) []byte {
+// AppendInt adds an integer in the fewest bytes, as Python writes it.
+func AppendInt(b []byte, v int64) []byte {
 	switch {
 	case v >= 0 && v < 1<<8:
 		return append(b, 'K', byte(v))
@@ -97,7 +98,12 @@ func appendInt(b []byte, v int64) []byte {
 	case v >= math.MinInt32 && v <= math.MaxInt32:
 		return binary.LittleEndian.AppendUint32(append(b, 'J'), uint32(int32(v)))
 	}
-	return binary.LittleEndian.AppendUint64(append(b, 0x8a, 8), uint64(v))
+	n := 5 // bytes in two's complement: the fewest that keep the sign
+	for n < 8 && v>>(8*n-1) != v>>63 {
+		n++
+	}
+	b = append(b, 0x8a, byte(n))
+	return append(b, binary.LittleEndian.AppendUint64(nil, uint64(v))[:n]...)
 }
 
 // pairs are keys and values in turn.
