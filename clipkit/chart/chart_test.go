@@ -161,7 +161,7 @@ func TestExtremesDraw(t *testing.T) {
 		if n := len(parse(t, c).Series[0].Data); n != len(losses) {
 			t.Errorf("%v: %d points", losses, n)
 		}
-		if svg := string(c.static[0]); !strings.Contains(svg, "</svg>") || strings.Contains(svg, "NaN") {
+		if svg := string(c.static[0].document()); !strings.Contains(svg, "</svg>") || strings.Contains(svg, "NaN") {
 			t.Errorf("%v: the static picture is broken:\n%.500s", losses, svg)
 		}
 	}
@@ -222,9 +222,9 @@ func TestSizes(t *testing.T) {
 		if n := len(c.HTML()); n > 1<<20 {
 			t.Errorf("%s: %d bytes of HTML for 100,000 rows, want at most 1 MiB", c.title, n)
 		}
-		for _, svg := range c.static {
-			if len(svg) > 60_000 {
-				t.Errorf("%s: a static picture of %d bytes, want at most 60,000", c.title, len(svg))
+		for _, s := range c.static {
+			if n := len(s.document()); n > 60_000 {
+				t.Errorf("%s: a static picture of %d bytes, want at most 60,000", c.title, n)
 			}
 		}
 		if !strings.Contains(c.HTML(), "of each stretch of") {
@@ -235,13 +235,13 @@ func TestSizes(t *testing.T) {
 
 func TestRecallBars(t *testing.T) {
 	p := parse(t, RecallBars(
-		Named{"before", experiment.Recall{R1: 10.9, R5: 26.2, R10: 37.7}, experiment.Recall{R1: 9, R5: 15.8, R10: 21.4}},
-		Named{"after", experiment.Recall{R1: 20.6, R5: 46.5, R10: 56.9}, experiment.Recall{R1: 19.4, R5: 31.6, R10: 44.4}},
+		Named{Name: "before", TextToImage: experiment.Recall{R1: 10.9, R5: 26.2, R10: 37.7}, ImageToText: experiment.Recall{R1: 9, R5: 15.8, R10: 21.4}},
+		Named{Name: "after", TextToImage: experiment.Recall{R1: 20.6, R5: 46.5, R10: 56.9}, ImageToText: experiment.Recall{R1: 19.4, R5: 31.6, R10: 44.4}},
 	))
 	if got := strings.Join(p.XAxis[0].Data, ", "); got != "文→图 R@1, 文→图 R@5, 文→图 R@10, 图→文 R@1, 图→文 R@5, 图→文 R@10" {
 		t.Errorf("groups: %s", got)
 	}
-	if len(p.Series) != 2 || p.Series[1].Name != "after" || p.Series[1].Type != "bar" {
+	if len(p.Series) != 2 || p.Series[1].Name != "B after" || p.Series[1].Type != "bar" {
 		t.Fatalf("series %+v", p.Series)
 	}
 	if got := fmt.Sprint(p.Series[1].Data); got != "[{20.6} {46.5} {56.9} {19.4} {31.6} {44.4}]" {

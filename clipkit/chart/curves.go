@@ -15,10 +15,24 @@ type curve struct {
 	name    label
 	colour  string
 	faint   bool // raw values under a smoothed line
-	dashed  bool // validation
-	right   bool // belongs to the right value axis
+	stroke  stroke
+	right   bool   // belongs to the right value axis
+	letter  string // stands at its end; of a run among several
 	points  []point
 	dropped int
+}
+
+// stroke tells lines of one colour apart, in ECharts' words.
+type stroke string
+
+const (
+	solid  stroke = "solid"
+	dashed stroke = "dashed" // validation
+	dotted stroke = "dotted" // a second quantity
+)
+
+func (s stroke) shape() shape {
+	return map[stroke]shape{solid: full, dashed: broken, dotted: spotted}[s]
 }
 
 func (l curve) opacity() float32 {
@@ -40,14 +54,14 @@ func Loss(rows []experiment.Row) *Chart {
 	loss := func(r experiment.Row) (float64, bool) { return r.Loss, true }
 	train := line("训练", "train", palette[0], rows, "train", loss)
 	valid := line("验证", "validation", palette[1], rows, "valid", loss)
-	valid.dashed = true
+	valid.stroke = dashed
 	c := curves{title: label{"训练损失", "Training loss"}, axes: []label{{"损失 (nat)", "loss (nats)"}}}
 	if n := len(train.points); n >= 20 {
 		window := max(5, n/30)
 		train.faint = true
 		mean := curve{
 			name:   label{"训练（平滑）", fmt.Sprintf("train, smoothed over %d rows", window)},
-			colour: palette[0], points: smooth(train.points, window),
+			colour: palette[0], stroke: solid, points: smooth(train.points, window),
 		}
 		c.lines = []curve{train, mean, valid}
 	} else {
@@ -87,7 +101,36 @@ func Accuracy(rows []experiment.Row) *Chart {
 			line("验证 文→图", "validation text→image", palette[3], rows, "valid", textToImage),
 		},
 	}
-	c.lines[2].dashed, c.lines[3].dashed = true, true
+	c.lines[1].stroke, c.lines[2].stroke, c.lines[3].stroke = dotted, dashed, dashed
+	return c.chart()
+}
+
+// Recall draws the true recall of the validation split in percent, where a run measures it: R@1 and the mean of R@1, R@5 and R@10 in both
+// directions. [RecallBars] compares finished models.
+func Recall(rows []experiment.Row) *Chart {
+	of := func(recall func(experiment.Row) *experiment.Recall, part func(experiment.Recall) float64) func(experiment.Row) (float64, bool) {
+		return func(r experiment.Row) (float64, bool) {
+			if recall(r) == nil {
+				return 0, false
+			}
+			return part(*recall(r)), true
+		}
+	}
+	textToImage := func(r experiment.Row) *experiment.Recall { return r.TextToImage }
+	imageToText := func(r experiment.Row) *experiment.Recall { return r.ImageToText }
+	first := func(r experiment.Recall) float64 { return r.R1 }
+	mean := func(r experiment.Recall) float64 { return r.Mean }
+	c := curves{
+		title: label{"验证集召回率", "Validation recall"},
+		axes:  []label{{"召回率 (%)", "recall (%)"}},
+		lines: []curve{
+			line("文→图 R@1", "text→image R@1", palette[0], rows, "valid", of(textToImage, first)),
+			line("图→文 R@1", "image→text R@1", palette[1], rows, "valid", of(imageToText, first)),
+			line("文→图 平均", "text→image mean", palette[2], rows, "valid", of(textToImage, mean)),
+			line("图→文 平均", "image→text mean", palette[3], rows, "valid", of(imageToText, mean)),
+		},
+	}
+	c.lines[2].stroke, c.lines[3].stroke = dashed, dashed
 	return c.chart()
 }
 
@@ -100,7 +143,7 @@ func Throughput(rows []experiment.Row) *Chart {
 		func(r experiment.Row) (float64, bool) { return 100 * r.PeakShare, r.PeakShare != 0 })
 	c := curves{title: label{"吞吐量", "Throughput"}, axes: []label{{"图/秒", "images/s"}}, lines: []curve{rate}}
 	if len(share.points)+share.dropped > 0 {
-		share.right = true
+		share.right, share.stroke = true, dotted
 		c.axes = append(c.axes, label{"峰值占比 (%)", "share of peak (%)"})
 		c.lines = append(c.lines, share)
 	}
@@ -109,12 +152,12 @@ func Throughput(rows []experiment.Row) *Chart {
 
 func line(zh, en, colour string, rows []experiment.Row, kind string, value func(experiment.Row) (float64, bool)) curve {
 	points, dropped := pick(rows, kind, value)
-	return curve{name: label{zh, en}, colour: colour, points: points, dropped: dropped}
+	return curve{name: label{zh, en}, colour: colour, stroke: solid, points: points, dropped: dropped}
 }
 
 // chart leaves out empty lines, thins long ones and draws the rest twice.
 func (c curves) chart() *Chart {
-	out := &Chart{title: c.title}
+	out := &Chart{title: c.title, curves: &c}
 	drawn := c
 	drawn.lines = nil
 	dropped, thinned := 0, 0
@@ -131,7 +174,7 @@ func (c curves) chart() *Chart {
 		words = append(words, fmt.Sprintf("%s: %.4g → %.4g (%d)", l.name.en, l.points[0].y, l.points[n-1].y, n))
 		l.points = thin(l.points, livePoints)
 		drawn.lines = append(drawn.lines, l)
-		out.legend = append(out.legend, mark{l.colour, l.opacity(), l.name.String()})
+		out.legend = append(out.legend, mark{colour: l.colour, opacity: l.opacity(), name: l.name.String(), shape: l.stroke.shape()})
 	}
 	out.notes = droppedNote(dropped)
 	if thinned > 0 {
@@ -141,7 +184,8 @@ func (c curves) chart() *Chart {
 		return out
 	}
 	out.alt = c.title.en + ". " + strings.Join(words, "; ")
-	out.option = drawn.option()
+	out.option = drawn.option(out.legend)
+	out.live = live{Height: height(out.legend)}
 	out.static = drawn.static()
 	return out
 }

@@ -1,4 +1,5 @@
-// Package chart draws what a run has written: curves, recall bars, picture grids and tables, for a notebook output or a page of their own.
+// Package chart draws what runs and evaluations have found: curves, bars, matrices, maps, picture grids and tables, for a notebook output
+// or a page of their own.
 //
 //	rows, err := experiment.ReadRows("experiments/emoji")       // the lines of metrics.jsonl
 //	page, err := chart.Page("ViT-B-16 on emoji", chart.Loss(rows), chart.Accuracy(rows),
@@ -7,25 +8,42 @@
 //		chart.Table([]string{"Setting", "R@1"}, cells))
 //
 // Everything is a [Figure]: something with an HTML method. The functions are pure; they compute no metric and read no file, and the same
-// arguments give the same bytes. The façade displays a Figure in a cell; [Page] makes a standalone file of several.
+// arguments give the same bytes. The façade displays a Figure in a cell.
+//
+//	of a run            Loss, LearningRate, Accuracy, Recall, Throughput; Overlay for several runs
+//	of models           RecallBars and Latency, measured beside published
+//	of pairs            Heatmap, Similarities and SimilarityBins
+//	of classes          Confusion
+//	of the features     Map, with clipnb/clipkit/projection before it
+//	anything            Grid, Table
+//	to take away        Page (HTML), Chart.SVG, PNG (needs Chromium)
 //
 // # Live and static
 //
-// A [Chart] is drawn twice. Its HTML holds a static picture (SVG in a data: URI, at most 60 kB) and an ECharts option. Where the script
-// of [Setup] has run, the picture is replaced by the live chart, with tooltips, in the colours of the surrounding light or dark theme.
-// Where scripts don't run (an untrusted notebook, a repository viewer) the picture stays. Setup and charts may come in any order.
-// Nothing is ever loaded from a network: ECharts is embedded in the program, and Page forbids requests by a content security policy.
+// A [Chart] is drawn twice. Its HTML holds a static picture (SVG in a data: URI) and an ECharts option. Where the script of [Setup] has
+// run, the picture is replaced by the live chart, with tooltips, in the colours of the surrounding light or dark theme. Where scripts
+// don't run (an untrusted notebook, a repository viewer) the picture stays, on white. Setup and charts may come in any order. Nothing is
+// ever loaded from a network: ECharts is embedded in the program, and Page forbids requests by a content security policy.
+//
+// No chart tells its series apart by colour alone: lines have strokes, runs and models have letters, published results are outlines,
+// kinds have shapes.
 //
 // # What is drawn
 //
-// Curves are drawn against optimizer steps. When a step comes again (a run resumed from an earlier checkpoint) the later row counts.
-// NaN, infinities and values beyond ±1e100 are left out of a line and counted under the title. More than 2000 points are thinned to
-// the first, the last and each bucket's lowest and highest, so spikes survive and a chart of any run stays below 1 MB. A smoothed line
-// is added to the training loss and replaces nothing. Without rows a chart says so.
+// Curves are drawn against optimizer steps. When a step comes again (a run resumed from an earlier checkpoint) the later row counts. A
+// smoothed line is added to the training loss and replaces nothing. NaN, infinities and values beyond ±1e100 are left out everywhere and
+// counted under the title, as are values that have no label and labels that have no value. Without values a chart says so.
+//
+// # Limits
+//
+// A line has at most 2000 points: longer ones keep the first, the last and each bucket's lowest and highest, so that spikes survive. A
+// static picture of curves has at most 60 kB, a chart of any run 1 MB. A matrix draws 256 × 256 cells, a map 20,000 points, 2000 of them
+// with pictures (about 2 kB each). What is more is left out, and the chart says so.
 //
 // # Outside text and bytes
 //
-// Captions, titles and names come from data sets. In HTML they are escaped, without control characters; in scripts they are JSON with
-// <, >, & escaped; tooltips are drawn as text, not as HTML. Pictures are embedded only if their first bytes say png, jpeg, gif, webp or
-// bmp (never SVG, which can hold scripts) and they are at most 16 MiB; any other becomes a cell that says what was wrong.
+// Captions, titles and names come from data sets. In HTML and SVG they are escaped, without control characters; in scripts they are JSON
+// with <, >, & escaped; tooltips are drawn as text, not as HTML. Pictures are embedded only if their first bytes say png, jpeg, gif, webp
+// or bmp (never SVG, which can hold scripts) and they are at most 16 MiB; any other becomes a cell that says what was wrong. Thumbnails
+// are made of pictures of at most 64 million pixels.
 package chart

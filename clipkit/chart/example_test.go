@@ -32,3 +32,27 @@ func ExampleGrid() {
 	fmt.Println(strings.Contains(grid.HTML(), "猫 &lt;cat&gt;"))
 	// Output: true
 }
+
+func ExampleOverlay() {
+	slow := []experiment.Row{{Kind: "train", Step: 1, Loss: 2.3}, {Kind: "train", Step: 2, Loss: 2.2}}
+	fast := []experiment.Row{{Kind: "train", Step: 1, Loss: 2.3}, {Kind: "train", Step: 2, Loss: 1.4}}
+	c := chart.Overlay(chart.Loss, chart.Run{Name: "lr 1e-5", Rows: slow}, chart.Run{Name: "lr 5e-5", Rows: fast})
+	fmt.Println(strings.Contains(c.HTML(), "B lr 5e-5: 训练 · train"))
+	// Output: true
+}
+
+func ExampleConfusion() {
+	c := chart.Confusion([]string{"猫", "狗"}, [][]int{
+		{48, 2}, // of fifty cats, two were taken for dogs
+		{5, 45},
+	})
+	svg := c.SVG() // a file for a paper; chart.Page makes one to click through
+	fmt.Println(strings.Contains(string(svg), "Confusion matrix"))
+	// Output: true
+}
+
+func ExampleSimilarities() {
+	c := chart.Similarities([]float64{0.38, 0.41, 0.35}, []float64{0.12, 0.2, 0.31, 0.18}, 0.33)
+	fmt.Println(strings.Contains(c.HTML(), "阈值 · threshold: 0.33"))
+	// Output: true
+}

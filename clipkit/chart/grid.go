@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"encoding/base64"
 	"fmt"
 	"math"
 	"net/http"
@@ -12,7 +11,14 @@ import (
 // maxPicture bounds one embedded picture: a page holds many.
 const maxPicture = 16 << 20
 
-// Picture is one cell of a [Grid].
+// gridSide is the longer side of a large picture in a grid, which shows it at half of that: enough for dense screens. Files smaller than
+// embedWhole stay as they are.
+const (
+	gridSide   = 256
+	embedWhole = 24 << 10
+)
+
+// Picture is one cell of a [Grid], one row of a [Heatmap] or one point of a [Map].
 type Picture struct {
 	Encoded []byte  // the file as it is: png, jpeg, gif, webp or bmp
 	Caption string  // any text
@@ -25,7 +31,8 @@ type fragment string
 
 func (f fragment) HTML() string { return string(f) }
 
-// Grid shows pictures with captions, as many in a row as fit. It needs no script.
+// Grid shows pictures with captions, as many in a row as fit. It needs no script. Large pictures are made small, and what is out of sight
+// is neither decoded nor laid out, so a thousand are no burden; a caption is cut to four lines, and longer under the pointer.
 func Grid(title string, pictures []Picture) Figure {
 	var b strings.Builder
 	b.WriteString(`<div style="margin:12px 0;max-width:960px">`)
@@ -51,18 +58,36 @@ func (p Picture) cell(b *strings.Builder) {
 			border, verdict = "#16a34a", `<span style="color:#16a34a">✓</span> `
 		}
 	}
-	fmt.Fprintf(b, `<div style="display:inline-block;vertical-align:top;width:136px;margin:6px;padding:4px;border:3px solid %s;font-size:12px;line-height:1.4;word-wrap:break-word">`, border)
-	if kind, err := p.kind(); err != nil {
+	fmt.Fprintf(b, `<div style="display:inline-block;vertical-align:top;width:136px;margin:6px;padding:4px;border:3px solid %s;font-size:12px;line-height:1.4;overflow-wrap:anywhere;content-visibility:auto;contain-intrinsic-size:136px 170px">`, border)
+	caption := fit(p.Caption, 600)
+	if uri, err := p.uri(); err != nil {
 		fmt.Fprintf(b, `<div style="width:128px;height:128px;overflow:hidden;color:#dc2626">%s</div>`, escape(err.Error()))
 	} else {
-		fmt.Fprintf(b, `<img width="128" height="128" style="object-fit:contain" alt="%s" src="data:%s;base64,%s"/>`,
-			escape(p.Caption), kind, base64.StdEncoding.EncodeToString(p.Encoded))
+		fmt.Fprintf(b, `<img width="128" height="128" loading="lazy" decoding="async" style="object-fit:contain" alt="%s" src="%s"/>`, escape(caption), uri)
 	}
-	fmt.Fprintf(b, `<div>%s%s</div>`, verdict, escape(p.Caption))
+	short := fit(p.Caption, 70)
+	if short == caption {
+		caption = ""
+	}
+	fmt.Fprintf(b, `<div dir="auto" title="%s">%s%s</div>`, escape(caption), verdict, escape(short))
 	if p.Score != 0 && !math.IsNaN(p.Score) {
 		fmt.Fprintf(b, `<div style="opacity:0.75">%s</div>`, strconv.FormatFloat(p.Score, 'f', 4, 64))
 	}
 	b.WriteString(`</div>`)
+}
+
+// uri is the picture as it is embedded. What cannot be decoded here may still mean something to a browser, and goes as it is.
+func (p Picture) uri() (string, error) {
+	kind, err := p.kind()
+	if err != nil {
+		return "", err
+	}
+	if len(p.Encoded) > embedWhole {
+		if small, err := p.thumbnail(gridSide); err == nil {
+			return small, nil
+		}
+	}
+	return dataURI(kind, p.Encoded), nil
 }
 
 // kind is the media type by the first bytes; a file's name or its sender may say anything.

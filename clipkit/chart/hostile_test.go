@@ -1,6 +1,8 @@
 package chart
 
 import (
+	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -25,15 +27,25 @@ var hostile = []string{
 	`__f__function(){alert(1)}__f__`,
 	`{a|<b>bold</b>}`,
 	`javascript:alert(1)`,
+	"`${alert(1)}`",
+	`background:url(javascript:alert(1));}</style><style>*{background:url(//host.invalid)}`,
+	`{p0|}{p1|猫}{@[2]}{b}`,
+	"\u202eمرحبا بالعالم\u202e שלום",
+	strings.Repeat("很长的标题 very long ", 5000),
 }
 
 // A fragment is checked as XML: the HTML that this package writes is well-formed, so whatever text smuggles in shows as an element or
 // an attribute that isn't on these lists, or as a syntax error.
 var (
 	allowedElements   = []string{"div", "span", "img", "table", "thead", "tbody", "tr", "th", "td", "script"}
-	allowedAttributes = []string{"style", "alt", "src", "width", "height", "colspan", "data-clipkit-chart"}
+	allowedAttributes = []string{"style", "alt", "src", "width", "height", "colspan", "data-clipkit-chart", "title", "dir", "loading", "decoding"}
 	allowedSource     = regexp.MustCompile(`^data:image/(png|jpeg|gif|webp|bmp|svg\+xml);base64,[A-Za-z0-9+/]*=*$`)
 	allowedScript     = regexp.MustCompile(`^\(globalThis\.clipkitCharts\?\?=\[\]\)\.push\(\["[0-9a-f]{16}",\{.*\}\]\);$`)
+
+	svgElements   = []string{"svg", "g", "rect", "text", "path", "image", "use", "defs"}
+	svgAttributes = []string{"xmlns", "width", "height", "viewBox", "font-family", "font-size", "font-weight", "font-style", "font-variant", "text-anchor", "transform",
+		"style", "fill", "fill-opacity", "stroke", "stroke-width", "opacity", "x", "y", "d", "id", "href"}
+	svgHref = regexp.MustCompile(`^(#k[0-9]+|data:image/(png|jpeg);base64,[A-Za-z0-9+/]*=*)$`)
 )
 
 func checkFragment(t *testing.T, html string) {
@@ -82,6 +94,50 @@ func intrusions(html string) (problems []string) {
 	}
 }
 
+// checkStill looks at a static picture in the same way.
+func checkStill(t *testing.T, svg []byte) {
+	t.Helper()
+	d := xml.NewDecoder(bytes.NewReader(svg))
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Errorf("a static picture is no XML: %v\n%.2000s", err, svg)
+			return
+		}
+		start, ok := token.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		if !slices.Contains(svgElements, start.Name.Local) {
+			t.Errorf("a static picture has an element <%s>", start.Name.Local)
+		}
+		for _, a := range start.Attr {
+			if !slices.Contains(svgAttributes, a.Name.Local) || a.Name.Local == "href" && !svgHref.MatchString(a.Value) || strings.Contains(a.Value, "url(") {
+				t.Errorf("a static picture has %s=%.100q", a.Name.Local, a.Value)
+			}
+		}
+	}
+}
+
+// withText are all charts that hold outside text, with text in every place.
+func withText(text string, png []byte) []*Chart {
+	picture := Picture{Encoded: png, Caption: text}
+	rows := []experiment.Row{{Kind: "train", Step: 1, Loss: 1, Note: text}, {Kind: "valid", Step: 1, Loss: 2}, {Kind: text, Note: text}}
+	return []*Chart{
+		Loss(rows),
+		Overlay(Loss, Run{Name: text, Rows: rows}, Run{Name: "b", Rows: rows}),
+		RecallBars(Named{Name: text, TextToImage: experiment.Recall{R1: 5}}, Named{Name: text + " twice"}, Named{Name: text, Published: true}),
+		Latency(Timing{Model: text, Engine: text, Image: 1, Text: 2}),
+		Confusion([]string{text, "b"}, [][]int{{3, 1}, {0, 2}}),
+		Heatmap([][]float64{{0.1, 0.2}, {0.3, 0.4}}, []Picture{picture, {Caption: text}}, []string{text, "b"}),
+		Similarities([]float64{0.3, 0.4}, []float64{0.1, 0.2}, 0.25),
+		Map([][2]float64{{0, 1}, {2, 3}, {1, 1}}, []string{text, "b", text}, []Picture{picture, {Encoded: []byte(text), Caption: text}, picture}),
+	}
+}
+
 func TestIntrusionsAreFound(t *testing.T) {
 	for _, html := range []string{
 		`<div onclick="x"></div>`, `<iframe></iframe>`, `<img src="https://host.invalid/a.png"/>`, `<script>alert(1)</script>`, `<div><!-- --></div>`, `<div>a<b</div>`,
@@ -99,17 +155,23 @@ func TestHostileTextIsInert(t *testing.T) {
 	png := readTestdata(t, "good.png")
 	right := true
 	for _, text := range hostile {
-		named := RecallBars(Named{Name: text, TextToImage: experiment.Recall{R1: 5}}, Named{Name: text + " twice"})
-		for _, f := range []Figure{
-			named,
+		figures := []Figure{
 			Grid(text, []Picture{{Encoded: png, Caption: text, Right: &right}, {Encoded: []byte(text), Caption: text}}),
 			Table([]string{text, "b"}, [][]string{{text, "1"}, {"2"}}),
-			Loss([]experiment.Row{{Kind: text, Note: text}, {Kind: "train", Step: 1, Loss: 1, Note: text}}),
-		} {
-			checkFragment(t, f.HTML())
 		}
-		if strings.ContainsAny(string(named.option), "<>&\u2028\u2029") {
-			t.Errorf("the option holds unescaped characters: %s", named.option)
+		for _, c := range withText(text, png) {
+			figures = append(figures, c)
+			data := slices.Concat(c.option, encode(c.live))
+			if bytes.ContainsAny(data, "<>&\u2028\u2029") || !json.Valid(c.option) {
+				t.Errorf("%s: the option holds unescaped characters or is no JSON: %.2000s", c.title, data)
+			}
+			checkStill(t, c.SVG())
+			for _, s := range c.static {
+				checkStill(t, s.document())
+			}
+		}
+		for _, f := range figures {
+			checkFragment(t, f.HTML())
 		}
 		page, err := Page(text, Table(nil, nil))
 		if err != nil {
@@ -123,7 +185,7 @@ func TestHostileTextIsInert(t *testing.T) {
 
 // A name that go-echarts' own template would turn into a function stays a string.
 func TestFunctionMarkersStayText(t *testing.T) {
-	c := RecallBars(Named{Name: `__f__function(){alert(1)}__f__`})
+	c := RecallBars(Named{Name: `__f__function(){alert(1)}__f__`}) // one model: no letter before its name
 	if name := parse(t, c).Series[0].Name; name != `__f__function(){alert(1)}__f__` {
 		t.Errorf("the name is now %q", name)
 	}
@@ -213,9 +275,9 @@ func FuzzLoss(f *testing.F) {
 		if c.option != nil {
 			parse(t, c)
 		}
-		for _, svg := range c.static {
-			if len(svg) > 60_000 {
-				t.Errorf("a static picture of %d bytes", len(svg))
+		for _, s := range c.static {
+			if n := len(s.document()); n > 60_000 {
+				t.Errorf("a static picture of %d bytes", n)
 			}
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/go-echarts/go-echarts/v2/charts"
 	"github.com/go-echarts/go-echarts/v2/opts"
@@ -29,6 +31,19 @@ func (visitor) VisitLegendOpt(l opts.Legend) any {
 		opts.Legend
 		ItemGap int `json:"itemGap"` // pixels
 	}{l, 24}
+}
+
+// VisitDataZooms leaves the wheel to the page, which scrolls; with Ctrl it zooms.
+func (visitor) VisitDataZooms(zooms []opts.DataZoom) any {
+	type zoom struct {
+		opts.DataZoom
+		ZoomOnMouseWheel string `json:"zoomOnMouseWheel"`
+	}
+	out := make([]zoom, len(zooms))
+	for i, z := range zooms {
+		out[i] = zoom{z, "ctrl"}
+	}
+	return out
 }
 
 // VisitXAxis writes steps without decimals in tooltips.
@@ -62,23 +77,59 @@ func (visitor) VisitYAxis(axes []opts.YAxis) any {
 	return out
 }
 
+// The height of a chart with one row of legend, of each further row, the page's width that rows are estimated for, and the number of
+// rows above which a legend scrolls instead. CSS pixels.
+const (
+	liveHeight   = 340
+	legendHeight = 38
+	legendWidth  = 860
+	legendRows   = 8
+)
+
+// legendLines is about how many lines a legend takes; 1 where it scrolls.
+func legendLines(legend []mark) int {
+	lines, x := 1, 0.0
+	for _, m := range legend {
+		w := 54 + 12*ems(m.name)
+		if x > 0 && x+w > legendWidth {
+			lines, x = lines+1, 0
+		}
+		x += w
+	}
+	if lines > legendRows {
+		return 1
+	}
+	return lines
+}
+
+// height is that of a chart whose legend has its lines above the axes.
+func height(legend []mark) int { return liveHeight + legendHeight*(legendLines(legend)-1) }
+
 // common are the settings of every chart. The title stays in the HTML around it, where it can wrap.
-func common(trigger string) []charts.GlobalOpts {
+func common(trigger string, legend []mark) []charts.GlobalOpts {
+	top := 64 + legendHeight*(legendLines(legend)-1)
+	kind := "plain"
+	if legendLines(legend) == 1 {
+		kind = "scroll"
+	}
 	return []charts.GlobalOpts{
 		charts.WithInitializationOpts(opts.Initialization{BackgroundColor: "transparent", Theme: "white"}),
 		charts.WithColorsOpts(palette),
 		charts.WithAnimation(false),
 		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true), Trigger: trigger}),
-		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(true), Type: "scroll", Top: "0", Left: "0"}),
-		charts.WithGridOpts(opts.Grid{Left: "8", Right: "24", Top: "64", Bottom: "36", ContainLabel: opts.Bool(true)}),
+		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(true), Type: kind, Top: "0", Left: "0"}),
+		charts.WithGridOpts(opts.Grid{Left: "8", Right: "24", Top: strconv.Itoa(top), Bottom: "36", ContainLabel: opts.Bool(true)}),
 	}
 }
 
+// atEdge keeps an axis line at the left edge, also where the other axis has its 0 elsewhere.
+var atEdge = &opts.AxisLine{Show: opts.Bool(true), OnZero: opts.Bool(false)}
+
 // option is the live form of the curves.
-func (c curves) option() []byte {
+func (c curves) option(legend []mark) []byte {
 	chart := charts.NewLine()
 	chart.Accept(visitor{})
-	chart.SetGlobalOptions(common("axis")...)
+	chart.SetGlobalOptions(common("axis", legend)...)
 	chart.SetGlobalOptions(charts.WithXAxisOpts(opts.XAxis{
 		Type: "value", Name: "步 · optimizer step", NameLocation: "middle", NameGap: 30, Scale: opts.Bool(true), MinInterval: 1,
 		SplitLine: &opts.SplitLine{Show: opts.Bool(false)},
@@ -109,48 +160,72 @@ func (c curves) option() []byte {
 			charts.WithLineStyleOpts(l.style()),
 		)
 	}
-	return encode(chart.JSON())
+	option := chart.JSON()
+	series := make([]any, len(c.lines))
+	for i, l := range c.lines {
+		series[i] = ended{chart.MultiSeries[i], endLabel{Show: l.letter != "", Formatter: l.letter}}
+	}
+	option["series"] = series
+	return encode(option)
+}
+
+// ended is a line with a label at its end, which go-echarts has no field for.
+type ended struct {
+	charts.SingleSeries
+	EndLabel endLabel `json:"endLabel"`
+}
+
+type endLabel struct {
+	Show      bool   `json:"show"`
+	Formatter string `json:"formatter"`
 }
 
 func (l curve) style() opts.LineStyle {
-	s := opts.LineStyle{Color: l.colour, Width: 2, Opacity: opts.Float(l.opacity())}
+	s := opts.LineStyle{Color: l.colour, Width: 2, Type: string(l.stroke), Opacity: opts.Float(l.opacity())}
 	if l.faint {
 		s.Width = 1
-	}
-	if l.dashed {
-		s.Type = "dashed"
 	}
 	return s
 }
 
 // option is the live form of the bars.
-func (c bars) option() []byte {
+func (c bars) option(legend []mark) []byte {
 	chart := charts.NewBar()
 	chart.Accept(visitor{})
-	chart.SetGlobalOptions(common("axis")...)
+	chart.SetGlobalOptions(common("axis", legend)...)
 	categories := make([]string, len(c.categories))
+	lines := 1
 	for i, l := range c.categories {
 		categories[i] = l.zh
+		lines = max(lines, 1+strings.Count(l.zh, "\n"))
 	}
 	chart.SetGlobalOptions(
 		charts.WithXAxisOpts(opts.XAxis{
-			Type: "category", Name: "文→图 text→image · 图→文 image→text", NameLocation: "middle", NameGap: 30,
+			Type: "category", Name: c.groups.String(), NameLocation: "middle", NameGap: 16 + 14*lines,
 			AxisLabel: &opts.AxisLabel{Interval: "0"},
 		}),
-		charts.WithYAxisOpts(opts.YAxis{Type: "value", Name: c.axis.String(), Position: "left"}),
+		charts.WithYAxisOpts(opts.YAxis{Type: "value", Name: c.axis.String(), NameGap: 22, Position: "left"}), // above the highest bar's letter
 	)
 	chart.SetXAxis(categories)
-	for i, name := range c.names {
-		data := make([]opts.BarData, len(c.values[i]))
-		for j, v := range c.values[i] {
+	for _, series := range c.series {
+		data := make([]opts.BarData, len(series.values))
+		for j, v := range series.values {
 			data[j].Value = "-" // ECharts' word for no value
 			if !math.IsNaN(v) {
 				data[j].Value = math.Round(v*100) / 100
 			}
 		}
-		chart.AddSeries(name, data,
-			charts.WithItemStyleOpts(opts.ItemStyle{Color: palette[i%len(palette)]}),
-			charts.WithLabelOpts(opts.Label{Show: opts.Bool(len(c.names) <= 3), Position: "top", FontSize: 10}),
+		style := opts.ItemStyle{Color: series.colour}
+		if series.published {
+			style = opts.ItemStyle{Color: "transparent", BorderColor: series.colour, BorderWidth: 2}
+		}
+		text := series.letter
+		if len(c.series) <= 3 {
+			text = strings.TrimSpace(text + "\n{c}")
+		}
+		chart.AddSeries(series.name(), data,
+			charts.WithItemStyleOpts(style),
+			charts.WithLabelOpts(opts.Label{Show: opts.Bool(true), Position: "top", FontSize: 10, Formatter: text}),
 		)
 	}
 	chart.Validate() // puts the categories into the axis
@@ -159,7 +234,7 @@ func (c bars) option() []byte {
 
 // encode goes round go-echarts' own template, which would leave < and > as they are and turn marked strings into functions.
 // encoding/json escapes <, >, & and the two line separators, so the JSON can neither end a script nor be anything but data.
-func encode(option map[string]any) []byte {
+func encode(option any) []byte {
 	b, err := json.Marshal(option)
 	if err != nil {
 		// Values are finite and types are fixed: this is a mistake in this package, and the page shows it instead of a chart.

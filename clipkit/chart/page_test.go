@@ -19,9 +19,15 @@ func everything(t *testing.T) []Figure {
 	png := readTestdata(t, "good.png")
 	return []Figure{
 		Loss(rows), LearningRate(rows), Accuracy(rows), Throughput(rows),
+		Overlay(Throughput, Run{hostile[0], rows}, Run{"b", rows}),
+		Confusion([]string{hostile[0], hostile[1]}, [][]int{{3, 1}, {0, 2}}),
+		Heatmap([][]float64{{0.1, 0.2}, {0.3, 0.4}}, []Picture{{Encoded: png, Caption: hostile[0]}, {Caption: hostile[1]}}, []string{hostile[0], "b"}),
+		Similarities([]float64{0.3, 0.4}, []float64{0.1, 0.2}, 0.25),
+		Map([][2]float64{{0, 1}, {2, 3}}, []string{hostile[0], "b"}, []Picture{{Encoded: png, Caption: hostile[0]}, {}}),
+		Latency(Timing{Model: hostile[0], Engine: hostile[1], Image: 1, Text: 2}),
 		RecallBars(
-			Named{hostile[0], experiment.Recall{R1: 10.9, R5: 26.2, R10: 37.7}, experiment.Recall{R1: 9, R5: 15.8, R10: 21.4}},
-			Named{"微调后 finetuned", experiment.Recall{R1: 20.6, R5: 46.5, R10: 56.9}, experiment.Recall{R1: 19.4, R5: 31.6, R10: 44.4}},
+			Named{Name: hostile[0], TextToImage: experiment.Recall{R1: 10.9, R5: 26.2, R10: 37.7}, ImageToText: experiment.Recall{R1: 9, R5: 15.8, R10: 21.4}},
+			Named{Name: "微调后 finetuned", TextToImage: experiment.Recall{R1: 20.6, R5: 46.5, R10: 56.9}, ImageToText: experiment.Recall{R1: 19.4, R5: 31.6, R10: 44.4}},
 		),
 		Grid(hostile[0], []Picture{{Encoded: png, Caption: hostile[0], Score: 0.4, Right: &right}, {Encoded: png, Caption: "狗", Right: &wrong}}),
 		Table([]string{hostile[0], "R@1"}, [][]string{{hostile[1], "10.9"}}),
@@ -89,8 +95,8 @@ func TestPageInBrowser(t *testing.T) {
 	}
 	visit := browser.Open(t, strings.Replace(page, "<head>", "<head>"+spy, 1))
 	rendered := visit.DOM[strings.Index(visit.DOM, "<body"):strings.LastIndex(visit.DOM, "<script>(function(){if(globalThis.echarts)")]
-	if n := strings.Count(rendered, "<svg "); n != 5 {
-		t.Errorf("%d live charts, want 5", n)
+	if n := strings.Count(rendered, "<svg "); n != 11 {
+		t.Errorf("%d live charts, want 11", n)
 	}
 	if n := strings.Count(rendered, "<img "); n != 2 {
 		t.Errorf("%d pictures, want the grid's 2 and no static chart", n)
@@ -100,6 +106,41 @@ func TestPageInBrowser(t *testing.T) {
 	}
 	if len(visit.Requests)+len(visit.Console) != 0 {
 		t.Errorf("requests %q, console %q", visit.Requests, visit.Console)
+	}
+}
+
+// Every chart with every hostile text on one page, and every tooltip opened.
+func TestHostileTextInBrowser(t *testing.T) {
+	png := readTestdata(t, "good.png")
+	var figures []Figure
+	for _, text := range hostile {
+		for _, c := range withText(text, png) {
+			figures = append(figures, c)
+		}
+		figures = append(figures, Grid(text, []Picture{{Encoded: png, Caption: text}}))
+	}
+	page, err := Page(hostile[0], figures...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := `<script>document.querySelectorAll("[_echarts_instance_]").forEach(function (stage) {
+		echarts.getInstanceByDom(stage).dispatchAction({ type: "showTip", seriesIndex: 0, dataIndex: 0 }) })</script></body></html>`
+	page = strings.Replace(page, "<head>", "<head>"+spy, 1)
+	visit := browser.Open(t, strings.Replace(page, "</body>\n</html>", open, 1))
+	if strings.Contains(visit.DOM, `data-alerted="yes"`) {
+		t.Error("hostile text ran a script")
+	}
+	if len(visit.Requests)+len(visit.Console) != 0 {
+		t.Errorf("requests %q, console %q", visit.Requests, visit.Console)
+	}
+	// A matrix' and a map's tooltip hold the picture as an element and the text as text.
+	text := `<div dir="auto">图片 · picture: &lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;</div>`
+	if !strings.Contains(visit.DOM, text) {
+		t.Error("no tooltip of a heat map names its row as text")
+	}
+	tip := regexp.MustCompile(`<img src="data:image/[a-z]+;base64,[^"]+" style="display: block[^>]*><div dir="auto">[^<]*</div><div dir="auto">&lt;/script&gt;&lt;img`)
+	if !tip.MatchString(visit.DOM) {
+		t.Error("no tooltip of a map shows its picture and caption")
 	}
 }
 
