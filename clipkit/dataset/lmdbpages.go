@@ -87,7 +87,7 @@ func (p *lmdbPages) read(b []byte, offset int64) error {
 	if offset > p.size || int64(len(b)) > p.size-offset {
 		return p.bad("%d bytes at %d lie outside the file, which has %d; it is cut off or damaged", len(b), offset, p.size)
 	}
-	if _, err := p.data.ReadAt(b, offset); err != nil && err != io.EOF {
+	if n, err := p.data.ReadAt(b, offset); n < len(b) {
 		return fmt.Errorf("reading %s: %w", p.name, err)
 	}
 	return nil

@@ -188,7 +188,7 @@ func writeLMDBFile(ctx context.Context, dir string, mapSize int64, batch int, pr
 	}
 	// Nobody else knows the folder yet, so there is no lock file; one sync at the end makes it durable.
 	if err := env.Open(dir, lmdb.NoLock|lmdb.NoSync, 0o644); err != nil {
-		return err
+		return fmt.Errorf("mapping %d bytes: %w; take a smaller MapSize, or see that %s can be written", mapSize, err, dir)
 	}
 	type entry struct{ key, value []byte }
 	var waiting []entry

@@ -43,12 +43,16 @@ func (s *storedSource) Image(id int64) ([]byte, error) {
 		place = fmt.Sprintf("%s:%d", place, e.line)
 	}
 	encoded := make([]byte, e.length)
-	if _, err := s.imgs.data.ReadAt(encoded, e.offset); err != nil && err != io.EOF {
+	switch n, err := s.imgs.data.ReadAt(encoded, e.offset); {
+	case n == len(encoded):
+	case err == io.EOF:
+		return nil, fmt.Errorf("%w: image %d, %s: the file ends in the middle of it, and did not when it was opened; leave it alone, and open it again", ErrFormat, id, place)
+	default:
 		return nil, fmt.Errorf("reading image %d, %s: %w", id, place, err)
 	}
 	data, err := decodeBase64(encoded)
 	if err != nil {
-		return nil, fmt.Errorf("%w: image %d, %s: %v", ErrFormat, id, place, err)
+		return nil, fmt.Errorf("%w: image %d, %s: %v; write the picture again, or take it and its captions out", ErrFormat, id, place, err)
 	}
 	return data, nil
 }

@@ -14,6 +14,17 @@ import (
 // maxTextLine bounds a line of a jsonl, which is one caption with its image ids.
 const maxTextLine = 1 << 20
 
+// marked tells what a file is by its first bytes, when that is not the plain UTF-8 that the reference reads too; "" when it may be.
+func marked(start []byte) string {
+	switch {
+	case bytes.HasPrefix(start, []byte("\xef\xbb\xbf")):
+		return "a byte order mark; save the file as UTF-8 without one"
+	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
+		return "UTF-16; save the file as UTF-8"
+	}
+	return ""
+}
+
 // readTexts reads captions in file order. Fields that the layout does not name are ignored.
 func readTexts(name string, r io.Reader) ([]Text, error) {
 	in := bufio.NewReaderSize(r, maxTextLine+1)
@@ -28,9 +39,11 @@ func readTexts(name string, r io.Reader) ([]Text, error) {
 			}
 			return texts, nil
 		case err == bufio.ErrBufferFull:
-			return nil, fmt.Errorf("%w: %s:%d: line longer than %d MiB", ErrFormat, name, line, maxTextLine>>20)
+			return nil, fmt.Errorf("%w: %s:%d: line longer than %d MiB; every line is one caption", ErrFormat, name, line, maxTextLine>>20)
 		case err != nil && err != io.EOF:
 			return nil, fmt.Errorf("reading %s:%d: %w", name, line, err)
+		case line == 1 && marked(data) != "":
+			return nil, fmt.Errorf("%w: %s:1: %s", ErrFormat, name, marked(data))
 		}
 		text, err := parseText(data)
 		if err != nil {
@@ -50,11 +63,11 @@ func parseText(line []byte) (text Text, err error) {
 		return Text{}, errors.New("blank line; every line is one JSON object")
 	}
 	if !utf8.Valid(line) {
-		return Text{}, errors.New("not UTF-8")
+		return Text{}, errors.New("not UTF-8; save the file as UTF-8")
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(line, &fields); err != nil {
-		return Text{}, fmt.Errorf("not a JSON object: %w", err)
+		return Text{}, fmt.Errorf(`not a JSON object: %w; want {"text_id": 1, "text": "…", "image_ids": [1]}`, err)
 	}
 	for _, name := range []string{"text_id", "text", "image_ids"} {
 		if fields[name] == nil {
@@ -91,7 +104,7 @@ func parseID(raw json.RawMessage) (int64, error) {
 		return id, nil
 	}
 	if raw[0] == '"' {
-		return 0, fmt.Errorf("must be an integer, not the string %.40s; evaluation compares numbers", raw)
+		return 0, fmt.Errorf("must be an integer, not the string %.40s; evaluation compares numbers, so number the captions and pictures", raw)
 	}
 	return 0, fmt.Errorf("must be an integer, not %.40s", raw)
 }

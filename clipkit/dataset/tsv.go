@@ -83,6 +83,10 @@ func indexTSV(name string, r io.Reader) (ids []int64, at map[int64]extent, err e
 		}
 		key, value, ok := bytes.Cut(chunk, []byte{'\t'})
 		switch {
+		case err != nil && err != io.EOF && err != bufio.ErrBufferFull:
+			return nil, nil, fmt.Errorf("reading %s:%d: %w", name, line, err)
+		case line == 1 && marked(chunk) != "":
+			return nil, nil, bad("%s", marked(chunk))
 		case len(bytes.TrimSpace(chunk)) == 0:
 			return nil, nil, bad("blank line; want <image id>TAB<base64>")
 		case !ok:
@@ -92,7 +96,7 @@ func indexTSV(name string, r io.Reader) (ids []int64, at map[int64]extent, err e
 		}
 		id, parseErr := strconv.ParseInt(string(key), 10, 64)
 		if parseErr != nil {
-			return nil, nil, bad("image id must be an integer, not %.40q", key)
+			return nil, nil, bad("image id must be an integer, not %.40q; number the pictures, here and in image_ids", key)
 		}
 		if first, ok := at[id]; ok {
 			return nil, nil, bad("image id %d is already on line %d; give every picture its own id, or keep one of the lines", id, first.line)
@@ -106,7 +110,7 @@ func indexTSV(name string, r io.Reader) (ids []int64, at map[int64]extent, err e
 		}
 		switch {
 		case size > maxImageLine:
-			return nil, nil, bad("line longer than %d MiB", maxImageLine>>20)
+			return nil, nil, bad("line longer than %d MiB; make the picture smaller", maxImageLine>>20)
 		case err != nil && err != io.EOF:
 			return nil, nil, fmt.Errorf("reading %s:%d: %w", name, line, err)
 		case tabs > 0:

@@ -1,0 +1,248 @@
+package dataset
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"clipnb/clipkit/imaging"
+)
+
+// What SPEC §4 and §10 tell of bad data, and where it is tested:
+//
+//	§4.1 layout                                  TestTroublesOfTheReference, TestOpenPartialFolders
+//	§4.2 tsv and jsonl: fields, types, ids       TestBrokenFiles, TestTroublesOfTheReference; encodings and the rest here
+//	§4.2 both base64 alphabets                   TestBase64, TestReferenceSet
+//	§4.3 LMDB: counts, keys, pickles, damage     TestLMDBWithWrongEntries, TestBrokenLMDBFiles; §10 row 4, the 1 TiB map, here
+//	§4.4 builder: stale keys, duplicates         TestBuildLMDBGrowsAndReplaces, TestBuildLMDBRefuses
+//	§4.5 order, padding, hidden answers          order_test.go, TestLoaderChecksItsConfiguration; a set smaller than a batch here
+//	§4.8, §10 row 29: ids that are strings       TestTroublesOfTheReference
+//	§10 row 5, 7, 13: dirty data, repeats        TestCheckFinds, TestInBatchAgainstAllBatches
+//	§10 row 8: another split or size             TestPublished
+//	§10 row 12: long texts                       TestCheckFinds, TestLoaderBatches
+//	§10 row 30: bad pictures, crashes            TestLoaderSkipsBadPairs, TestLoaderReportsBadTransforms; real pictures and files that change here
+//	§10 row 31: downloads                        TestPublished and package weights
+//
+// The rest of this file is what those do not have. Every error must name the place, and what to do about it.
+
+// TestBadEncodings has files that an editor, a spreadsheet or a careless program wrote.
+func TestBadEncodings(t *testing.T) {
+	for name, c := range map[string]struct {
+		imgs, texts string
+		want        string // "": opens, and the caption is 猫
+	}{
+		"CRLF":                     {"1\tQUJD\r\n", goodTexts + "\r\n", ""},
+		"no newline at the end":    {"1\tQUJD", goodTexts, ""},
+		"escaped Chinese":          {goodImages, `{"text_id": 1, "text": "\u732b", "image_ids": [1]}`, ""},
+		"a blank line with a CR":   {"1\tQUJD\r\n\r\n", goodTexts, "imgs.tsv:2: blank line; want"},
+		"BOM in the tsv":           {"\xef\xbb\xbf" + goodImages, goodTexts, "imgs.tsv:1: a byte order mark; save the file as UTF-8 without one"},
+		"BOM in the jsonl":         {goodImages, "\xef\xbb\xbf" + goodTexts, "texts.jsonl:1: a byte order mark; save the file as UTF-8 without one"},
+		"UTF-16 tsv":               {"\xff\xfe1\x00\t\x00Q\x00\n\x00", goodTexts, "imgs.tsv:1: UTF-16; save the file as UTF-8"},
+		"UTF-16 jsonl, big-endian": {goodImages, "\xfe\xff\x00{", "texts.jsonl:1: UTF-16; save the file as UTF-8"},
+		"GBK":                      {goodImages, "{\"text_id\": 1, \"text\": \"\xc3\xa8\xff\", \"image_ids\": [1]}", "texts.jsonl:1: not UTF-8; save the file as UTF-8"},
+		"a Python dict":            {goodImages, `{'text_id': 1, 'text': '猫', 'image_ids': [1]}`, `texts.jsonl:1: not a JSON object: invalid character '\''`},
+		"two objects on a line":    {goodImages, goodTexts + goodTexts, `after top-level value; want {"text_id": 1, "text": "…", "image_ids": [1]}`},
+		"one JSON list":            {goodImages, "[" + goodTexts + "]", `texts.jsonl:1: not a JSON object`},
+		"a page of HTML":           {"<!DOCTYPE html>\n", goodTexts, "imgs.tsv:1: no TAB; want <image id>TAB<base64>"},
+		"no id":                    {"\tQUJD\n", goodTexts, `imgs.tsv:1: image id must be an integer, not ""; number the pictures, here and in image_ids`},
+		"a float of an id":         {"1.0\tQUJD\n", goodTexts, `not "1.0"; number the pictures`},
+		"true as an id":            {goodImages, `{"text_id": true, "text": "猫", "image_ids": [1]}`, "texts.jsonl:1: text_id must be an integer, not true"},
+		"an exponent":              {goodImages, `{"text_id": 1e3, "text": "猫", "image_ids": [1]}`, "texts.jsonl:1: text_id must be an integer, not 1e3"},
+		"null among the ids":       {goodImages, `{"text_id": 1, "text": "猫", "image_ids": [1, null]}`, "texts.jsonl:1: image_ids[1] must be an integer, not null"},
+		"a string among the ids":   {goodImages, `{"text_id": 1, "text": "猫", "image_ids": ["1"]}`, "evaluation compares numbers, so number the captions and pictures"},
+		"an object as the text":    {goodImages, `{"text_id": 1, "text": {"zh": "猫"}, "image_ids": [1]}`, `texts.jsonl:1: text must be a string, not {"zh"`},
+	} {
+		dir := t.TempDir()
+		put(t, dir, "imgs.tsv", c.imgs)
+		put(t, dir, "texts.jsonl", c.texts)
+		s, err := OpenTSV("broken", filepath.Join(dir, "imgs.tsv"), filepath.Join(dir, "texts.jsonl"))
+		switch {
+		case c.want == "" && err != nil, c.want != "" && (!errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir)):
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		case err == nil:
+			if picture, err := s.Image(1); err != nil || string(picture) != "ABC" || s.Texts()[0].Text != "猫" {
+				t.Errorf("%s: picture %q, caption %q, error %v", name, picture, s.Texts()[0].Text, err)
+			}
+			s.Close()
+		}
+	}
+}
+
+// TestBadBase64 is found when a picture is asked for, not before.
+func TestBadBase64(t *testing.T) {
+	for data, want := range map[string]string{
+		"====":   "no base64 data",
+		"QUJDR":  "not base64: 5 characters of data, which no padding completes",
+		"QUJDRA": "base64 without padding after 6 characters; the line is probably cut off",
+		"……":     "no base64 data",
+	} {
+		s, err := newTSV("x", file{"x.tsv", strings.NewReader("7\t" + data)}, "x.jsonl", strings.NewReader(`{"text_id": 1, "text": "猫", "image_ids": []}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Image(7)
+		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "image 7, x.tsv:1: "+want) || !strings.HasSuffix(err.Error(), "write the picture again, or take it and its captions out") {
+			t.Errorf("%q: error %v, want %q", data, err, want)
+		}
+	}
+}
+
+// TestFileThatChanges is cut off, or goes away, after it was opened. A mapped file would end the program here, with a bus error (§10 row 30).
+func TestFileThatChanges(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "imgs.tsv", "1\tQUJD\n2\tQUJDQUJDQUJD\n")
+	put(t, dir, "texts.jsonl", goodTexts)
+	stored, err := OpenTSV("x", filepath.Join(dir, "imgs.tsv"), filepath.Join(dir, "texts.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stored.Close()
+	if err := os.Truncate(filepath.Join(dir, "imgs.tsv"), int64(len("1\tQUJD\n2\tQUJD"))); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := stored.Image(2); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "image 2, "+filepath.Join(dir, "imgs.tsv:2")) || !strings.Contains(err.Error(), "open it again") {
+		t.Errorf("a shorter tsv: %q, error %v", got, err)
+	}
+
+	if _, err := WriteLMDB(t.Context(), given{texts("猫"), map[int64]string{1: strings.Repeat("x", 1<<20)}}, filepath.Join(dir, "lmdb"), LMDBOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenLMDB("x", filepath.Join(dir, "lmdb"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := os.Truncate(filepath.Join(dir, "lmdb", "imgs", "data.mdb"), 4096); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Image(1); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "image 1, "+filepath.Join(dir, "lmdb", "imgs")) {
+		t.Errorf("a shorter LMDB: error %v", err)
+	}
+}
+
+// TestReadErrors of the disk are not taken for the end of a file, nor for a blank line.
+func TestReadErrors(t *testing.T) {
+	broken := errors.New("input/output error")
+	for _, before := range []string{"", "1\tQUJD\n", "1\tQUJD\n2\tQU"} {
+		r := io.MultiReader(strings.NewReader(before), failing{broken})
+		if _, _, err := indexTSV("x.tsv", r); !errors.Is(err, broken) || !strings.Contains(err.Error(), "reading x.tsv:") {
+			t.Errorf("tsv after %q: error %v", before, err)
+		}
+	}
+	if _, err := readTexts("x.jsonl", io.MultiReader(strings.NewReader(goodTexts+"\n"), failing{broken})); !errors.Is(err, broken) || !strings.Contains(err.Error(), "reading x.jsonl:2") {
+		t.Errorf("jsonl: error %v", err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "train_imgs.tsv"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "train_texts.jsonl", goodTexts)
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "train_imgs.tsv") || !strings.Contains(err.Error(), "is a directory") {
+		t.Errorf("a folder in place of the tsv: error %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestMapOf1TiB reads a data.mdb that is as large as the reference's map, as on file systems without holes (§10 row 4), and asks for maps that
+// no machine has.
+func TestMapOf1TiB(t *testing.T) {
+	data, err := os.ReadFile("testdata/lmdb/train/imgs/data.mdb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := openLMDBPages("huge", padded{bytes.NewReader(data)}, 1<<40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, at, err := indexLMDB(p)
+	if err != nil || len(ids) != 12 {
+		t.Fatalf("%d pictures, error %v", len(ids), err)
+	}
+	for _, id := range ids {
+		if e := at[id]; e.offset+int64(e.length) > int64(len(data)) {
+			t.Errorf("picture %d lies at %d, past the data", id, e.offset)
+		}
+	}
+
+	dir := filepath.Join(t.TempDir(), "train")
+	small := given{texts("猫"), map[int64]string{1: "x"}}
+	if _, err := WriteLMDB(t.Context(), small, dir, LMDBOptions{MapSize: 1 << 62}); err == nil || !strings.Contains(err.Error(), "take a smaller MapSize") || !strings.Contains(err.Error(), dir) {
+		t.Errorf("a map of 4 EiB: error %v", err)
+	}
+	if _, err := WriteLMDB(t.Context(), small, dir, LMDBOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "imgs", "data.mdb")); err != nil || info.Size() > 1<<20 {
+		t.Errorf("one picture of a byte takes %v, error %v", info, err)
+	}
+}
+
+// padded is followed by zeros without end.
+type padded struct{ data *bytes.Reader }
+
+func (p padded) ReadAt(b []byte, offset int64) (int, error) {
+	clear(b)
+	if n, err := p.data.ReadAt(b, offset); err != nil && err != io.EOF {
+		return n, err
+	}
+	return len(b), nil
+}
+
+// TestBadPicturesInTraining are real pictures that are not sound. Within the budget each is passed over and told of; beyond it the error
+// names picture and caption and what to do.
+func TestBadPicturesInTraining(t *testing.T) {
+	good := somePictures(t, 4)
+	for name, c := range map[string]struct{ data, want string }{
+		"cut off in the middle":   {good[2][:len(good[2])/2], "damaged picture"},
+		"cut off near the end":    {good[2][:len(good[2])-20], "damaged picture"},
+		"a page of HTML":          {"<!DOCTYPE html><title>404</title>", "not a picture format that can be read"},
+		"a header of a huge one":  {good[2][:16] + "\x00\x01\x00\x00\x00\x01\x00\x00" + good[2][24:], "damaged picture"},
+		"nothing but a signature": {good[2][:8], "damaged picture"},
+	} {
+		pictures := map[int64]string{1: good[1], 2: c.data, 3: good[3], 4: good[4]}
+		s := given{texts("红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟"), pictures}
+		cfg := LoaderConfig{BatchSize: 4, Resolution: 32, Workers: 1, Transform: func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, 32) }}
+		var skipped []string
+		cfg.SkipBudget, cfg.OnSkip = 1, func(p Pair, err error) { skipped = append(skipped, p.Text+": "+err.Error()) }
+		if b := readAll(t, s, cfg)[0]; b.Pairs[1] == 1 || len(skipped) != 1 || !strings.HasPrefix(skipped[0], "蓝色的狗: ") || !strings.Contains(skipped[0], c.want) {
+			t.Errorf("%s: pairs %v, skipped %q, want %q", name, b.Pairs, skipped, c.want)
+		}
+		cfg.SkipBudget, cfg.OnSkip = 0, nil
+		l, err := NewLoader(context.Background(), s, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.Next()
+		l.Close()
+		for _, want := range []string{"pair 1 of given (image 2, text 2)", c.want, "repair them or take them out (Check finds them), or raise the budget"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want %q", name, err, want)
+			}
+		}
+	}
+}
+
+// TestFewPairs has fewer pairs than a batch: the loader goes round, and Check says so before.
+func TestFewPairs(t *testing.T) {
+	s := given{texts("红色的猫", "蓝色的狗", "绿色的鱼"), somePictures(t, 3)}
+	cfg := config()
+	cfg.BatchSize, cfg.Shuffle, cfg.Transform = 8, false, func([]byte, *rand.Rand) ([]float32, error) { return make([]float32, 12), nil }
+	batches := readAll(t, s, cfg)
+	if want := []int{0, 1, 2, 0, 1, 2, 0, 1}; len(batches) != 1 || !slices.Equal(batches[0].Pairs, want) {
+		t.Errorf("batches %v, want one of pairs %v", batches, want)
+	}
+	report, err := Check(t.Context(), &Dataset{Name: "few", Train: s}, CheckOptions{BatchSize: 8})
+	if err != nil || !strings.Contains(report.String(), "3 pairs, fewer than a batch of 8: every batch repeats some") {
+		t.Errorf("%v, error %v", report, err)
+	}
+}
