@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/experiment"
-	"clipnb/clipkit/index"
 )
 
 // Three pictures and four texts on a circle; what is nearest is plain to see.
@@ -30,8 +28,8 @@ func TestRetrieval(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Texts 1 and 2 find theirs first, text 3 second, text 4 has none. Picture 10 finds text 1, 20 finds text 2, 30 is not asked.
-	want := experiment.Recall{R1: 50, R5: 75, R10: 75, Mean: 200. / 3}
-	if r.TextToImage != want || r.ImageToText.R1 != 100 || r.Images != 3 || r.Texts != 4 {
+	want := Report{Images: 3, Texts: 4, TextToImage: Recall([]int{1, 1, 2, 0}), ImageToText: Recall([]int{1, 1}), ImagesAsked: 2, TextMedianRank: 1, ImageMedianRank: 1}
+	if *r != want || r.TextToImage.R1 != 50 || r.TextToImage.R10 != 75 {
 		t.Errorf("%+v", r)
 	}
 	path := filepath.Join(t.TempDir(), "r.json")
@@ -44,20 +42,19 @@ func TestRetrieval(t *testing.T) {
 }
 
 func TestRecallCountsRanks(t *testing.T) {
-	hits := func(right int) []index.Hit {
-		h := make([]index.Hit, 10)
-		for i := range h {
-			h[i].ID = int64(100 + i)
-		}
-		if right >= 0 {
-			h[right].ID = 1
-		}
-		return h
-	}
-	truth := map[int64]bool{1: true}
-	got := Recall([][]index.Hit{hits(0), hits(4), hits(5), hits(9), hits(-1)}, []map[int64]bool{truth, truth, truth, truth, truth})
-	if got != (experiment.Recall{R1: 20, R5: 40, R10: 80, Mean: 140. / 3}) {
+	got := Recall([]int{1, 5, 6, 10, 0})
+	if got.R1 != 20 || got.R5 != 40 || got.R10 != 80 || math.Abs(got.Mean-140./3) > 1e-12 {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestHiddenAnswers(t *testing.T) {
+	f, texts := circle()
+	for i := range texts {
+		texts[i].ImageIDs = nil
+	}
+	if _, err := Retrieval(f, texts); !errors.Is(err, ErrHidden) {
+		t.Error(err)
 	}
 }
 

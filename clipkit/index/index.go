@@ -1,19 +1,25 @@
 // Package index finds the nearest of a set of unit vectors.
 //
 //	ix, err := index.NewExact(dim, ids, vectors)   // vectors [n, dim], L2-normalised
-//	hits := ix.Search(query, 10)                   // highest inner product first; equal scores keep the order of ids
-//	all := ix.SearchAll(queries, 10)               // every row of queries [q, dim], on all cores
+//	hits, err := ix.Search(query, 10)              // highest inner product first; equal scores keep the order of ids
+//	all, err := ix.SearchAll(queries, 10)          // every row of queries [q, dim], on all cores
+//	ranks, err := ix.Ranks(queries, right)         // where in the whole ranking the first right answer stands
 //
-// Exact compares the query with every vector (SIMD inner products, about 11 ms for 100,000 × 512), so recall is 1 and nothing is built.
+// [Exact] compares every query with every vector, so recall is 1 and nothing is built. The matrix of scores is never held: each block of
+// products is looked through while it is in the processor's registers, and memory grows with queries × k. 100,000 × 100,000 × 512 is
+// 10¹³ operations, which run at the speed of a large matrix product (BenchmarkTopK prints its share of the machine's peak); one query against
+// 100,000 takes about 10 ms.
+//
+// A score is summed in the order of the dimension, whatever block it is computed in. So equal vectors have equal scores, a score is the same
+// from both sides, and ties fall as in the reference's stable sort (SPEC §6.2): the vector that comes first is ranked first. Scores that
+// differ by rounding only (about 1e-7) may stand in another order than there. A score that is not a number is never a hit.
 package index
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"sync"
-
-	"github.com/viterin/vek/vek32"
+	"math"
 )
 
 // ErrShape is wrapped when ids, vectors and dimension do not agree.
@@ -34,7 +40,7 @@ type Exact struct {
 
 // NewExact keeps ids and vectors [len(ids), dim] without copying them.
 func NewExact(dim int, ids []int64, vectors []float32) (*Exact, error) {
-	if dim < 1 || len(vectors) != dim*len(ids) {
+	if dim < 1 || len(vectors) != dim*len(ids) || len(ids) > math.MaxInt32 {
 		return nil, fmt.Errorf("%w: %d ids and %d values of dimension %d", ErrShape, len(ids), len(vectors), dim)
 	}
 	return &Exact{dim: dim, ids: ids, vectors: vectors}, nil
@@ -49,41 +55,14 @@ func (x *Exact) Search(query []float32, k int) ([]Hit, error) {
 	if len(query) != x.dim {
 		return nil, fmt.Errorf("%w: a query of %d values, the index has dimension %d", ErrShape, len(query), x.dim)
 	}
-	k = min(max(k, 0), len(x.ids))
-	best := make([]Hit, 0, k+1)
-	for i, id := range x.ids {
-		score := vek32.Dot(query, x.vectors[i*x.dim:(i+1)*x.dim])
-		if len(best) == k && (k == 0 || !(score > best[k-1].Score)) {
-			continue
-		}
-		at := len(best)
-		for at > 0 && score > best[at-1].Score {
-			at--
-		}
-		best = append(best, Hit{})
-		copy(best[at+1:], best[at:])
-		best[at] = Hit{ID: id, Score: score}
-		best = best[:min(len(best), k)]
+	hits, err := x.SearchAll(query, k)
+	if err != nil {
+		return nil, err
 	}
-	return best, nil
+	return hits[0], nil
 }
 
 // SearchAll searches for every row of queries [q, dim], in order.
 func (x *Exact) SearchAll(queries []float32, k int) ([][]Hit, error) {
-	if len(queries)%x.dim != 0 {
-		return nil, fmt.Errorf("%w: %d values are not rows of dimension %d", ErrShape, len(queries), x.dim)
-	}
-	n := len(queries) / x.dim
-	out := make([][]Hit, n)
-	var wg sync.WaitGroup
-	workers := min(runtime.GOMAXPROCS(0), max(n, 1))
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < n; i += workers {
-				out[i], _ = x.Search(queries[i*x.dim:(i+1)*x.dim], k) // the dimension was checked above
-			}
-		})
-	}
-	wg.Wait()
-	return out, nil
+	return x.TopK(context.Background(), queries, k, nil)
 }

@@ -1,0 +1,174 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/model"
+	"clipnb/clipkit/tokenizer"
+)
+
+// Features are the unit vectors of a split: Images [len(ImageIDs), Dim] in storage order, which is key order in an LMDB, and Texts
+// [len(TextIDs), Dim] in file order (SPEC §6.1).
+type Features struct {
+	Dim      int
+	ImageIDs []int64
+	Images   []float32
+	TextIDs  []int64
+	Texts    []float32
+}
+
+const (
+	batch     = 64  // pictures decoded and encoded together
+	textBatch = 512 // texts tokenized together; the model groups them by length
+)
+
+// Extract encodes every picture and text of a split. progress, when not nil, receives samples done and in all.
+// A picture that cannot be decoded is an error: evaluation never leaves one out silently.
+func Extract(ctx context.Context, m *model.Model, s dataset.Source, contextLength int, progress func(done, total int)) (*Features, error) {
+	f, err := newFeatures(m.Config.EmbedDim, s)
+	if err != nil {
+		return nil, err
+	}
+	e := extraction{model: m, source: s, contextLength: contextLength, progress: progress}
+	return f, e.run(ctx, f, func([]float32) error { return nil })
+}
+
+// newFeatures has the ids of s and no vectors yet.
+func newFeatures(dim int, s dataset.Source) (*Features, error) {
+	f := &Features{Dim: dim, ImageIDs: s.ImageIDs()}
+	for _, t := range s.Texts() {
+		f.TextIDs = append(f.TextIDs, t.ID)
+	}
+	if len(f.ImageIDs) == 0 || len(f.TextIDs) == 0 {
+		return nil, fmt.Errorf("%w: %s has %d pictures and %d texts", ErrEmpty, s.Name(), len(f.ImageIDs), len(f.TextIDs))
+	}
+	return f, nil
+}
+
+// extraction encodes the pictures of a split batch by batch, then its texts.
+type extraction struct {
+	model         *model.Model
+	source        dataset.Source
+	contextLength int
+	progress      func(done, total int)
+}
+
+// run goes on after the vectors that f has, which must be whole batches, and gives every further batch to keep before it adds it to f.
+func (e extraction) run(ctx context.Context, f *Features, keep func([]float32) error) error {
+	images, texts := len(f.Images)/f.Dim, len(f.Texts)/f.Dim
+	total := len(f.ImageIDs) + len(f.TextIDs)
+	add := func(to *[]float32, v []float32) error {
+		if err := keep(v); err != nil {
+			return err
+		}
+		*to = append(*to, v...)
+		if e.progress != nil {
+			e.progress((len(f.Images)+len(f.Texts))/f.Dim, total)
+		}
+		return nil
+	}
+	if err := e.encodeImages(ctx, f.ImageIDs[images:], func(v []float32) error { return add(&f.Images, v) }); err != nil {
+		return fmt.Errorf("evaluating %s: %w", e.source.Name(), err)
+	}
+	if err := e.encodeTexts(ctx, e.source.Texts()[texts:], func(v []float32) error { return add(&f.Texts, v) }); err != nil {
+		return fmt.Errorf("evaluating %s: %w", e.source.Name(), err)
+	}
+	return nil
+}
+
+// encodeImages decodes one batch while the device encodes the one before.
+func (e extraction) encodeImages(ctx context.Context, ids []int64, add func([]float32) error) error {
+	type decoded struct {
+		pixels []float32
+		n      int
+		err    error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ahead, ended := make(chan decoded, 1), make(chan struct{})
+	defer func() { cancel(); <-ended }() // the source may be closed once we return
+	go func() {
+		defer close(ended)
+		defer close(ahead)
+		for at := 0; at < len(ids); at += batch {
+			part := ids[at:min(at+batch, len(ids))]
+			pixels, err := decode(e.source, part, e.model.Config.ImageResolution)
+			select {
+			case ahead <- decoded{pixels, len(part), err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for b := range ahead {
+		if b.err != nil {
+			return b.err
+		}
+		v, err := e.model.EncodeImages(ctx, b.pixels, b.n)
+		if err != nil {
+			return err
+		}
+		if err := add(v); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (e extraction) encodeTexts(ctx context.Context, texts []dataset.Text, add func([]float32) error) error {
+	tok := tokenizer.Default()
+	for at := 0; at < len(texts); at += textBatch {
+		part := texts[at:min(at+textBatch, len(texts))]
+		prepared := make([]string, len(part))
+		for i, t := range part {
+			prepared[i] = tokenizer.Prepare(t.Text)
+		}
+		rows, _, err := tok.Tokenize(prepared, e.contextLength)
+		if err != nil {
+			return err
+		}
+		v, err := e.model.EncodeTexts(ctx, rows, len(part))
+		if err != nil {
+			return err
+		}
+		if err := add(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decode makes [n,3,R,R] on all cores.
+func decode(s dataset.Source, ids []int64, resolution int) ([]float32, error) {
+	size := 3 * resolution * resolution
+	pixels := make([]float32, len(ids)*size)
+	errs := make(chan error, len(ids))
+	gate := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i, id := range ids {
+		gate <- struct{}{}
+		go func() {
+			defer func() { <-gate }()
+			encoded, err := s.Image(id)
+			if err == nil {
+				var x []float32
+				if x, err = imaging.Transform(encoded, resolution); err == nil {
+					copy(pixels[i*size:], x)
+				}
+			}
+			if err != nil {
+				err = fmt.Errorf("picture %d: %w", id, err)
+			}
+			errs <- err
+		}()
+	}
+	var first error
+	for range ids {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	return pixels, first
+}

@@ -1,0 +1,168 @@
+package eval
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/model"
+)
+
+// ErrBusy is wrapped when another process extracts to the same file.
+var ErrBusy = errors.New("eval: another process is writing these features")
+
+// ExtractTo is Extract that keeps the features in a file. Where path is whole already it is only read. While the work lasts, finished batches
+// gather in path.part, and an extraction that was killed continues after the last of them. Features of another model, split or preparation
+// are refused (ErrOtherModel, ErrOtherSplit).
+func ExtractTo(ctx context.Context, path string, m *model.Model, weightsSum string, s dataset.Source, contextLength int, progress func(done, total int)) (*Features, error) {
+	origin := OriginOf(m, weightsSum, s, contextLength)
+	f, err := loadFor(path, origin)
+	if !errors.Is(err, os.ErrNotExist) {
+		return f, err
+	}
+	if f, err = newFeatures(m.Config.EmbedDim, s); err != nil {
+		return nil, err
+	}
+	part, err := openPart(path+".part", origin, f)
+	if err != nil {
+		return nil, err
+	}
+	defer part.Close()
+	e := extraction{model: m, source: s, contextLength: contextLength, progress: progress}
+	if err := e.run(ctx, f, part.append); err != nil {
+		return nil, err
+	}
+	if err := f.Save(path, origin); err != nil {
+		return nil, err
+	}
+	return f, os.Remove(path + ".part")
+}
+
+func loadFor(path string, want Origin) (*Features, error) {
+	f, origin, err := LoadFeatures(path)
+	if err != nil {
+		return nil, err
+	}
+	return f, origin.check(path, want)
+}
+
+// part is an extraction in progress: a line with its Origin, then a record for each batch:
+//
+//	rows, uint32 · CRC-32C of the values, uint32 · rows × dim float32, all little-endian
+//
+// Only one process writes it.
+type part struct {
+	file *os.File
+	dim  int
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// openPart opens or begins the file and gives f the batches that are whole; what follows the last of them was cut by a crash and is dropped.
+func openPart(path string, origin Origin, f *Features) (*part, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("keeping features: %w", err)
+	}
+	p := &part{file: file, dim: f.Dim}
+	if err := p.resume(path, origin, f); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *part) resume(path string, origin Origin, f *Features) error {
+	if err := syscall.Flock(int(p.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("%w: %s: %v", ErrBusy, path, err)
+	}
+	header, err := json.Marshal(origin)
+	if err != nil {
+		return err
+	}
+	found, end, err := readPart(bufio.NewReaderSize(p.file, 1<<20), f)
+	switch {
+	case err != nil: // begun by nobody, or cut in the first line
+		*f = Features{Dim: f.Dim, ImageIDs: f.ImageIDs, TextIDs: f.TextIDs}
+		if err := p.file.Truncate(0); err != nil {
+			return fmt.Errorf("keeping features: %w", err)
+		}
+		if _, err := p.file.WriteAt(append(header, '\n'), 0); err != nil {
+			return fmt.Errorf("keeping features: %w", err)
+		}
+		end = int64(len(header) + 1)
+	default:
+		if err := found.check(path, origin); err != nil {
+			return err
+		}
+		if err := p.file.Truncate(end); err != nil {
+			return fmt.Errorf("keeping features: %w", err)
+		}
+	}
+	_, err = p.file.Seek(end, io.SeekStart)
+	return err
+}
+
+const maxOrigin = 1 << 16 // bytes of the first line
+
+// readPart adds the whole batches to f and tells where they end. An error means that there is not even a first line.
+func readPart(r *bufio.Reader, f *Features) (origin Origin, end int64, err error) {
+	line, err := r.ReadSlice('\n')
+	if err != nil || len(line) > maxOrigin {
+		return origin, 0, fmt.Errorf("%w: no origin in the first line", ErrFeatures)
+	}
+	if err := json.Unmarshal(line, &origin); err != nil {
+		return origin, 0, fmt.Errorf("%w: %v", ErrFeatures, err)
+	}
+	end = int64(len(line))
+	if origin.Dim != f.Dim {
+		return origin, end, nil // refused by the caller
+	}
+	for {
+		var head [8]byte
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return origin, end, nil
+		}
+		rows, sum := int(binary.LittleEndian.Uint32(head[:])), binary.LittleEndian.Uint32(head[4:])
+		to, room := &f.Images, min(batch, len(f.ImageIDs)-len(f.Images)/f.Dim)
+		if room == 0 {
+			to, room = &f.Texts, min(textBatch, len(f.TextIDs)-len(f.Texts)/f.Dim)
+		}
+		if rows != room || rows == 0 {
+			return origin, end, nil
+		}
+		values := make([]float32, rows*f.Dim)
+		data := bytesOf(values)
+		if _, err := io.ReadFull(r, data); err != nil || crc32.Checksum(data, castagnoli) != sum {
+			return origin, end, nil
+		}
+		*to = append(*to, values...)
+		end += int64(len(head) + len(data))
+	}
+}
+
+func (p *part) append(v []float32) error {
+	data := bytesOf(v)
+	record := binary.LittleEndian.AppendUint32(nil, uint32(len(v)/p.dim))
+	record = binary.LittleEndian.AppendUint32(record, crc32.Checksum(data, castagnoli))
+	if _, err := p.file.Write(append(record, data...)); err != nil {
+		return fmt.Errorf("keeping features: %w", err)
+	}
+	return nil
+}
+
+func (p *part) Close() error { return p.file.Close() }
+
+// bytesOf is the memory of v: the machines that this runs on are little-endian, as the file is.
+func bytesOf(v []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 4*len(v))
+}

@@ -1,0 +1,3 @@
+openai_templates = [
+    lambda c: f"{c!r}的照片",
+]

@@ -1,0 +1,48 @@
+package eval
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds on a file of labels.
+const (
+	maxLabelFile = 16 << 20 // bytes
+	maxLabels    = 65_536
+)
+
+// ReadLabels reads a label_cn.txt: the name of one class a line, in the order of the classes' numbers, UTF-8. White space around a name is
+// dropped, and so is a byte order mark. A blank line is an error, because it would shift every class after it; a name may come twice
+// (ImageNet's does), and its classes are then told apart by nothing.
+func ReadLabels(path string) ([]string, error) {
+	data, err := readLimited(path, maxLabelFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading labels: %w", err)
+	}
+	return parseLabels(path, data)
+}
+
+func parseLabels(name string, data []byte) ([]string, error) {
+	text := strings.TrimRight(strings.TrimPrefix(string(data), "\ufeff"), " \t\r\n")
+	if text == "" {
+		return nil, fmt.Errorf("%w: %s is empty; want the name of one class a line", ErrZeroShot, name)
+	}
+	var labels []string
+	for line := range strings.Lines(text) {
+		label := strings.TrimSpace(line)
+		at := fmt.Sprintf("%s:%d", name, len(labels)+1)
+		switch {
+		case !utf8.ValidString(label):
+			return nil, fmt.Errorf("%w: %s: not UTF-8; save the file as UTF-8", ErrZeroShot, at)
+		case label == "":
+			return nil, fmt.Errorf("%w: %s: blank line; every line is the name of a class", ErrZeroShot, at)
+		case len(label) > maxLabel:
+			return nil, fmt.Errorf("%w: %s: a name of %d bytes; at most %d", ErrZeroShot, at, len(label), maxLabel)
+		case len(labels) == maxLabels:
+			return nil, fmt.Errorf("%w: %s: more than %d classes", ErrZeroShot, at, maxLabels)
+		}
+		labels = append(labels, label)
+	}
+	return labels, nil
+}
