@@ -14,6 +14,7 @@ import (
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
@@ -162,6 +163,84 @@ func TestFinetuneKeepsARun(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, "experiments", "a", "metrics.jsonl")); err != nil {
 		t.Error(err)
+	}
+}
+
+// A teacher, a limit of memory, the best checkpoint and the reference's lines in the log.
+func TestFinetuneWithATeacher(t *testing.T) {
+	root := inFreshRoot(t)
+	data := emoji(t)
+	cfg, err := clipkit.Recipe("emoji/finetune")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Name, cfg.MaxSteps, cfg.BatchSize = "a", 2, 16
+	m, teacher := load(t, "emoji"), load(t, "emoji")
+	if _, err := clipkit.Finetune(ctx, m, data, cfg, clipkit.Teacher(teacher)); !errors.Is(err, train.ErrConfig) {
+		t.Errorf("a teacher without a weight: %v", err)
+	}
+	if _, err := clipkit.Finetune(ctx, m, data, cfg, clipkit.MemoryLimit(1e6)); !errors.Is(err, train.ErrMemory) {
+		t.Errorf("a megabyte was enough: %v", err)
+	}
+	cfg.KDLossWeight, cfg.BestMetric = 0.5, "mean_recall" // the refused run has left its name free
+	if _, err := clipkit.Finetune(ctx, m, data, cfg); !errors.Is(err, train.ErrConfig) || !strings.Contains(err.Error(), "clipkit.Teacher") {
+		t.Errorf("a weight without a teacher: %v", err)
+	}
+	run, err := clipkit.Finetune(ctx, m, data, cfg, clipkit.Teacher(teacher))
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs, err := filepath.Glob(filepath.Join(run.Dir, "out_*.log"))
+	if err != nil || len(logs) == 0 {
+		t.Fatal(logs, err)
+	}
+	text, err := os.ReadFile(logs[len(logs)-1])
+	if err != nil || !strings.Contains(string(text), "| train data set contains 1202 images and 6010 pairs.\n") || !strings.Contains(string(text), "| val data set contains 150 images and 750 pairs.\n") {
+		t.Errorf("%s, %v", text, err)
+	}
+	other, err := clipkit.New(ctx, "emoji", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(other.Close)
+	if _, err := clipkit.Finetune(ctx, load(t, "emoji"), data, cfg, clipkit.Teacher(other)); !errors.Is(err, experiment.ErrOtherSettings) {
+		t.Errorf("another teacher: %v", err)
+	}
+
+	// Both by name and by path; after two steps the best is the newest.
+	for _, name := range []string{"a/best", filepath.Join(root, "experiments", "a", "best")} {
+		best := load(t, name)
+		if !strings.Contains(best.Source, filepath.Join("checkpoints", "best", "step-00000002")) {
+			t.Errorf("%s was loaded from %s", name, best.Source)
+		}
+		for _, tensor := range []string{"text_projection", "visual.conv1.weight"} {
+			_, want, err := m.Get(tensor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, got, err := best.Get(tensor); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s has another %s (%v)", name, tensor, err)
+			}
+		}
+	}
+	if err := os.RemoveAll(filepath.Join(run.Dir, "checkpoints", "best")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := clipkit.Load(ctx, "a/best"); !errors.Is(err, checkpoint.ErrNone) || !strings.Contains(err.Error(), "best_metric") {
+		t.Errorf("the best of a run that keeps none: %v", err)
+	}
+	if _, err := clipkit.Load(ctx, "no-such-run/best"); !errors.Is(err, clipkit.ErrNoModel) {
+		t.Error(err)
+	}
+}
+
+// A published set's figures are of one split.
+func TestReportSplit(t *testing.T) {
+	data := emoji(t)
+	muge := &dataset.Dataset{Name: "MUGE", Valid: data.Valid, Test: data.Test}
+	mine := &dataset.Dataset{Name: "mine", Train: data.Train, Valid: data.Valid}
+	if clipkit.ReportSplit(data) != data.Test || clipkit.ReportSplit(muge) != data.Valid || clipkit.ReportSplit(mine) != data.Valid {
+		t.Error("the wrong split")
 	}
 }
 

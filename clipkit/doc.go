@@ -11,8 +11,13 @@
 //	hits, err := ix.SearchText(ctx, "狗", 8)
 //	clipkit.Show(chart.Loss(run.Rows))
 //
-// Each verb is a thin composition of the sub-packages (dataset, model, train, eval, index, chart, experiment), where the matter is and
-// where one goes for more. A notebook cell is a process of its own: what must outlive it is in the run's directory, and Load takes one.
+// Recipes are settings with a promise of what they need and reach: fmt.Println(clipkit.Must(clipkit.FindRecipe("own/vit-b-16"))) says how to
+// train on pictures of your own.
 //
-// Long work shows a progress line on standard error, stops on ctx or Ctrl-C, and continues when it is called again.
+// Each verb is a thin composition of the sub-packages (dataset, model, train, eval, index, chart, experiment), where the matter is and
+// where one goes for more. A notebook cell is a process of its own: what must outlive it is in the run's directory, and Load takes one
+// (or its best checkpoint: Load(ctx, "quickstart/best")).
+//
+// Long work shows a progress line on standard error, and training in a notebook draws its loss; it stops on ctx or Ctrl-C and continues when
+// it is called again.
 package clipkit

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -31,44 +34,111 @@ type settings struct {
 	Sum     string      `json:"initial_weights_sha256"`
 	Data    string      `json:"data"`
 	Pairs   int         `json:"pairs"`
+	Teacher string      `json:"teacher_sha256,omitempty"`
 }
 
+// TrainOption adds to a run what train.Config cannot say.
+type TrainOption func(*trainOptions)
+
+type trainOptions struct {
+	teacher *Model
+	memory  int64
+}
+
+// Teacher draws the image features towards those of another model (train.Config.KDLossWeight), which sees the same pixels: any that takes
+// pictures of the same size, whatever the width of its features.
+func Teacher(m *Model) TrainOption { return func(o *trainOptions) { o.teacher = m } }
+
+// MemoryLimit is how many bytes training may take besides the model, instead of what the machine has free; negative: do not ask.
+func MemoryLimit(bytes int64) TrainOption { return func(o *trainOptions) { o.memory = bytes } }
+
 // Finetune trains m in place on data.Train and keeps everything under experiments/<cfg.Name>. Where that run exists with the same
-// settings, data and initial weights it continues, or just loads the result when it was finished; where it exists with others, it
-// is left alone and the error asks for another name. Ctrl-C, a notebook's interrupt and ctx save a checkpoint first.
-func Finetune(ctx context.Context, m *Model, data *dataset.Dataset, cfg train.Config) (*Run, error) {
+// settings, data and initial weights it continues, or just loads the result when it was finished, and says which; where it exists with
+// others, it is left alone and the error asks for another name. Ctrl-C, a notebook's interrupt and ctx save a checkpoint first.
+// In a notebook loss and accuracy are drawn meanwhile.
+func Finetune(ctx context.Context, m *Model, data *dataset.Dataset, cfg train.Config, opts ...TrainOption) (*Run, error) {
+	var o trainOptions
+	for _, f := range opts {
+		f(&o)
+	}
 	if data.Train == nil {
 		return nil, fmt.Errorf("finetuning on %s: it has no train split", data.Name)
 	}
 	if err := cfg.Check(m.Config); err != nil {
 		return nil, err
 	}
-	sum, err := fingerprint(m)
+	s, err := bind(m, data, cfg, o.teacher)
 	if err != nil {
 		return nil, err
 	}
-	pairs := len(dataset.Pairs(data.Train))
-	s := settings{Config: cfg, Model: m.Config, Weights: m.Source, Sum: sum, Data: data.Name, Pairs: pairs}
 	run, err := experiment.Open(experiments(), cfg.Name, s, time.Now)
 	if err != nil {
 		return nil, err
 	}
 	defer run.Close()
+	if run.New {
+		if err := logContents(run, data); err != nil {
+			return nil, err
+		}
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
-	bar := newProgress("training", train.TotalSteps(pairs, cfg))
-	job := train.Job{Model: m.Model, Train: data.Train, Config: cfg, Run: run, Progress: bar.train, Say: say}
+	bar, charts := newProgress("training", train.TotalSteps(s.Pairs, cfg)), newLive(run.Dir)
+	job := train.Job{Model: m.Model, Train: data.Train, Config: cfg, Run: run, Memory: o.memory, Say: say}
+	job.Progress = func(at train.Progress) {
+		bar.train(at)
+		charts.add(at.Row)
+	}
+	if o.teacher != nil {
+		job.Teacher = o.teacher.Model.EncodeImages
+	}
 	if data.Valid != nil {
 		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, m, data.Valid, cfg) }
 	}
 	err = job.Do(ctx)
 	bar.finish()
+	charts.finish()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, forget(run, err))
 	}
 	m.Source = run.Dir
 	return OpenRun(cfg.Name)
+}
+
+// bind gathers what the run will be bound to.
+func bind(m *Model, data *dataset.Dataset, cfg train.Config, teacher *Model) (s settings, err error) {
+	s = settings{Config: cfg, Model: m.Config, Weights: m.Source, Data: data.Name, Pairs: len(dataset.Pairs(data.Train))}
+	switch {
+	case teacher == nil && cfg.KDLossWeight > 0:
+		return s, fmt.Errorf("%w: kd_loss_weight is %v, want a teacher with it: Finetune(…, clipkit.Teacher(other))", train.ErrConfig, cfg.KDLossWeight)
+	case teacher != nil && cfg.KDLossWeight == 0:
+		return s, fmt.Errorf("%w: kd_loss_weight is 0, want a positive number (the reference's is 0.5) with a teacher", train.ErrConfig)
+	case teacher != nil && teacher.Config.ImageResolution != m.Config.ImageResolution:
+		return s, fmt.Errorf("%w: the teacher %s sees pictures of %d pixels, want %d, as the student",
+			train.ErrConfig, teacher.Source, teacher.Config.ImageResolution, m.Config.ImageResolution)
+	}
+	if s.Sum, err = fingerprint(m); err == nil && teacher != nil {
+		s.Teacher, err = fingerprint(teacher)
+	}
+	return s, err
+}
+
+// logContents writes the reference's lines about what the run trains and validates on.
+func logContents(run *experiment.Run, data *dataset.Dataset) error {
+	if err := run.Log("%s", dataset.Contents("train", data.Train)); err != nil || data.Valid == nil {
+		return err
+	}
+	return run.Log("%s", dataset.Contents("val", data.Valid))
+}
+
+// forget gives the name of a run free that was refused before its first step: with the settings corrected it is another run.
+func forget(run *experiment.Run, err error) error {
+	rows, readErr := experiment.ReadRows(run.Dir)
+	if !run.New || len(rows) > 0 || readErr != nil || !errors.Is(err, train.ErrMemory) && !errors.Is(err, train.ErrConfig) {
+		return nil
+	}
+	return os.Remove(filepath.Join(run.Dir, "config.json"))
 }
 
 // OpenRun reads a run under experiments/, to chart it in another cell.

@@ -50,6 +50,7 @@ func As(nameOrFiles ...string) Option { return func(o *options) { o.as = nameOrF
 //	"clip_cn_vit-b-16.pt"           a checkpoint of the reference, published or trained; also .safetensors and a folder of transformers
 //	"emoji"                         the small one that is compiled in (64×64 pictures, trained on emoji in five drawing styles)
 //	"quickstart"                    a run under experiments/, or the path of one: its newest whole checkpoint
+//	"quickstart/best"               its best one (train.Config.BestMetric)
 //	"…/checkpoints/step-00000100"   one checkpoint
 //
 // Loading is strict: every tensor must be there with its shape, and no other. The file is mapped, not read: memory holds one copy of the
@@ -149,7 +150,10 @@ func find(ctx context.Context, name string, as []string) (cfg arch.Config, f *we
 			return cfg, nil, "", err
 		}
 	} else if _, err := os.Stat(path); err != nil && name != "emoji" {
-		if path = filepath.Join(experiments(), name); !isDir(path) {
+		if !isBest(path) {
+			path = filepath.Join(experiments(), name)
+		}
+		if !isDir(path) && !isBest(path) {
 			return cfg, nil, "", fmt.Errorf("%w: neither \"emoji\", nor one of %s, nor a file or folder here, nor a run in %s",
 				ErrNoModel, strings.Join(weights.Published(), ", "), experiments())
 		}
@@ -160,6 +164,8 @@ func find(ctx context.Context, name string, as []string) (cfg arch.Config, f *we
 		if f, err = weights.Parse(path, assets.SmallModel); err == nil {
 			cfg, err = weights.Architecture(f)
 		}
+	case isBest(path):
+		cfg, f, path, err = openBest(filepath.Dir(path))
 	case len(as) > 0 && !isDir(path):
 		f, err = weights.Open(path)
 	case !isDir(path), isFile(filepath.Join(path, "config.json")) && !isDir(filepath.Join(path, "checkpoints")):
@@ -176,6 +182,24 @@ func find(ctx context.Context, name string, as []string) (cfg arch.Config, f *we
 // openRun opens one checkpoint, or the newest whole one of a run.
 func openRun(path string) (cfg arch.Config, f *weights.File, from string, err error) {
 	c, err := checkpoint.Find(path, say)
+	if err != nil {
+		return cfg, nil, "", err
+	}
+	return c.State.Arch, c.Model, c.Path, c.Optimizer.Close()
+}
+
+// isBest tells whether path is "<run>/best", which is the name of no file: the checkpoints of that kind lie in <run>/checkpoints/best.
+func isBest(path string) bool {
+	return filepath.Base(path) == "best" && !isDir(path) && isDir(filepath.Join(filepath.Dir(path), "checkpoints"))
+}
+
+// openBest opens the checkpoint of a run with the best validation.
+func openBest(run string) (cfg arch.Config, f *weights.File, from string, err error) {
+	path, err := train.BestCheckpoint(run, say)
+	if err != nil {
+		return cfg, nil, "", fmt.Errorf("%w: it keeps its best where best_metric is set", err)
+	}
+	c, err := checkpoint.Open(path)
 	if err != nil {
 		return cfg, nil, "", err
 	}

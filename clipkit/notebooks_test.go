@@ -1,8 +1,13 @@
 package clipkit_test
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,34 +65,21 @@ func TestNotebooksAreTidy(t *testing.T) {
 
 // The quickstart runs headless at a toy size, as the README says, and its page shows charts and pictures without a request to any host.
 func TestQuickstartRunsHeadless(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs a whole notebook")
-	}
-	out, name := t.TempDir(), fmt.Sprintf("test-quickstart-%d", os.Getpid())
+	name := fmt.Sprintf("test-quickstart-%d", os.Getpid())
 	run := filepath.Join("..", "experiments", name)
 	t.Cleanup(func() { os.RemoveAll(run) })
-	cmd := exec.Command("go", "run", "./kernels", "exec", "-out", out, "notebooks/quickstart.ipynb", "steps=3", "name="+name)
-	cmd.Dir = ".."
-	said, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
+	nb, page := execute(t, "quickstart", "steps=3", "name="+name)
 	for _, file := range []string{"metrics.jsonl", "config.json", "eval/before.json", "eval/after.json", "checkpoints/step-00000003/manifest.json"} {
 		if _, err := os.Stat(filepath.Join(run, file)); err != nil {
 			t.Error(err)
 		}
 	}
-	nb := readNotebook(t, filepath.Join(out, "quickstart.ipynb"))
 	for i, c := range nb.Cells {
 		if c.CellType == "code" && c.Count == nil {
 			t.Errorf("cell %d was not executed", i+1)
 		}
 	}
-	page, err := os.ReadFile(filepath.Join(out, "quickstart.html"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	visit := browser.Open(t, string(page))
+	visit := browser.Open(t, page)
 	if len(visit.Requests) > 0 {
 		t.Errorf("the page asks for %v", visit.Requests)
 	}
@@ -97,5 +89,109 @@ func TestQuickstartRunsHeadless(t *testing.T) {
 	}
 	if n := strings.Count(visit.DOM, `src="data:image/png`); n < 36 {
 		t.Errorf("%d pictures", n)
+	}
+}
+
+// execute runs a notebook headless with parameters and gives what it left.
+func execute(t *testing.T, name string, params ...string) (nb notebook, page string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: this test runs a whole notebook")
+	}
+	out := t.TempDir()
+	cmd := exec.Command("go", append([]string{"run", "./kernels", "exec", "-out", out, "notebooks/" + name + ".ipynb"}, params...)...)
+	cmd.Dir = ".."
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	html, err := os.ReadFile(filepath.Join(out, name+".html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readNotebook(t, filepath.Join(out, name+".ipynb")), string(html)
+}
+
+// Somebody's own folder: pictures of coloured squares with a CSV of captions, trained with the recipe for it.
+func TestFinetuneNotebookOnAFolderOfPictures(t *testing.T) {
+	folder, name := t.TempDir(), fmt.Sprintf("test-finetune-%d", os.Getpid())
+	squares(t, folder)
+	run := filepath.Join("..", "experiments", name)
+	t.Cleanup(func() { os.RemoveAll(run) })
+	nb, page := execute(t, "finetune", "recipe=own/emoji", "data="+folder, "name="+name, "steps=4", "batch=32")
+	for _, file := range []string{"metrics.jsonl", "eval/before.json", "eval/after.json", name + ".pt", "checkpoints/best/step-*/manifest.json"} {
+		if found, err := filepath.Glob(filepath.Join(run, file)); err != nil || len(found) != 1 {
+			t.Errorf("%s: %v, %v", file, found, err)
+		}
+	}
+	for _, part := range []string{"own/emoji", "4 steps of 64 pairs, lr 0.0002", "GB", "valid 10 pictures"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page has no %q", part)
+		}
+	}
+	// The cell that trains leaves one place with both curves, the last state and no drawing before it.
+	charts := 0
+	for _, c := range nb.Cells {
+		if !strings.Contains(strings.Join(c.Source, ""), "clipkit.Finetune") {
+			continue
+		}
+		for _, o := range c.Outputs {
+			if text := string(o); !strings.Contains(text, "globalThis.echarts)return") && strings.Contains(text, "data-clipkit-chart=") {
+				charts++
+				if !strings.Contains(text, "Training loss. train: ") || !strings.Contains(text, "(4); validation: ") || !strings.Contains(text, "In-batch accuracy") {
+					t.Errorf("the curves of the run: %.3000s", text)
+				}
+			}
+		}
+	}
+	if charts != 1 {
+		t.Errorf("training left %d outputs with charts", charts)
+	}
+	visit := browser.Open(t, page)
+	if n := strings.Count(visit.DOM, "<svg"); len(visit.Requests) > 0 || n < 5 { // loss, accuracy, learning rate, throughput, recall
+		t.Errorf("%d live charts, requests %v", n, visit.Requests)
+	}
+}
+
+// squares writes 48 pictures, 50 captions with commas among them, and a file that is none.
+func squares(t *testing.T, folder string) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(folder, "captions.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := csv.NewWriter(f)
+	w.Write([]string{"image", "caption"})
+	for i := range 48 {
+		picture := image.NewRGBA(image.Rect(0, 0, 40+i, 60))
+		draw.Draw(picture, picture.Bounds(), image.NewUniform(color.RGBA{uint8(5 * i), uint8(255 - 5*i), uint8(90 * (i % 3)), 255}), image.Point{}, draw.Src)
+		name := fmt.Sprintf("方块 %d.png", i)
+		p, err := os.Create(filepath.Join(folder, name))
+		if err == nil {
+			err = png.Encode(p, picture)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Close()
+		w.Write([]string{name, fmt.Sprintf("第%d个方块, 宽%d", i, 40+i)})
+	}
+	w.Write([]string{"方块 0.png", "绿色的方块"})
+	w.Write([]string{"方块 1.png", "另一个绿色的方块"})
+	if w.Flush(); w.Error() != nil {
+		t.Fatal(w.Error())
+	}
+}
+
+// With no parameters but its length the notebook runs the emoji recipe.
+func TestFinetuneNotebookOnTheEmbeddedSet(t *testing.T) {
+	name := fmt.Sprintf("test-finetune-emoji-%d", os.Getpid())
+	run := filepath.Join("..", "experiments", name)
+	t.Cleanup(func() { os.RemoveAll(run) })
+	_, page := execute(t, "finetune", "steps=2", "name="+name)
+	for _, part := range []string{"emoji/finetune", "2 steps of 128 pairs, lr 0.0004", "57.2"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page has no %q", part)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"clipnb/clipkit/chart"
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 )
 
@@ -28,4 +29,14 @@ func RecallChart(reports ...*eval.Report) *chart.Chart {
 		named = append(named, chart.Named{Name: r.Name, TextToImage: r.TextToImage, ImageToText: r.ImageToText})
 	}
 	return chart.RecallBars(named...)
+}
+
+// ReportSplit is the split that results of a data set are of: the one that a published set's figures are of (MUGE: valid, because the
+// answers of its test are hidden), else test, else valid; nil where it has neither.
+func ReportSplit(data *dataset.Dataset) dataset.Source {
+	p, published := dataset.FindPublished(data.Name)
+	if data.Test == nil || published && p.Report == "valid" {
+		return data.Valid
+	}
+	return data.Test
 }

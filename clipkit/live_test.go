@@ -1,0 +1,95 @@
+package clipkit
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"clipnb/clipkit/experiment"
+)
+
+// drawn is a live chart on a clock of its own, on which a drawing takes a while.
+func drawn(cost time.Duration) (l *live, clock *time.Time, places *[]string) {
+	clock, places = new(time.Time), new([]string)
+	*clock = time.Unix(1, 0)
+	l = &live{now: func() time.Time { return *clock }}
+	l.place = func(html string) {
+		*places = append(*places, html)
+		*clock = clock.Add(cost)
+	}
+	return l, clock, places
+}
+
+func step(n int) experiment.Row {
+	return experiment.Row{Kind: "train", Step: n, Loss: 5 - float64(n)/1000, ImageToTextAcc: 20, TextToImageAcc: 30}
+}
+
+func TestLiveChartsCostNoTime(t *testing.T) {
+	for _, c := range []struct {
+		step, cost time.Duration
+		drawings   [2]int // at least, at most
+	}{
+		{50 * time.Millisecond, 5 * time.Millisecond, [2]int{20, 26}}, // the emoji model: every 2 seconds
+		{50 * time.Millisecond, 100 * time.Millisecond, [2]int{2, 4}}, // a browser that is slow to take it
+		{10 * time.Second, 10 * time.Millisecond, [2]int{1000, 1000}}, // a large model: every step
+	} {
+		l, clock, places := drawn(c.cost)
+		for n := 1; n <= 1000; n++ {
+			*clock = clock.Add(c.step)
+			l.add(step(n))
+		}
+		if n := len(*places); n < c.drawings[0] || n > c.drawings[1] {
+			t.Errorf("steps of %v, drawings of %v: %d drawings", c.step, c.cost, n)
+		}
+		if drawing := time.Duration(len(*places)-1) * c.cost; drawing > 10*c.step {
+			t.Errorf("drawing took %v, more than 1 %% of the %v of 1000 steps", drawing, 1000*c.step)
+		}
+	}
+}
+
+func TestLiveChartsEndWhole(t *testing.T) {
+	l, clock, places := drawn(time.Millisecond)
+	for n := 1; n <= 30; n++ {
+		*clock = clock.Add(100 * time.Millisecond)
+		l.add(step(n))
+	}
+	l.add(experiment.Row{Kind: "valid", Step: 30, Loss: 4.5})
+	l.finish()
+	first, last := (*places)[0], (*places)[len(*places)-1]
+	if strings.Contains(first, "<script") || strings.Count(first, "data:image/svg+xml") != 2 {
+		t.Errorf("the first drawing is not still: %.2000s", first)
+	}
+	// Loss and accuracy, alive and with a picture for notebooks without scripts, of all 30 steps and the validation.
+	if strings.Count(last, "<script>") != 2 || strings.Count(last, "data:image/svg+xml") < 2 || !strings.Contains(last, "train: 4.999 → 4.97 (30)") || !strings.Contains(last, "validation: 4.5") {
+		t.Errorf("the last drawing: %.3000s", last)
+	}
+
+	idle, _, none := drawn(0)
+	idle.finish()
+	var off *live
+	off.add(step(1))
+	off.finish()
+	if len(*none) > 0 {
+		t.Errorf("a run without a step drew %d charts", len(*none))
+	}
+	if newLive(t.TempDir()) != nil {
+		t.Error("a terminal got charts")
+	}
+}
+
+// go test -run xxx -bench Drawing ./clipkit
+func BenchmarkDrawing(b *testing.B) {
+	for _, n := range []int{235, 5_000, 100_000} {
+		b.Run(fmt.Sprint(n, " steps"), func(b *testing.B) {
+			l, _, _ := drawn(0)
+			for i := range n {
+				l.rows = append(l.rows, step(i))
+			}
+			for b.Loop() {
+				l.next = time.Time{}
+				l.add(step(n))
+			}
+		})
+	}
+}
