@@ -1,19 +1,13 @@
 package model_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"slices"
 	"strconv"
-	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 )
 
@@ -59,77 +53,13 @@ func BenchmarkEncode(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				theirs := pytorch(b, c.kind, c.batch, precision)
+				theirs := golden.PyTorch(b, "testdata/pytorch_encode.py", c.kind, strconv.Itoa(c.batch), string(precision))
 				encode()
-				var ours, oursCPU, others, othersCPU []float64
-				for b.Loop() {
-					start, cpu := time.Now(), cpuSeconds()
-					encode()
-					ours, oursCPU = append(ours, time.Since(start).Seconds()), append(oursCPU, cpuSeconds()-cpu)
-					if theirs != nil {
-						wall, cpu := theirs()
-						others, othersCPU = append(others, wall), append(othersCPU, cpu)
-					}
-				}
-				rate := float64(c.batch) / median(ours)
+				rate := float64(c.batch) / golden.Race(b, theirs, encode).Wall
 				b.ReportMetric(rate, "samples/s")
 				b.ReportMetric(100*rate*c.flops/1e9/dev.PeakGFLOPS(), "%peak")
-				if theirs != nil {
-					b.ReportMetric(median(others)/median(ours), "×pytorch")
-					b.ReportMetric(median(othersCPU)/median(oursCPU), "×pytorch-cpu")
-				}
 			})
 		}
 		m.Close()
 	}
-}
-
-// cpuSeconds that this process has used so far.
-func cpuSeconds() float64 {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
-}
-
-func median(seconds []float64) float64 {
-	s := slices.Sorted(slices.Values(seconds))
-	return s[len(s)/2]
-}
-
-// pytorch starts the reference and returns what makes it encode a batch; nil where CLIPKIT_TORCH_PYTHON is not set.
-func pytorch(b *testing.B, kind string, batch int, precision model.Precision) func() (wall, cpu float64) {
-	python := os.Getenv("CLIPKIT_TORCH_PYTHON")
-	if python == "" {
-		return nil
-	}
-	cmd := exec.Command(python, "testdata/pytorch_encode.py", kind, strconv.Itoa(batch), string(precision))
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { in.Close(); _ = cmd.Wait() })
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "ready") {
-		b.Fatalf("%s did not start the reference: %q", python, lines.Text())
-	}
-	one := func() (wall, cpu float64) {
-		fmt.Fprintln(in)
-		if !lines.Scan() {
-			b.Fatal("the reference stopped")
-		}
-		if _, err := fmt.Sscan(lines.Text(), &wall, &cpu); err != nil {
-			b.Fatalf("the reference printed %q: %v", lines.Text(), err)
-		}
-		return wall, cpu
-	}
-	one() // warm-up
-	return one
 }

@@ -2,7 +2,6 @@ package model
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -52,8 +51,7 @@ func bertLayer(p *Params, name string, x, mask *Node, wanted int) *Node {
 	a := p.attention(self("query", rest), self("key", x), self("value", x), mask, p.Config.TextHeads, p.Config.TextAttnDropout)
 	a = p.dropout(p.linear(name+"attention.output.dense", a), p.Config.TextDropout)
 	x = p.layerNorm(name+"attention.output.LayerNorm", Add(a, rest), bertEpsilon)
-	h := p.linear(name+"intermediate.dense", x)
-	h = MulScalar(Mul(h, AddScalar(Erf(MulScalar(h, 1/math.Sqrt2)), 1)), 0.5)
+	h := p.gelu(p.linear(name+"intermediate.dense", x))
 	h = p.dropout(p.linear(name+"output.dense", h), p.Config.TextDropout)
 	return p.layerNorm(name+"output.LayerNorm", Add(h, x), bertEpsilon)
 }

@@ -24,6 +24,8 @@ type Params struct {
 	// for a third more work. A ResNet has no such blocks.
 	Recompute bool
 
+	Taps *Taps // of training in bf16; nil = gradients as they come
+
 	store *gomodel.Store
 	graph *Graph
 }
@@ -94,6 +96,12 @@ func (p *Params) affine(x, weight, bias *Node) *Node {
 
 // dot is the 2-D product of x [M,K] with w [N,K] (axis 1) or [K,N] (axis 0) → [M,N], float32.
 func (p *Params) dot(x, w *Node, axis int) *Node {
+	switch {
+	case p.Taps != nil:
+		return p.Taps.product(x, w, axis)
+	case p.Training && p.Compute == dtypes.BFloat16:
+		return rounded(x, w, axis)
+	}
 	return Dot(p.operand(x), p.operand(w)).WithOutputDType(dtypes.Float32).General([]int{1}, nil, []int{axis}, nil)
 }
 
@@ -131,7 +139,7 @@ func (p *Params) attention(q, k, v, mask *Node, heads int, rate float64) *Node {
 	if mask != nil {
 		scores = Add(scores, mask)
 	}
-	weights := p.dropout(Softmax(scores, -1), rate)
+	weights := p.dropout(p.softmax(scores), rate)
 	out := matmul(Reshape(weights, batch*heads, queries, keys), v, 1) // [B·heads, Q, d]
 	return Reshape(TransposeAllAxes(Reshape(out, batch, heads, queries, d), 0, 2, 1, 3), batch, queries, width)
 }

@@ -67,8 +67,7 @@ func vitBlock(p *Params, name string, x *Node, wanted int) *Node {
 	q, k, v := part(0, first(norm, wanted)), part(1, norm), part(2, norm)
 	x = Add(first(x, wanted), p.linear(name+"attn.out_proj", p.attention(q, k, v, nil, p.Config.VisionHeads(), 0)))
 	h := p.linear(name+"mlp.c_fc", p.layerNorm(name+"ln_2", x, visionEpsilon))
-	h = Mul(h, Sigmoid(MulScalar(h, 1.702)))
-	return Add(x, p.linear(name+"mlp.c_proj", h))
+	return Add(x, p.linear(name+"mlp.c_proj", p.quickGELU(h)))
 }
 
 // first takes the first n tokens of x [B,T,W].

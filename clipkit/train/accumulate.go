@@ -8,52 +8,34 @@ import (
 	gomodel "github.com/gomlx/gomlx/ml/model"
 )
 
-// Accumulation (SPEC §5.6): a batch that does not fit is trained as k micro-batches, with the loss of the whole batch. Three graphs:
+// Accumulation (SPEC §5.6): a batch that does not fit is trained as k micro-batches, with the loss of the whole batch. Two graphs:
 //
 //	features  the unit features of a micro-batch, in training mode, without masks and without gradient
-//	backward  a micro-batch again, with masks: its fresh features beside the cached ones of all others, the loss over all of them, and
-//	          the gradients of this loss added up
-//	update    one step of AdamW from the sums
+//	backward  a micro-batch again, with masks: its fresh features beside the cached ones of all others, the loss over all of them, and its
+//	          gradients, which are added up
 //
-// The order of pairs means nothing to the loss, so the fresh features come first and nothing is spliced into a place. BatchNorm's running
-// statistics move 2k times a step, and logit_scale, which every pass sees in full, gets k times the gradient, both as in the reference.
-// The reference's two passes over a micro-batch draw different dropout; here they draw the same, which makes the sums exact.
+// With k = 1 there are no others, and only the second runs. The order of pairs means nothing to the loss, so the fresh features come first and
+// nothing is spliced into a place. BatchNorm's running statistics move 2k times a step, and logit_scale, which every pass sees in full, gets
+// k times the gradient, both as in the reference. The reference's two passes over a micro-batch draw different dropout; here they draw the
+// same, which makes the sums exact.
 //
-// Several machines exchange features between the first two graphs, and gradients before the third.
-
-// gradients is where the sums lie beside the parameters.
-const gradients = "gradient/"
+// Several machines exchange features between the two graphs, and gradients before the update.
 
 // featuresGraph: a batch → images [n,D], texts [n,D].
 func (s *Stepper) featuresGraph(scope *gomodel.Scope, in []*Node) []*Node {
-	images, texts := s.towers(scope, batchNodes{images: in[0], ids: in[1], random: in[2]})
+	images, texts := s.towers(scope, batchNodes{images: in[0], ids: in[1], random: in[2]}, nil)
 	return []*Node{images, texts}
 }
 
-// backwardGraph adds to the sums. in: what the old sums are multiplied by (0 starts afresh), then a batch with the others' features.
+// backwardGraph: a batch with the others' features → loss and accuracies [3], then the gradient of every parameter.
 func (s *Stepper) backwardGraph(scope *gomodel.Scope, in []*Node) []*Node {
-	loss, imageToText, textToImage := s.loss(scope, s.batchOf(in[1:]))
-	for i, grad := range s.gradients(scope, loss) {
-		sum := scope.Store().GetVariable("/" + gradients + s.params[i].Name)
-		sum.SetNodeValue(Add(Mul(sum.NodeValue(loss.Graph()), in[0]), grad))
-	}
-	return []*Node{Stack([]*Node{loss, imageToText, textToImage}, 0)}
+	taps := s.taps()
+	loss, imageToText, textToImage := s.loss(scope, s.batchOf(in), taps)
+	return append([]*Node{Stack([]*Node{loss, imageToText, textToImage}, 0)}, s.gradients(scope, loss, taps)...)
 }
 
-// updateGraph: adamScalars [scales,3] → the new logit scale.
-func (s *Stepper) updateGraph(scope *gomodel.Scope, in []*Node) []*Node {
-	grads := make([]*Node, len(s.params))
-	for i, t := range s.params {
-		grads[i] = s.value(scope, in[0].Graph(), gradients+t.Name)
-	}
-	return []*Node{s.adamW(scope, in[0], grads)}
-}
-
-// accumulate leaves the gradients of a batch in the sums and gives the loss and the two accuracies of the last pass.
-func (s *Stepper) accumulate(b batch) (out []float32, err error) {
-	if err := s.allocate(gradients); err != nil {
-		return nil, err
-	}
+// backpropagate gives the loss and the two accuracies of a batch, and the gradients, in the order of s.params.
+func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor, err error) {
 	k := max(1, s.config.AccumFreq)
 	var cached features
 	for j := 0; k > 1 && j < k; j++ {
@@ -61,26 +43,37 @@ func (s *Stepper) accumulate(b batch) (out []float32, err error) {
 		part.keep, part.teacher, part.pictures, part.captions = nil, nil, nil, nil
 		f, err := s.features.run(s.model, part.tensors()...)
 		if err != nil {
-			return nil, fmt.Errorf("features of micro-batch %d of %d: %w", j+1, k, err)
+			return nil, nil, fmt.Errorf("features of micro-batch %d of %d: %w", j+1, k, err)
 		}
-		cached.images, cached.texts = append(cached.images, f[0]...), append(cached.texts, f[1]...)
+		for i, into := range []*[]float32{&cached.images, &cached.texts} {
+			values, err := take(f[i])
+			if err != nil {
+				return nil, nil, err
+			}
+			*into = append(*into, values...)
+		}
 	}
 	for j := range k {
 		part := b.part(j, k)
 		part.others = features{n: b.n - part.n, images: without(cached.images, j, k), texts: without(cached.texts, j, k)}
-		old := tensors.FromScalar(float32(min(j, 1)))
-		passes, err := s.backward.run(s.model, append([]*tensors.Tensor{old}, part.tensors()...)...)
-		if err != nil {
-			return nil, fmt.Errorf("gradients of micro-batch %d of %d: %w", j+1, k, err)
+		pass, err := s.backward.run(s.model, part.tensors()...)
+		if err == nil {
+			out, err = take(pass[0])
 		}
-		out = passes[0]
+		if err != nil {
+			return nil, nil, fmt.Errorf("gradients of micro-batch %d of %d: %w", j+1, k, err)
+		}
+		if j == 0 {
+			grads = pass[1:]
+		} else if err := s.accumulateInto(grads, pass[1:]); err != nil {
+			return nil, nil, err
+		}
 	}
-	return out, nil
+	return out, grads, nil
 }
 
 // Gradients computes what Step would, up to the update, and changes nothing: each receives the gradient of the loss with respect to
 // every trained parameter, in the order of Parameters. logit_scale's is accum_freq times that of the whole batch's loss.
-// With accum_freq 1 it compiles a graph that Step does not use.
 func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (StepResult, error) {
 	b, err := s.batch(images, ids, different(n), seed)
@@ -95,7 +88,7 @@ func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 			}
 		}
 	}
-	out, err := s.accumulate(b)
+	out, grads, err := s.backpropagate(b)
 	if err != nil {
 		return StepResult{}, fmt.Errorf("gradients: %w", err)
 	}
@@ -106,12 +99,12 @@ func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 			}
 		}
 	}
-	for _, t := range s.params {
-		shape, values, err := s.model.Get(gradients + t.Name)
-		if err != nil {
-			return StepResult{}, err
+	for i, t := range s.params {
+		values, err := take(grads[i])
+		if err == nil {
+			err = each(t.Name, t.Shape, values)
 		}
-		if err := each(t.Name, shape, values); err != nil {
+		if err != nil {
 			return StepResult{}, err
 		}
 	}

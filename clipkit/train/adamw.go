@@ -43,26 +43,19 @@ func (c Config) trained(cfg arch.Config) []arch.Tensor {
 	})
 }
 
-// adamScalars are the numbers of one AdamW step that change from step to step, computed on the host in float64: three for each scale of
-// the learning rate, [len(scales),3].
+// adamScalars are the numbers of one AdamW step that change from step to step, computed on the host in float64:
 //
 //	1 − lr·weight decay    lr / (1 − β1ᵗ)    √(1 − β2ᵗ)
 //
 // t is the number of the update, from 1.
-func adamScalars(lr float64, scales []float64, weightDecay, beta1, beta2 float64, t int) []float32 {
-	var out []float32
-	for _, s := range scales {
-		out = append(out, float32(1-lr*s*weightDecay), float32(lr*s/(1-math.Pow(beta1, float64(t)))), float32(math.Sqrt(1-math.Pow(beta2, float64(t)))))
-	}
-	return out
+func adamScalars(lr, weightDecay, beta1, beta2 float64, t int) [3]float32 {
+	return [3]float32{float32(1 - lr*weightDecay), float32(lr / (1 - math.Pow(beta1, float64(t)))), float32(math.Sqrt(1 - math.Pow(beta2, float64(t))))}
 }
 
 // adamW is one decoupled update, in PyTorch's order: decay the weight, move the moments, step by m/(√v/√bias + ε).
-// decay is nil for the no-decay group.
+// decay is 1 for the no-decay group.
 func adamW(w, m, v, grad, decay, stepSize, sqrtBias *Node, beta1, beta2, epsilon float64) (newW, newM, newV *Node) {
-	if decay != nil {
-		w = Mul(w, decay)
-	}
+	w = Mul(w, decay)
 	newM = Add(MulScalar(m, beta1), MulScalar(grad, 1-beta1))
 	newV = Add(MulScalar(v, beta2), MulScalar(Square(grad), 1-beta2))
 	denominator := AddScalar(Div(Sqrt(newV), sqrtBias), epsilon)

@@ -5,12 +5,10 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"clipnb/clipkit/device"
 	"clipnb/clipkit/model"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
-	gomodel "github.com/gomlx/gomlx/ml/model"
 )
 
 // batch is the input of one pass on the host.
@@ -201,47 +199,4 @@ func (s *Stepper) batchOf(in []*Node) batchNodes {
 		b.otherImages, b.otherTexts = next(), next()
 	}
 	return b
-}
-
-// graphs is one graph function, compiled at its first use for each shape of its inputs.
-type graphs struct {
-	build func(*gomodel.Scope, []*Node) []*Node
-	exec  *gomodel.Exec
-}
-
-// run frees its inputs and gives the outputs' values.
-func (g *graphs) run(m *model.Model, in ...*tensors.Tensor) (out [][]float32, err error) {
-	args := make([]any, len(in))
-	for i, t := range in {
-		args[i] = t
-		defer t.FinalizeAll()
-	}
-	err = device.Catch(func() error {
-		if g.exec == nil {
-			if g.exec, err = gomodel.NewExec(m.Device.Backend, m.Store, g.build); err != nil {
-				return err
-			}
-		}
-		results, err := g.exec.Call(args...)
-		if err != nil {
-			return err
-		}
-		for _, r := range results {
-			values, err := tensors.CopyFlatData[float32](r)
-			if err != nil {
-				return err
-			}
-			out = append(out, values)
-			r.FinalizeAll()
-		}
-		return nil
-	})
-	return out, err
-}
-
-func (g *graphs) close() {
-	if g.exec != nil {
-		g.exec.Finalize()
-		g.exec = nil
-	}
 }

@@ -1,11 +1,14 @@
 package train
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 )
 
@@ -60,5 +63,69 @@ func BenchmarkStep(b *testing.B) {
 				b.ReportMetric(100*rate*cfg.TrainFLOPs(cfg.ContextLength)/1e9/peak, "%peak")
 			}
 		})
+	}
+}
+
+// BenchmarkFullStep is a whole step of ViT-B-16 with RoBERTa-base and random weights, in pairs/s, as a share of the machine's measured f32
+// matmul peak, and with the largest resident size of the process so far (run one case in a process to trust it). texts=52 are captions that
+// fill the context, texts=20 such as Flickr30k-CN's, where trim_text leaves padding out. Where CLIPKIT_TORCH_PYTHON names a python with torch
+// and cn-clip, PyTorch takes the same step after every one of ours: "×pytorch".
+func BenchmarkFullStep(b *testing.B) {
+	cfg, err := arch.Lookup("ViT-B-16")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, precision := range []string{"f32", "bf16"} {
+		for _, batch := range []int{8, 16} {
+			for _, tokens := range []int{52, 20} {
+				b.Run(fmt.Sprintf("%s/batch=%d/texts=%d", precision, batch, tokens), func(b *testing.B) {
+					dev, err := device.Open("cpu")
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer dev.Close()
+					m, err := model.New(cfg, dev)
+					if err == nil {
+						err = m.Init(1)
+					}
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer m.Close()
+					settings := Default(cfg)
+					settings.Precision = precision
+					s, err := NewStepper(m, settings)
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer s.Close()
+					images, ids := make([]float32, batch*3*224*224), make([]int32, batch*cfg.ContextLength)
+					rng := rand.New(rand.NewPCG(1, 2))
+					for i := range images {
+						images[i] = float32(rng.NormFloat64())
+					}
+					for i := range ids {
+						if i%cfg.ContextLength < tokens {
+							ids[i] = int32(670 + rng.IntN(7000))
+						}
+					}
+					step := func() {
+						if _, err := s.Step(images, ids, batch, 5e-5, 0); err != nil {
+							b.Fatal(err)
+						}
+					}
+					theirs := golden.PyTorch(b, "testdata/pytorch_step.py", strconv.Itoa(batch), precision, strconv.Itoa(tokens))
+					step() // compiles
+					step() // fills the allocator
+					rate := float64(batch) / golden.Race(b, theirs, step).Wall
+					b.ReportMetric(rate, "pairs/s")
+					b.ReportMetric(100*rate*cfg.TrainFLOPs(cfg.ContextLength)/1e9/dev.PeakGFLOPS(), "%peak")
+					b.ReportMetric(golden.PeakMB(), "peak-MB")
+					if theirs != nil {
+						b.ReportMetric(theirs.PeakMB, "pytorch-peak-MB")
+					}
+				})
+			}
+		}
 	}
 }

@@ -44,12 +44,13 @@ type Config struct {
 	MultiPositive bool    `json:"multi_positive"` // rows of a batch with the same picture or caption count as right answers to each other
 	KDLossWeight  float64 `json:"kd_loss_weight"` // share of a teacher's image features in the loss; needs Job.Teacher; 0 = no teacher [--kd_loss_weight]
 
-	AccumFreq    int     `json:"accum_freq"`         // micro-batches per step; their features are compared with each other's; 0 and 1 = one [--accum-freq]
-	MaskRatio    float64 `json:"mask_ratio"`         // share of the patches that a ViT does not see in training (FLIP); a ResNet sees all [--mask-ratio]
-	FreezeVision bool    `json:"freeze_vision"`      // train only the text tower and the logit scale [--freeze-vision]
-	LoRARank     int     `json:"lora_rank"`          // train only low-rank additions to the blocks' matrices, of this rank; 0 = train everything
-	LoRAAlpha    float64 `json:"lora_alpha"`         // the additions are multiplied by alpha/rank
-	Recompute    bool    `json:"grad_checkpointing"` // compute blocks again for their gradients: ViT-B-16 at batch 16 takes 9.4 GB, not 11.8, at 0.8 of the speed [--grad-checkpointing]
+	AccumFreq    int     `json:"accum_freq"`          // micro-batches per step; their features are compared with each other's; 0 and 1 = one [--accum-freq]
+	MaskRatio    float64 `json:"mask_ratio"`          // share of the patches that a ViT does not see in training (FLIP); a ResNet sees all [--mask-ratio]
+	FreezeVision bool    `json:"freeze_vision"`       // train only the text tower and the logit scale [--freeze-vision]
+	LoRARank     int     `json:"lora_rank"`           // train only low-rank additions to the blocks' matrices, of this rank; 0 = train everything
+	LoRAAlpha    float64 `json:"lora_alpha"`          // the additions are multiplied by alpha/rank
+	Precision    string  `json:"precision,omitempty"` // of products: "f32" (also ""), or "bf16" with float32 weights, sums, norms and loss [--precision; its amp is bf16 here]
+	Recompute    bool    `json:"grad_checkpointing"`  // compute blocks again for their gradients: ViT-B-16 at batch 16 takes 9.4 GB, not 11.8, at 0.8 of the speed [--grad-checkpointing]
 
 	ContextLength int        `json:"context_length"` // tokens per text [--context-length]
 	TrimText      bool       `json:"trim_text"`      // leave out the padding that all texts of a batch have: the same loss for less work
@@ -175,6 +176,8 @@ func (c Config) checkStep(cfg arch.Config) error {
 		return bad("layer_lr_decay", c.LayerDecay, "in [0, 1], where 0 and 1 are off")
 	case c.Loss != "" && c.Loss != "contrastive" && c.Loss != "siglip":
 		return bad("loss", fmt.Sprintf("%q", c.Loss), `"contrastive" or "siglip"`)
+	case c.Precision != "" && c.Precision != string(model.F32) && c.Precision != string(model.BF16):
+		return bad("precision", fmt.Sprintf("%q", c.Precision), `"f32" or "bf16"`)
 	case math.IsNaN(c.SigLIPBias) || math.Abs(c.SigLIPBias) > 1000:
 		return bad("siglip_bias", c.SigLIPBias, "a number such as -10")
 	case c.LoRARank < 0 || c.LoRARank > cfg.TextWidth:

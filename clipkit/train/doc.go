@@ -38,7 +38,7 @@
 //	--resume                       resume; a run that exists continues without
 //	--reset-optimizer              reset_optimizer
 //	--reset-data-offset            reset_data_offset
-//	--precision                    the model's (model.Precision); products and weights are float32
+//	--precision                    precision: fp32 is "f32"; amp is "bf16", which needs no loss scaling; fp16 is none
 //	--vision-model --text-model    arch.Lookup, arch.Parse
 //	--clip-weight-path             weights.LoadInit, before the run
 //	--bert-weight-path             the same

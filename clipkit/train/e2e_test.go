@@ -170,29 +170,33 @@ func compareLog(t *testing.T, rows []experiment.Row, want []logged) {
 // The fixtures' end-to-end run: the reference's training program on its own data, two epochs, a .pt with the optimizer's state, and a third
 // epoch from it. Every logged figure and the last parameters are compared.
 func TestEndToEndRunEqualsTheReference(t *testing.T) {
-	m, data, root := e2eModel(t), e2eData(t), t.TempDir()
-	c := e2eConfig(m, "first")
-	c.MaxEpochs, c.Resume, c.ResetOptimizer, c.ResetDataOffset = 2, golden.Path("e2e/init.pt"), true, true
-	_, rows, _ := doJob(t, root, m, data, c)
-	compareLog(t, rows, readLog(t, "run1.log"))
-
-	m = e2eModel(t)
-	c = e2eConfig(m, "second")
-	c.MaxEpochs, c.Resume = 3, golden.Path("e2e/epoch2.pt")
-	_, rows, said := doJob(t, root, m, data, c)
-	compareLog(t, rows, readLog(t, "run2_resumed.log"))
-	if !strings.Contains(strings.Join(said, "\n"), "epoch2.pt (epoch 2 @ 8 steps)") {
-		t.Errorf("said %q", said)
-	}
-	compareE2EParameters(t, m)
-
-	// our own checkpoint of the first two epochs is as good a beginning as the reference's
-	m = e2eModel(t)
-	c = e2eConfig(m, "third")
-	c.MaxEpochs, c.Resume = 3, filepath.Join(root, "first")
-	_, rows, _ = doJob(t, root, m, data, c)
-	compareLog(t, rows, readLog(t, "run2_resumed.log"))
-	compareE2EParameters(t, m)
+	data, root := e2eData(t), t.TempDir()
+	t.Run("two epochs", func(t *testing.T) {
+		m := e2eModel(t)
+		c := e2eConfig(m, "first")
+		c.MaxEpochs, c.Resume, c.ResetOptimizer, c.ResetDataOffset = 2, golden.Path("e2e/init.pt"), true, true
+		_, rows, _ := doJob(t, root, m, data, c)
+		compareLog(t, rows, readLog(t, "run1.log"))
+	})
+	t.Run("a third, resumed from its checkpoint", func(t *testing.T) {
+		m := e2eModel(t)
+		c := e2eConfig(m, "second")
+		c.MaxEpochs, c.Resume = 3, golden.Path("e2e/epoch2.pt")
+		_, rows, said := doJob(t, root, m, data, c)
+		compareLog(t, rows, readLog(t, "run2_resumed.log"))
+		if !strings.Contains(strings.Join(said, "\n"), "epoch2.pt (epoch 2 @ 8 steps)") {
+			t.Errorf("said %q", said)
+		}
+		compareE2EParameters(t, m)
+	})
+	t.Run("a third, resumed from ours", func(t *testing.T) { // our checkpoint of the first two epochs is as good a beginning as the reference's
+		m := e2eModel(t)
+		c := e2eConfig(m, "third")
+		c.MaxEpochs, c.Resume = 3, filepath.Join(root, "first")
+		_, rows, _ := doJob(t, root, m, data, c)
+		compareLog(t, rows, readLog(t, "run2_resumed.log"))
+		compareE2EParameters(t, m)
+	})
 }
 
 func compareE2EParameters(t *testing.T, m *model.Model) {

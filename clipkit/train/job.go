@@ -110,9 +110,6 @@ func (j *Job) Do(ctx context.Context) (err error) {
 		for _, line := range j.Config.notices(pairs, scale > 95) {
 			j.Say(line)
 		}
-		if err := j.Run.Log("%s contains %d images and %d pairs", j.Train.Name(), len(j.Train.ImageIDs()), pairs); err != nil {
-			return err
-		}
 	}
 	if j.state.Unvalidated && j.Validate != nil {
 		if err := j.makeUp(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/model"
 	"clipnb/clipkit/weights"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -80,13 +81,13 @@ func (s *Stepper) adapt() error {
 }
 
 // loraGradients turns the gradients of the matrices into those of their factors: of A scale·Bᵀ·G, of B scale·G·Aᵀ, in the order of s.params.
-func (s *Stepper) loraGradients(scope *gomodel.Scope, loss *Node) (grads []*Node) {
+func (s *Stepper) loraGradients(scope *gomodel.Scope, loss *Node, taps *model.Taps) (grads []*Node) {
 	g := loss.Graph()
 	matrices := make([]*Node, len(s.adapters))
 	for i, ad := range s.adapters {
 		matrices[i] = s.value(scope, g, ad.matrix.Name)
 	}
-	for i, grad := range Gradient(loss, matrices...) {
+	for i, grad := range gradient(taps, loss, matrices...) {
 		a, b := s.value(scope, g, s.adapters[i].a.Name), s.value(scope, g, s.adapters[i].b.Name)
 		ofA := Dot(b, grad).General([]int{0}, nil, []int{0}, nil)
 		ofB := Dot(grad, a).General([]int{1}, nil, []int{1}, nil)
@@ -95,13 +96,32 @@ func (s *Stepper) loraGradients(scope *gomodel.Scope, loss *Node) (grads []*Node
 	return grads
 }
 
-// merge puts W + scale·B·A into the model, for the values that the factors have after an update.
-func (s *Stepper) merge(scope *gomodel.Scope, g *Graph, updated map[string]*Node) {
+// sumGraph: base [out,in], A [rank,in] and B [out,rank] → base + scale·B·A.
+func (s *Stepper) sumGraph(in []*Node) []*Node {
+	product := Dot(in[2], in[1]).General([]int{1}, nil, []int{0}, nil)
+	return []*Node{Add(in[0], MulScalar(product, s.loraScale()))}
+}
+
+// merge puts W + scale·B·A into the model.
+func (s *Stepper) merge() error {
 	for _, ad := range s.adapters {
-		base := s.value(scope, g, loraBase+ad.matrix.Name)
-		product := Dot(updated[ad.b.Name], updated[ad.a.Name]).General([]int{1}, nil, []int{0}, nil)
-		scope.Store().GetVariable("/" + ad.matrix.Name).SetNodeValue(Add(base, MulScalar(product, s.loraScale())))
+		var in []any
+		for _, name := range []string{loraBase + ad.matrix.Name, ad.a.Name, ad.b.Name} {
+			value, err := s.model.Store.GetVariable("/" + name).Value()
+			if err != nil {
+				return err
+			}
+			in = append(in, value)
+		}
+		out, err := s.sum.keep(s.model, in...)
+		if err == nil {
+			err = s.put(ad.matrix.Name, out[0])
+		}
+		if err != nil {
+			return fmt.Errorf("adding LoRA to %s: %w", ad.matrix.Name, err)
+		}
 	}
+	return nil
 }
 
 // additions are the factors alone, under names as in the PEFT library, with the scale in them: B is stored times alpha/rank. They are none

@@ -3,9 +3,9 @@ package train
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/device"
 	"clipnb/clipkit/model"
 
 	"github.com/gomlx/compute/dtypes"
@@ -18,8 +18,8 @@ import (
 // maxLogitScale keeps exp(logit_scale) at or below 100 (SPEC §1.7).
 const maxLogitScale = 4.6052
 
-// Stepper runs optimizer steps on a model: forward, gradients and AdamW are one compiled graph per batch shape (accumulate.go: three).
-// Parameters and moments stay on the device; a step moves the batch in and a few numbers out.
+// Stepper runs optimizer steps on a model: loss and gradients are one compiled graph per batch shape (accumulate.go: two), AdamW is one for
+// each kind of block (update.go). Parameters, gradients and moments stay on the device; a step moves the batch in and a few numbers out.
 type Stepper struct {
 	// Teacher gives the features [n,T] of the pictures [n,3,R,R] of a step, for Config.KDLossWeight > 0; T is any width.
 	Teacher func(images []float32, n int) ([]float32, error)
@@ -28,14 +28,17 @@ type Stepper struct {
 	config Config
 	params []arch.Tensor // what the optimizer updates, in the order of Parameters
 	own    []arch.Tensor // those of params that are not the model's
-	scales []float64     // the different shares of the learning rate
-	group  []int         // of each of params, the index of its share in scales
+	scales []float64     // of each of params, its share of the learning rate
+	groups [][]int       // which of params are updated together
 	steps  int           // updates done, the t of AdamW's bias correction
 	noise  func(seed uint64, n int) []float32
 
+	graphUpdates bool // update by graphs also where it could be done in place
+
 	adapters []adapter // of LoRA
 
-	whole, features, backward, update graphs
+	features, backward graphs
+	update, add, sum   function
 }
 
 // StepResult is what one step reports, all from before its update except LogitScale.
@@ -65,8 +68,9 @@ func NewStepper(m *model.Model, cfg Config) (*Stepper, error) {
 		return nil, err
 	}
 	s.noise = s.patchNoise
-	s.whole.build, s.features.build, s.backward.build, s.update.build = s.wholeGraph, s.featuresGraph, s.backwardGraph, s.updateGraph
-	if err := s.allocate(moments...); err != nil {
+	s.features.build, s.backward.build = s.featuresGraph, s.backwardGraph
+	s.update.build, s.add.build, s.sum.build = s.updateGraph, addGraph, s.sumGraph
+	if err := s.allocate(); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -92,13 +96,9 @@ func (s *Stepper) chooseParameters() error {
 	}
 	s.params = append(s.params, s.own...)
 	for _, t := range s.params {
-		scale := LayerScale(cfg, t.Name, s.config.LayerDecay)
-		i := slices.Index(s.scales, scale)
-		if i < 0 {
-			i, s.scales = len(s.scales), append(s.scales, scale)
-		}
-		s.group = append(s.group, i)
+		s.scales = append(s.scales, LayerScale(cfg, t.Name, s.config.LayerDecay))
 	}
+	s.groups = groups(s.params)
 	return nil
 }
 
@@ -110,14 +110,19 @@ func (s *Stepper) visionFrozen() bool {
 // moments are the names under which the optimizer's state lies beside the parameters.
 var moments = []string{"adamw.m/", "adamw.v/"}
 
-// allocate makes a zero tensor beside every trained parameter for each prefix, unless it exists.
-func (s *Stepper) allocate(prefixes ...string) error {
+// allocate makes zero moments beside every trained parameter, on the device: the host keeps no copy.
+func (s *Stepper) allocate() error {
 	for _, t := range s.params {
-		for _, prefix := range prefixes {
-			if s.model.Store.GetVariable("/"+prefix+t.Name) != nil {
-				continue
-			}
-			if _, err := s.model.Store.CreateVariable(prefix+t.Name, tensors.FromShape(shapes.Make(dtypes.Float32, t.Shape...))); err != nil {
+		zeros := make([]byte, 4*t.Size())
+		for _, prefix := range moments {
+			err := device.Catch(func() error {
+				value, err := tensors.FromRaw(s.model.Device.Backend, 0, shapes.Make(dtypes.Float32, t.Shape...), zeros)
+				if err == nil {
+					_, err = s.model.Store.CreateVariable(prefix+t.Name, value)
+				}
+				return err
+			})
+			if err != nil {
 				return fmt.Errorf("allocating %s%s for training: %w", prefix, t.Name, err)
 			}
 		}
@@ -125,14 +130,16 @@ func (s *Stepper) allocate(prefixes ...string) error {
 	return nil
 }
 
-// Close frees the compiled graphs, the moments and the gradients; the model keeps its parameters, with LoRA's additions in them.
+// Close frees the compiled graphs and the moments; the model keeps its parameters, with LoRA's additions in them.
 func (s *Stepper) Close() {
-	for _, g := range []*graphs{&s.whole, &s.features, &s.backward, &s.update} {
-		g.close()
+	s.features.close()
+	s.backward.close()
+	for _, f := range []*function{&s.update, &s.add, &s.sum} {
+		f.close()
 	}
 	for _, t := range s.params {
-		for _, prefix := range append(moments, gradients) {
-			_ = s.model.Store.DeleteVariable("/" + prefix + t.Name) // gradients exist only where they were accumulated
+		for _, prefix := range moments {
+			_ = s.model.Store.DeleteVariable("/" + prefix + t.Name)
 		}
 	}
 	for _, t := range s.own {
@@ -141,28 +148,41 @@ func (s *Stepper) Close() {
 	for _, ad := range s.adapters {
 		_ = s.model.Store.DeleteVariable("/" + loraBase + ad.matrix.Name)
 	}
+	device.FreeBlocks()
 }
 
-// wholeGraph is a step without accumulation. in: adamScalars [scales,3], then a batch.
-func (s *Stepper) wholeGraph(scope *gomodel.Scope, in []*Node) []*Node {
-	scalars, b := in[0], s.batchOf(in[1:])
-	loss, imageToText, textToImage := s.loss(scope, b)
-	scale := s.adamW(scope, scalars, s.gradients(scope, loss))
-	return []*Node{Stack([]*Node{loss, imageToText, textToImage, scale}, 0)}
+// taps of a graph that trains in bf16. Recomputed blocks go without: a tap would keep what they are to forget.
+func (s *Stepper) taps() *model.Taps {
+	if s.config.Precision != string(model.BF16) || s.config.Recompute {
+		return nil
+	}
+	return &model.Taps{}
+}
+
+// gradient of the loss with respect to each of wrt.
+func gradient(taps *model.Taps, loss *Node, wrt ...*Node) []*Node {
+	if taps == nil {
+		return Gradient(loss, wrt...)
+	}
+	return taps.Gradient(loss, wrt...)
 }
 
 // towers gives the unit features [n,D] of a batch in training mode.
 // A frozen vision tower gets no gradient, and its BatchNorm neither uses nor moves the batch's statistics (SPEC §5.8).
-func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes) (images, texts *Node) {
+func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes, taps *model.Taps) (images, texts *Node) {
 	cfg, store, g := s.model.Config, scope.Store(), b.images.Graph()
 	p := model.NewParams(cfg, store, g)
-	p.Training, p.Recompute = true, s.config.Recompute
+	p.Training, p.Recompute, p.Taps = true, s.config.Recompute, taps
+	if s.config.Precision == string(model.BF16) {
+		p.Compute = dtypes.BFloat16
+	}
 	if cfg.TextDropout > 0 || cfg.TextAttnDropout > 0 {
 		p.Random = b.random
 	}
 	vision := p
 	if s.visionFrozen() {
 		vision = model.NewParams(cfg, store, g)
+		vision.Compute = p.Compute
 	}
 	vision.Keep = b.keep
 	images = L2Normalize(model.VisualFeatures(vision, b.images), -1)
@@ -173,8 +193,8 @@ func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes) (images, texts *Nod
 }
 
 // loss is what a step minimises, over the batch and the features of others that came with it.
-func (s *Stepper) loss(scope *gomodel.Scope, b batchNodes) (loss, imageToText, textToImage *Node) {
-	images, texts := s.towers(scope, b)
+func (s *Stepper) loss(scope *gomodel.Scope, b batchNodes, taps *model.Taps) (loss, imageToText, textToImage *Node) {
+	images, texts := s.towers(scope, b, taps)
 	if b.otherImages != nil {
 		images = Concatenate([]*Node{images, b.otherImages}, 0)
 		texts = Concatenate([]*Node{texts, b.otherTexts}, 0)
@@ -197,49 +217,15 @@ func (s *Stepper) value(scope *gomodel.Scope, g *Graph, name string) *Node {
 }
 
 // gradients of the loss, in the order of the parameters.
-func (s *Stepper) gradients(scope *gomodel.Scope, loss *Node) []*Node {
+func (s *Stepper) gradients(scope *gomodel.Scope, loss *Node, taps *model.Taps) []*Node {
 	if s.config.LoRARank > 0 {
-		return s.loraGradients(scope, loss)
+		return s.loraGradients(scope, loss, taps)
 	}
 	values := make([]*Node, len(s.params))
 	for i, t := range s.params {
 		values[i] = s.value(scope, loss.Graph(), t.Name)
 	}
-	return Gradient(loss, values...)
-}
-
-// adamW updates every parameter and its moments, and clamps the logit scale, which it returns. scalars are adamScalars, [scales,3].
-func (s *Stepper) adamW(scope *gomodel.Scope, scalars *Node, grads []*Node) (logitScale *Node) {
-	g, store := scalars.Graph(), scope.Store()
-	rows := make([][3]*Node, len(s.scales))
-	for row := range rows {
-		for i := range rows[row] {
-			rows[row][i] = Reshape(Slice(scalars, AxisRange(row, row+1), AxisRange(i, i+1)))
-		}
-	}
-	updated := map[string]*Node{}
-	for i, t := range s.params {
-		w, m, v := store.GetVariable("/"+t.Name), store.GetVariable("/"+moments[0]+t.Name), store.GetVariable("/"+moments[1]+t.Name)
-		row := rows[s.group[i]]
-		decay, stepSize, sqrtBias := row[0], row[1], row[2]
-		if NoDecay(t.Name) {
-			decay = nil
-		}
-		newW, newM, newV := adamW(w.NodeValue(g), m.NodeValue(g), v.NodeValue(g), grads[i], decay, stepSize, sqrtBias, s.config.Beta1, s.config.Beta2, s.config.Epsilon)
-		if t.Name == "logit_scale" {
-			newW = ClipScalar(newW, 0, maxLogitScale)
-			logitScale = newW
-		}
-		w.SetNodeValue(newW)
-		m.SetNodeValue(newM)
-		v.SetNodeValue(newV)
-		updated[t.Name] = newW
-	}
-	s.merge(scope, g, updated)
-	if logitScale == nil { // LoRA leaves it alone
-		logitScale = s.value(scope, g, "logit_scale")
-	}
-	return logitScale
+	return gradient(taps, loss, values...)
 }
 
 // Step trains on one batch: images [n,3,R,R], ids [n,T], with the given learning rate. seed keys the dropout and the masks of this step.
@@ -254,31 +240,22 @@ func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr flo
 	if err != nil {
 		return StepResult{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}
-	a := adamScalars(lr, s.scales, s.config.WeightDecay, s.config.Beta1, s.config.Beta2, s.steps+1)
-	scalars := tensors.FromFlatDataAndDimensions(a, len(s.scales), 3)
-	var out []float32 // loss, the two accuracies, the scale
-	if s.config.AccumFreq > 1 {
-		out, err = s.accumulate(b)
-		if err == nil {
-			var scale [][]float32
-			if scale, err = s.update.run(s.model, scalars); err == nil {
-				out = append(out, scale[0]...)
-			}
-		}
-	} else {
-		var all [][]float32
-		if all, err = s.whole.run(s.model, append([]*tensors.Tensor{scalars}, b.tensors()...)...); err == nil {
-			out = all[0]
-		}
-	}
+	out, grads, err := s.backpropagate(b)
 	if err != nil {
 		return StepResult{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}
-	s.steps++
-	res := StepResult{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2]), LogitScale: float64(out[3])}
+	res := StepResult{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2])}
 	if math.IsNaN(res.Loss) || math.IsInf(res.Loss, 0) {
-		return res, fmt.Errorf("step %d: %w: loss is %v; lower the learning rate (now %.3g) or look at the data", s.steps, ErrDiverged, res.Loss, lr)
+		for _, g := range grads {
+			_ = g.FinalizeAll()
+		}
+		return res, fmt.Errorf("training step %d: %w: loss is %v, and the model is as it was; lower the learning rate (now %.3g) or look at the data", s.steps+1, ErrDiverged, res.Loss, lr)
 	}
+	if res.LogitScale, err = s.apply(lr, grads); err != nil {
+		return StepResult{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
+	}
+	s.steps++
+	device.KeepBlocks()
 	return res, nil
 }
 

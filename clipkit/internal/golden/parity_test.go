@@ -19,6 +19,12 @@ var stages = []string{
 	"train AccumulationEqualsTheReference/rn_cpu", "train FrozenVisionEqualsTheReference", "train MaskEqualsTheReference/0.3_cpu:go",
 	"train MaskEqualsTheReference/0.5_cpu", "train DistillationEqualsTheReference/same_dim", "train DistillationEqualsTheReference/teacher_wider",
 	"train DistillationEqualsTheReference/teacher_narrower", "train DistillationEqualsTheReference/whole_loss",
+	"train TenStepsEqualTheReference/vit/train_cpu", "train TenStepsEqualTheReference/vit/train_cpu:go", "train TenStepsEqualTheReference/vit/train_cpu:onnx",
+	"train TenStepsEqualTheReference/vit/train_wd0.2_cpu", "train TenStepsEqualTheReference/vit/train_wd0.2_cpu:go",
+	"train TenStepsEqualTheReference/vit/accum2_cpu:go", "train TenStepsEqualTheReference/rn/train_cpu",
+	"train TenStepsEqualTheReference/rn/train_wd0.2_cpu", "train TenStepsEqualTheReference/rn/accum2_cpu",
+	"train TenStepsEqualTheReference/rn/freeze_vision_cpu:go", "train EndToEndRunEqualsTheReference/two_epochs",
+	"train EndToEndRunEqualsTheReference/a_third,_resumed_from_its_checkpoint", "train EndToEndRunEqualsTheReference/a_third,_resumed_from_ours",
 }
 
 func TestTableHasEveryStage(t *testing.T) {

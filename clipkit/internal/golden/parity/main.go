@@ -2,7 +2,10 @@
 //
 //	go test -json ./clipkit/... | go run ./clipkit/internal/golden/parity -o clipkit/internal/golden/testdata/parity.md
 //
-// A row is one test with all its comparisons; it shows the one that uses most of its limit.
+// A row is one test with all its comparisons; it shows the one that uses most of its limit. What training promises follows, quantity by
+// quantity (trajectory.go). -merge keeps what the file already says of packages that the input has not:
+//
+//	go test -json ./clipkit/train/ | go run ./clipkit/internal/golden/parity -merge -o clipkit/internal/golden/testdata/parity.md
 package main
 
 import (
@@ -22,20 +25,28 @@ import (
 
 func main() {
 	out := flag.String("o", "parity.md", "file to write")
+	merge := flag.Bool("merge", false, "keep the rows of packages that are not in the input")
 	flag.Parse()
-	if err := run(os.Stdin, *out); err != nil {
+	if err := run(os.Stdin, *out, *merge); err != nil {
 		fmt.Fprintln(os.Stderr, "parity:", err)
 		os.Exit(1)
 	}
 }
 
-func run(in io.Reader, out string) error {
+func run(in io.Reader, out string, merge bool) error {
 	table, err := read(in)
 	if err != nil {
 		return err
 	}
 	if len(table.rows) == 0 {
 		return errors.New("no comparison in the input: pipe `go test -json` of packages that call golden.Close into this program")
+	}
+	if merge {
+		old, err := os.ReadFile(out)
+		if err != nil {
+			return fmt.Errorf("reading the table to merge with: %w", err)
+		}
+		table.keep(string(old))
 	}
 	if err := atomicfile.Write(out, table.write); err != nil {
 		return err
@@ -53,11 +64,13 @@ type row struct {
 	comparisons int
 	values      int
 	failed      bool
+	kept        string // the line itself, of a row that was there before
 }
 
 type table struct {
-	rows    []*row
-	engines []string
+	rows       []*row
+	engines    []string
+	trajectory trajectory
 }
 
 // read collects the comparisons of a `go test -json` stream.
@@ -83,7 +96,8 @@ func read(in io.Reader) (*table, error) {
 		if !ok {
 			continue
 		}
-		stage := strings.TrimPrefix(event.Package, "clipnb/clipkit/") + " " + strings.TrimPrefix(event.Test, "Test")
+		pkg, test := strings.TrimPrefix(event.Package, "clipnb/clipkit/"), strings.TrimPrefix(event.Test, "Test")
+		stage := pkg + " " + test
 		r := byStage[stage]
 		if r == nil {
 			r = &row{stage: stage, worst: c}
@@ -95,13 +109,52 @@ func read(in io.Reader) (*table, error) {
 		r.comparisons++
 		r.values += c.Values
 		r.failed = r.failed || !c.Pass()
+		if pkg == "train" {
+			t.trajectory.add(test, c)
+		}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("reading the events: %w", err)
 	}
+	t.sort()
+	return t, nil
+}
+
+func (t *table) sort() {
 	slices.SortFunc(t.rows, func(a, b *row) int { return strings.Compare(a.stage, b.stage) })
 	slices.Sort(t.engines)
-	return t, nil
+}
+
+// keep adds what an earlier table says of packages that this one has not.
+func (t *table) keep(old string) {
+	here := map[string]bool{}
+	for _, r := range t.rows {
+		here[packageOf(r.stage)] = true
+	}
+	rows, section, _ := strings.Cut(old, trajectoryTitle)
+	if !here["train"] {
+		t.trajectory.kept = section
+	}
+	_, rest, _ := strings.Cut(rows, enginesHere)
+	engines, _, _ := strings.Cut(rest, ".\n")
+	for engine := range strings.SplitSeq(engines, ", ") {
+		if engine != "" && engine != notReported && !slices.Contains(t.engines, engine) {
+			t.engines = append(t.engines, engine)
+		}
+	}
+	_, rows, _ = strings.Cut(rows, "|---|")
+	for line := range strings.Lines(rows) {
+		cells := strings.Split(line, " | ")
+		if stage, ok := strings.CutPrefix(cells[0], "| "); ok && !here[packageOf(stage)] {
+			t.rows = append(t.rows, &row{stage: stage, kept: line, failed: strings.Contains(line, "**FAIL**")})
+		}
+	}
+	t.sort()
+}
+
+func packageOf(stage string) string {
+	pkg, _, _ := strings.Cut(stage, " ")
+	return pkg
 }
 
 func (t *table) failed() (n int) {
@@ -113,18 +166,23 @@ func (t *table) failed() (n int) {
 	return n
 }
 
+const (
+	enginesHere = "engines here: "
+	notReported = "not reported"
+)
+
 const header = `# The same numbers as the reference
 
 Made by the tests, not by hand:
 
     go test -json ./clipkit/... | go run ./clipkit/internal/golden/parity -o clipkit/internal/golden/testdata/parity.md
 
-A row is one test, its package before it. The reference ran in PyTorch (float32, CPU, see golden.go); engines here: %s.
+A row is one test, its package before it. The reference ran in PyTorch (float32, CPU, see golden.go); ` + enginesHere + `%s.
 Of all comparisons of a test, the row shows the one that uses most of its limit. "absolute" is the largest difference of a value,
 "relative" the same as a share of the largest value wanted, "limit" what relative may be. Where things are equal or not (tokens,
 8-bit pixels), "absolute" counts those that differ. Limits of gradients and of parameters after optimizer steps are ten times the
-reference's own float32 noise, tensor by tensor (float32_vs_float64.json); gradients of attention key biases are zero in theory and
-are not compared.
+reference's own float32 noise, tensor by tensor (float32_vs_float64.json, train/testdata/ten_steps); gradients of attention key biases are
+zero in theory and are not compared.
 
 | stage | comparisons | values | nearest to its limit | absolute | relative | limit | |
 |---|--:|--:|---|--:|--:|--:|---|
@@ -133,12 +191,18 @@ are not compared.
 func (t *table) write(w io.Writer) error {
 	engines := strings.Join(t.engines, ", ")
 	if engines == "" {
-		engines = "not reported"
+		engines = notReported
 	}
 	if _, err := fmt.Fprintf(w, header, engines); err != nil {
 		return err
 	}
 	for _, r := range t.rows {
+		if r.kept != "" {
+			if _, err := io.WriteString(w, r.kept); err != nil {
+				return err
+			}
+			continue
+		}
 		verdict := "pass"
 		if r.failed {
 			verdict = "**FAIL**"
@@ -149,5 +213,5 @@ func (t *table) write(w io.Writer) error {
 			return err
 		}
 	}
-	return nil
+	return t.trajectory.write(w)
 }

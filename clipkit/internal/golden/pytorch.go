@@ -1,0 +1,113 @@
+package golden
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Timing is what one call took. CPU seconds are disturbed less than the others by what else the machine does.
+type Timing struct{ Wall, CPU float64 }
+
+// Reference is a program of the reference's that does one piece of work for every line on its standard input and prints the Timing of it.
+type Reference struct {
+	PeakMB float64 // its largest resident size so far, where the program prints it
+
+	b   *testing.B
+	in  *os.File
+	out *bufio.Scanner
+}
+
+// PyTorch starts script with the python that CLIPKIT_TORCH_PYTHON names, which needs torch and cn-clip; nil where it names none, or where that
+// python lacks them.
+func PyTorch(b *testing.B, script string, args ...string) *Reference {
+	python := os.Getenv("CLIPKIT_TORCH_PYTHON")
+	if python == "" {
+		b.Log("no comparison: CLIPKIT_TORCH_PYTHON names no python with torch and cn-clip")
+		return nil
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer read.Close()
+	cmd := exec.Command(python, append([]string{script}, args...)...)
+	cmd.Stdin, cmd.Stderr = read, os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		b.Fatalf("CLIPKIT_TORCH_PYTHON: %v", err)
+	}
+	b.Cleanup(func() { write.Close(); _ = cmd.Wait() })
+	r := &Reference{b: b, in: write, out: bufio.NewScanner(out)}
+	if !r.out.Scan() || !strings.HasPrefix(r.out.Text(), "ready") {
+		b.Fatalf("%s did not start %s: %q", python, script, r.out.Text())
+	}
+	r.Do() // warm-up
+	return r
+}
+
+// Do has the reference do its work once.
+func (r *Reference) Do() (t Timing) {
+	fmt.Fprintln(r.in)
+	if !r.out.Scan() {
+		r.b.Fatal("the reference stopped")
+	}
+	n, err := fmt.Sscan(r.out.Text(), &t.Wall, &t.CPU, &r.PeakMB)
+	if n < 2 {
+		r.b.Fatalf("the reference printed %q: %v", r.out.Text(), err)
+	}
+	return t
+}
+
+// Race times work b.N times, and after every one of them the same work of the reference, which may be nil. It reports the ratios of the medians:
+// "×pytorch" of the seconds and "×pytorch-cpu" of the CPU seconds; more than 1 is faster than the reference. It returns the median of ours.
+func Race(b *testing.B, r *Reference, work func()) Timing {
+	var ours, theirs []Timing
+	for b.Loop() {
+		start, cpu := time.Now(), cpuSeconds()
+		work()
+		ours = append(ours, Timing{time.Since(start).Seconds(), cpuSeconds() - cpu})
+		if r != nil {
+			theirs = append(theirs, r.Do())
+		}
+	}
+	median := func(all []Timing) Timing {
+		var wall, cpu []float64
+		for _, t := range all {
+			wall, cpu = append(wall, t.Wall), append(cpu, t.CPU)
+		}
+		slices.Sort(wall)
+		slices.Sort(cpu)
+		return Timing{wall[len(all)/2], cpu[len(all)/2]}
+	}
+	m := median(ours)
+	if r != nil {
+		other := median(theirs)
+		b.ReportMetric(other.Wall/m.Wall, "×pytorch")
+		b.ReportMetric(other.CPU/m.CPU, "×pytorch-cpu")
+	}
+	return m
+}
+
+// cpuSeconds that this process has used so far.
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+// PeakMB is the largest resident size of this process so far.
+func PeakMB() float64 {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return float64(u.Maxrss) / 1024
+}
