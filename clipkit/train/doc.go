@@ -38,7 +38,7 @@
 //	--resume                       resume; a run that exists continues without
 //	--reset-optimizer              reset_optimizer
 //	--reset-data-offset            reset_data_offset
-//	--precision                    precision: fp32 is "f32"; amp is "bf16", which needs no loss scaling; fp16 is none
+//	--precision                    precision, "f32" for fp32 and "bf16" for amp, without loss scaling; none for fp16
 //	--vision-model --text-model    arch.Lookup, arch.Parse
 //	--clip-weight-path             weights.LoadInit, before the run
 //	--bert-weight-path             the same

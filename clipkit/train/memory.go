@@ -19,11 +19,11 @@ var ErrMemory = errors.New("train: not enough memory")
 // Constants of EstimateMemory, fitted to the largest resident size of two steps on cpu:xla (memory_test.go has the measurements).
 const (
 	processBytes   = 0.5e9 // the program, the engine and its compiler
-	trainedCopies  = 5.2   // of a trained tensor, besides itself: moments, gradient, the new values of all three until they replace the old
-	blockValues    = 20.0  // values per token and channel of a transformer block that wait for the gradients, in theory
-	blockOverhead  = 1.8   // what XLA keeps for each of them
-	convValues     = 6.4   // values kept for each output of a convolution
-	recomputeShare = 0.63  // of these with grad_checkpointing: XLA:CPU begins recomputing earlier than it would have to
+	trainedCopies  = 3.0   // of a trained tensor, besides itself: moments and gradient
+	blockValues    = 16.0  // values per token and channel of a transformer block that wait for the gradients, in theory
+	blockOverhead  = 1.3   // what XLA keeps for each of them
+	convValues     = 5.0   // values kept for each output of a convolution
+	recomputeShare = 0.53  // of these with grad_checkpointing: XLA:CPU begins recomputing earlier than it would have to
 	frozenShare    = 0.1   // of a tower that has no gradients
 )
 
@@ -53,7 +53,7 @@ func EstimateMemory(cfg arch.Config, c Config) int64 {
 	bytes += copies * 4 * trained
 
 	block := func(layers, tokens, width, heads int) float64 {
-		return 4 * blockOverhead * float64(layers) * (float64(tokens*width)*blockValues + 2*float64(heads*tokens*tokens))
+		return 4 * blockOverhead * float64(layers) * (float64(tokens*width)*blockValues + float64(heads*tokens*tokens))
 	}
 	text := block(cfg.TextLayers, c.ContextLength, cfg.TextWidth, cfg.TextHeads)
 	var vision float64

@@ -18,6 +18,7 @@ import (
 type tenSteps struct {
 	recorded
 	LossNoise float64            `json:"loss_noise"`
+	least     float64            // of a limit
 	Noise     map[string]float64 // by tensor, after the last step
 }
 
@@ -41,13 +42,13 @@ func (r tenSteps) limit(name string, want []float32) float64 {
 	for _, v := range want {
 		top = max(top, math.Abs(float64(v)))
 	}
-	return max(times*r.Noise[name]/top, resolution)
+	return max(times*r.Noise[name]/top, resolution, r.least)
 }
 
 // Ten steps, the whole of a run with its warm-up and its cosine, plain, with strong weight decay, accumulated, and with a frozen vision tower:
 // loss, accuracies and scale of every step and the parameters at the end follow PyTorch's. The limits of the losses are below 1e-3 of them
-// everywhere (ten_steps.py refuses others). The ResNet trains on XLA only, whose sums are as exact as PyTorch's: moving its first weights
-// by 5e-7 of themselves moves the reference's own losses, in float64, by up to 1.6e-3 (step 6), and the ViT's by 3e-6.
+// everywhere (ten_steps.py refuses others). The ResNet's limit is that everywhere: moving its first weights by 5e-7 of themselves moves the
+// reference's own losses, in float64, by up to 1.6e-3 (step 6), and the ViT's by 3e-6. It trains on XLA only, whose sums are as exact as PyTorch's.
 func TestTenStepsEqualTheReference(t *testing.T) {
 	for _, c := range []struct {
 		kind, engine string
@@ -76,8 +77,11 @@ func TestTenStepsEqualTheReference(t *testing.T) {
 				if len(r.Steps) != 10 {
 					t.Fatalf("%d steps are recorded", len(r.Steps))
 				}
+				if c.kind == "rn" && name != "freeze_vision" {
+					r.least = 1e-3
+				}
 				restart(t, s, c.kind, r.recorded)
-				follow(t, s, r.recorded, times*r.LossNoise, images, texts, 4*c.accumulated, nil)
+				follow(t, s, r.recorded, max(times*r.LossNoise, r.least), images, texts, 4*c.accumulated, nil)
 				compareTenSteps(t, m, c.kind, name, r)
 			})
 		}
