@@ -153,11 +153,11 @@ func TestRunThatDoesNotFitIsRefused(t *testing.T) {
 		j := Job{Model: &model.Model{Config: cfg, Device: &device.Device{Name: "cpu"}}, Config: c, Memory: free, Say: func(line string) { said += line }}
 		return said, j.fits()
 	}
-	_, err = fits(10e9)
+	_, err = fits(6e9)
 	if !errors.Is(err, ErrMemory) {
-		t.Fatalf("32 pairs in 10 GB: %v", err)
+		t.Fatalf("32 pairs in 6 GB: %v", err)
 	}
-	for _, part := range []string{"ViT-B-16 with batch_size 32", "10.0 GB are free", "batch_size 8 with accum_freq 4", "freeze_vision"} {
+	for _, part := range []string{"ViT-B-16 with batch_size 32", "6.0 GB are free", "batch_size 8 with accum_freq 4", "freeze_vision"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%v, want %q", err, part)
 		}
