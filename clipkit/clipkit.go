@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/eval"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
@@ -84,20 +84,7 @@ func (m *Model) Similarity(images, texts [][]float32) ([][]float32, error) {
 }
 
 // Probabilities is the softmax of one row of Similarity.
-func Probabilities(logits []float32) []float32 {
-	top := math.Inf(-1)
-	for _, x := range logits {
-		top = math.Max(top, float64(x))
-	}
-	out, total := make([]float32, len(logits)), 0.0
-	for _, x := range logits {
-		total += math.Exp(float64(x) - top)
-	}
-	for i, x := range logits {
-		out[i] = float32(math.Exp(float64(x)-top) / total)
-	}
-	return out
-}
+func Probabilities(logits []float32) []float32 { return eval.Softmax(logits) }
 
 // OpenDataset opens "emoji", the set that is compiled in; a published set by name ("Flickr30k-CN", "MUGE", "COCO-CN"), which lies under
 // datasets/; a folder in the reference's layout (LMDB, or tsv and jsonl); or a folder of pictures with a file of captions.

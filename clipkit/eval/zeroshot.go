@@ -162,7 +162,7 @@ func Classify(ctx context.Context, m *model.Model, set Labelled, c *Classifier, 
 				return nil, fmt.Errorf("picture %d: %w", at+i, err)
 			}
 			if keep != nil {
-				keep(at+i, softmax(row))
+				keep(at+i, Softmax(row))
 			}
 		}
 		progress(at+n, set.Len())
@@ -197,7 +197,8 @@ func prepare(set Labelled, at, n, resolution int) ([]float32, error) {
 	return pixels, nil
 }
 
-func softmax(logits []float32) []float32 {
+// Softmax turns logits into probabilities.
+func Softmax(logits []float32) []float32 {
 	top := math.Inf(-1)
 	for _, x := range logits {
 		top = math.Max(top, float64(x))
