@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
+
+	"clipnb/clipkit/device/ort"
 
 	"github.com/gomlx/compute"
 	onnx "github.com/gomlx/compute-onnx"
@@ -22,8 +23,18 @@ type Device struct {
 	Engine  string // "xla", "onnx" or "go"
 	Backend compute.Backend
 
+	onnx *ort.Backend // where the engine is ONNX Runtime with a provider
+
 	peak sync.Once
 	gf   float64 // PeakGFLOPS
+}
+
+// Placements tells for each graph compiled now how many of its nodes each provider of ONNX Runtime took. Other engines have none.
+func (d *Device) Placements() []ort.Placement {
+	if d.onnx == nil {
+		return nil
+	}
+	return d.onnx.Placements()
 }
 
 // String gives name and engine, "cpu (xla)".
@@ -40,17 +51,22 @@ func say(line string) { fmt.Fprintln(Notices, "clipkit:", line) }
 // ErrUnknown is wrapped for a device string that names nothing.
 var ErrUnknown = errors.New("unknown device")
 
+// kinds of devices; each opens by what comes after "kind:".
+var kinds = map[string]func(rest string) (*Device, error){"cpu": openCPU, "npu": openNPU}
+
 // engines in the order in which "cpu" tries them.
 var engines = []struct {
-	name string
-	open func() (compute.Backend, error)
+	name  string
+	open  func() (compute.Backend, error)
+	asked bool // tried only when asked for
 }{
-	{"xla", openXLA},
-	{"onnx", openONNX},
-	{"go", openGo},
+	{"xla", openXLA, false},
+	{"onnx", openONNX, false},
+	{"openvino", openCPUOpenVINO, true},
+	{"go", openGo, false},
 }
 
-// Open opens a device: "cpu" (or "cpu:xla", "cpu:onnx", "cpu:go"); "" takes CLIPKIT_DEVICE, else "cpu".
+// Open opens a device: "cpu" or "npu", with what may follow; "" takes CLIPKIT_DEVICE, else "cpu".
 func Open(name string) (*Device, error) {
 	if name == "" {
 		name = os.Getenv("CLIPKIT_DEVICE")
@@ -58,31 +74,46 @@ func Open(name string) (*Device, error) {
 	if name == "" {
 		name = "cpu"
 	}
-	kind, engine, asked := strings.Cut(name, ":")
-	if kind != "cpu" {
-		return nil, fmt.Errorf("opening device %q: %w; this version runs on \"cpu\" (cpu:xla, cpu:onnx, cpu:go)", name, ErrUnknown)
+	kind, rest, _ := strings.Cut(name, ":")
+	if at := strings.Index(kind, ","); at >= 0 { // "npu,precision=f16"
+		kind, rest = kind[:at], name[at:]
 	}
+	open, ok := kinds[kind]
+	if !ok {
+		return nil, fmt.Errorf("opening device %q: %w; there are \"cpu\" (cpu:xla, cpu:onnx, cpu:openvino, cpu:go) and \"npu\" (npu:0, npu:cann:0, npu:openvino)", name, ErrUnknown)
+	}
+	dev, err := open(rest)
+	if err != nil {
+		return nil, fmt.Errorf("opening device %q: %w", name, err)
+	}
+	return dev, nil
+}
+
+// openCPU takes the asked engine, or the first that works.
+func openCPU(engine string) (*Device, error) {
 	var failed []string
 	for _, e := range engines {
-		if asked && e.name != engine {
+		if e.name != engine && (engine != "" || e.asked) {
 			continue
 		}
 		b, err := e.open()
 		if err == nil {
-			if e.name == "go" && !asked {
+			if e.name == "go" && engine == "" {
 				say("no fast engine found (" + strings.Join(failed, "; ") + "): using GoMLX's pure-Go backend, many times slower")
 			}
-			return &Device{Name: kind, Engine: e.name, Backend: b}, nil
+			dev := &Device{Name: "cpu", Engine: e.name, Backend: b}
+			dev.onnx, _ = b.(*ort.Backend)
+			return dev, nil
 		}
-		if asked {
-			return nil, fmt.Errorf("opening device %q: %w", name, err)
+		if engine != "" {
+			return nil, err
 		}
 		failed = append(failed, e.name+": "+err.Error())
 	}
-	if asked {
-		return nil, fmt.Errorf("opening device %q: %w engine %q, want xla, onnx or go", name, ErrUnknown, engine)
+	if engine != "" {
+		return nil, fmt.Errorf("%w engine %q, want xla, onnx, openvino or go", ErrUnknown, engine)
 	}
-	return nil, fmt.Errorf("opening device %q: %s", name, strings.Join(failed, "; "))
+	return nil, errors.New(strings.Join(failed, "; "))
 }
 
 func openXLA() (compute.Backend, error) {
@@ -112,22 +143,16 @@ func openXLA() (compute.Backend, error) {
 
 func openONNX() (compute.Backend, error) {
 	onnx.EnableAutoInstall(false)
-	lib := os.Getenv("ONNXRUNTIME_SHARED_LIBRARY_PATH")
-	if lib == "" {
-		w, known := onnxWheels[platform()]
-		if !known {
-			return nil, fmt.Errorf("%w: no pinned ONNX Runtime for %s; set ONNXRUNTIME_SHARED_LIBRARY_PATH", ErrRuntime, platform())
+	if ort.Loaded() == "" { // else another device brought its own, which has the processor's provider as well
+		lib, err := runtimeLibrary(onnxWheels)
+		if err != nil {
+			return nil, err
 		}
-		var err error
-		if lib, err = w.fetch(say); err != nil {
+		if err := ort.Load(lib, logLevels["error"]); err != nil {
 			return nil, err
 		}
 	}
-	abs, err := filepath.Abs(lib)
-	if err != nil {
-		return nil, err
-	}
-	return newBackend("onnx:cpu," + abs)
+	return newBackend("onnx:cpu," + ort.Loaded())
 }
 
 // openGo runs operations one after another: the parallel form deadlocks in training (FINDINGS.md §3).

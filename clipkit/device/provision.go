@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -107,7 +108,7 @@ func findPython() (string, error) {
 	return p, nil
 }
 
-// unpack checks the wheel's hash and copies its library to lib.
+// unpack checks the wheel's hash and copies its library to lib, after the files that belong beside it.
 func (w wheel) unpack(file, lib string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -120,15 +121,31 @@ func (w wheel) unpack(file, lib string) error {
 	if err != nil {
 		return fmt.Errorf("%w: opening %s: %w", ErrRuntime, filepath.Base(file), err)
 	}
-	f, err := z.Open(w.library)
+	for _, f := range z.File {
+		wanted := func(pattern string) bool { ok, _ := path.Match(pattern, f.Name); return ok }
+		if slices.ContainsFunc(w.beside, wanted) {
+			if err := copyOut(z, f.Name, filepath.Join(filepath.Dir(lib), path.Base(f.Name))); err != nil {
+				return fmt.Errorf("%w: %s: %w", ErrRuntime, filepath.Base(file), err)
+			}
+		}
+	}
+	if err := copyOut(z, w.library, lib); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrRuntime, filepath.Base(file), err)
+	}
+	return nil
+}
+
+// copyOut copies a file out of a wheel.
+func copyOut(z *zip.Reader, name, to string) error {
+	f, err := z.Open(name)
 	if err != nil {
-		return fmt.Errorf("%w: %s holds no %s: %w", ErrRuntime, filepath.Base(file), w.library, err)
+		return err
 	}
 	defer f.Close()
-	return atomicfile.Write(lib, func(to io.Writer) error {
-		n, err := io.Copy(to, io.LimitReader(f, maxLibrary+1))
+	return atomicfile.Write(to, func(out io.Writer) error {
+		n, err := io.Copy(out, io.LimitReader(f, maxLibrary+1))
 		if err == nil && n > maxLibrary {
-			err = fmt.Errorf("%s is larger than %d bytes", w.library, maxLibrary)
+			err = fmt.Errorf("%s is larger than %d bytes", name, maxLibrary)
 		}
 		return err
 	})

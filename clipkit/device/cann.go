@@ -1,0 +1,118 @@
+package device
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"clipnb/clipkit/device/ascend"
+	"clipnb/clipkit/device/ort"
+)
+
+// cannPrecision are the words of CANN's precision_mode. Ours come first; the others are passed on.
+var cannPrecision = map[string]string{
+	"f32":                    "must_keep_origin_dtype",
+	"f16":                    "force_fp16",
+	"mixed":                  "allow_mix_precision",
+	"must_keep_origin_dtype": "must_keep_origin_dtype",
+	"force_fp16":             "force_fp16",
+	"force_fp32":             "force_fp32",
+	"allow_fp32_to_fp16":     "allow_fp32_to_fp16",
+	"allow_mix_precision":    "allow_mix_precision",
+	"cube_fp16in_fp32out":    "cube_fp16in_fp32out",
+}
+
+// openCANN opens an Ascend card.
+func (n npu) openCANN() (*Device, error) {
+	if v, given := n.set["device"]; given && v != "NPU" {
+		return nil, fmt.Errorf("%w: device %q; CANN has only NPUs", ErrOption, v)
+	}
+	mode, err := n.precisionWord(cannPrecision)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := n.cacheFolder()
+	if err != nil {
+		return nil, err
+	}
+	// CANN keeps compiled operators where this says, and otherwise in the working directory.
+	for _, name := range []string{"ASCEND_CACHE_PATH", "ASCEND_WORK_PATH"} {
+		if os.Getenv(name) == "" {
+			os.Setenv(name, cache)
+		}
+	}
+	found := ascend.Look(ascend.Here)
+	if found.Toolkit != "" && !found.Sourced {
+		for _, p := range found.Problems() {
+			if strings.Contains(p.Fix, found.SetEnv) {
+				return nil, fmt.Errorf("%w: %s", ErrRuntime, p)
+			}
+		}
+	}
+	library, err := runtimeLibrary(cannWheels)
+	if err != nil {
+		return nil, err
+	}
+	dev, err := n.start("cann", library, ort.Provider{
+		Name:  "CANN",
+		Opset: npuOpset,
+		Options: [][2]string{
+			{"device_id", strconv.Itoa(n.index)},
+			{"precision_mode", mode},
+			{"enable_cann_graph", "1"},
+			{"enable_cann_subgraph", "1"}, // without it the provider claims also what the vendor's parser lacks
+			{"dump_om_model", "0"},        // it would write into the working directory
+		},
+	})
+	if err != nil {
+		return nil, explainCANN(err, n.index, found)
+	}
+	return dev, nil
+}
+
+// cannFaults are the usual ones, by what the message says.
+var cannFaults = []struct {
+	marks []string
+	fault func(index int, found ascend.Found) string
+}{
+	{[]string{"not enabled in this build"}, func(int, ascend.Found) string {
+		return "this ONNX Runtime is built without CANN; unset ONNXRUNTIME_SHARED_LIBRARY_PATH, or have it name libonnxruntime.so of PyPI's onnxruntime-cann " + cannWheels["linux/arm64"].version
+	}},
+	{[]string{"undefined symbol", "version `GLIBC"}, func(_ int, f ascend.Found) string {
+		return fmt.Sprintf("the installed CANN (%s) does not fit onnxruntime-cann %s; install another version of the toolkit, with its driver", orUnknown(f.ToolkitVersion), cannWheels["linux/arm64"].version)
+	}},
+	{[]string{"libascend_hal.so", "libdrvdsmi"}, func(int, ascend.Found) string {
+		return "the Ascend driver is missing or not in LD_LIBRARY_PATH; install Ascend HDK, in a container mount /usr/local/Ascend/driver"
+	}},
+	{[]string{"libascendcl.so", "libacl_op_compiler.so", "libfmk_onnx_parser.so", "libonnxruntime_providers_cann.so"}, func(_ int, f ascend.Found) string {
+		for _, p := range f.Problems() {
+			if strings.Contains(p.What, "toolkit") {
+				return p.String()
+			}
+		}
+		return "the CANN toolkit's libraries are not in LD_LIBRARY_PATH; run: source " + f.SetEnv
+	}},
+	{[]string{"SetDevice", "device_id", "107001", "invalid device"}, func(index int, f ascend.Found) string {
+		return fmt.Sprintf("there is no device %d; this machine has: %s", index, f)
+	}},
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "version unknown"
+	}
+	return s
+}
+
+// explainCANN puts the cause and its fix before what ONNX Runtime says.
+func explainCANN(err error, index int, found ascend.Found) error {
+	for _, c := range cannFaults {
+		for _, mark := range c.marks {
+			if strings.Contains(err.Error(), mark) {
+				return fmt.Errorf("%w: %s (%w)", ErrRuntime, c.fault(index, found), err)
+			}
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrRuntime, err)
+}

@@ -1,0 +1,228 @@
+package device
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"clipnb/clipkit/device/ascend"
+	"clipnb/clipkit/device/ort"
+)
+
+// ErrOption is wrapped for an option of a device that is unknown or has an impossible value.
+var ErrOption = errors.New("wrong device option")
+
+// npu is what a device string asks for: npu[:PROVIDER][:INDEX][,OPTION=VALUE…].
+type npu struct {
+	provider string // "cann", "openvino", the path of a plugin, or "" = what is here
+	index    int
+	set      map[string]string // each of npuOptions that was given
+}
+
+// npuOptions and the environment variables for them, which the device string overrides.
+var npuOptions = map[string]string{
+	"precision": "CLIPKIT_NPU_PRECISION", // f32, f16, bf16, mixed, or one of CANN's own words
+	"cache":     "CLIPKIT_NPU_CACHE",     // a folder for what the provider compiles
+	"log":       "CLIPKIT_NPU_LOG",       // debug, info, warning, error or none, to standard error
+	"device":    "CLIPKIT_NPU_DEVICE",    // of OpenVINO or a plugin: NPU, CPU or GPU
+	"fallback":  "CLIPKIT_NPU_FALLBACK",  // cpu: use the processor where no NPU works
+}
+
+// logLevels are ONNX Runtime's.
+var logLevels = map[string]int{"debug": 0, "info": 1, "warning": 2, "error": 3, "none": 5}
+
+// hardware are a plugin's kinds of devices.
+var hardware = map[string]int{"NPU": ort.NPU, "CPU": ort.CPU, "GPU": ort.GPU}
+
+// parseNPU reads what comes after "npu:" and the environment.
+func parseNPU(rest string, getenv func(string) string) (n npu, err error) {
+	parts := strings.Split(rest, ",")
+	n.set = map[string]string{}
+	for option, variable := range npuOptions {
+		if v := getenv(variable); v != "" {
+			n.set[option] = v
+		}
+	}
+	for _, p := range parts[1:] {
+		option, value, ok := strings.Cut(p, "=")
+		if _, known := npuOptions[option]; !ok || !known || value == "" {
+			return n, fmt.Errorf("%w %q, want precision=, cache=, log=, device= or fallback=", ErrOption, p)
+		}
+		n.set[option] = value
+	}
+	n.provider = parts[0]
+	if at := strings.LastIndex(parts[0], ":"); at >= 0 || isDigits(parts[0]) {
+		n.provider = parts[0][:max(at, 0)]
+		if n.index, err = strconv.Atoi(parts[0][at+1:]); err != nil || n.index < 0 || n.index > 1023 {
+			return n, fmt.Errorf("%w: index %q, want 0 for the first card, 1 for the second …", ErrOption, parts[0][at+1:])
+		}
+	}
+	if n.provider != "" && n.provider != "cann" && n.provider != "openvino" && !strings.HasSuffix(n.provider, ".so") {
+		return n, fmt.Errorf("%w: NPU provider %q, want cann, openvino or the path of a plugin (….so)", ErrUnknown, n.provider)
+	}
+	if v, ok := n.set["log"]; ok {
+		if _, known := logLevels[v]; !known {
+			return n, fmt.Errorf("%w: log %q, want debug, info, warning, error or none", ErrOption, v)
+		}
+	}
+	if v, ok := n.set["device"]; ok {
+		if _, known := hardware[v]; !known {
+			return n, fmt.Errorf("%w: device %q, want NPU, CPU or GPU", ErrOption, v)
+		}
+	}
+	if v, ok := n.set["fallback"]; ok && v != "cpu" {
+		return n, fmt.Errorf("%w: fallback %q, want cpu", ErrOption, v)
+	}
+	return n, nil
+}
+
+func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// or is an option's value.
+func (n npu) or(option, otherwise string) string {
+	if v, ok := n.set[option]; ok {
+		return v
+	}
+	return otherwise
+}
+
+// openNPU opens an NPU, or the processor where that is asked for.
+func openNPU(rest string) (*Device, error) {
+	n, err := parseNPU(rest, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	dev, err := n.open()
+	if err == nil || n.set["fallback"] == "" {
+		return dev, err
+	}
+	say(fmt.Sprintf("no NPU (%v): using the processor, as fallback=cpu asks", err))
+	return openCPU("")
+}
+
+func (n npu) open() (*Device, error) {
+	if n.provider == "" {
+		var err error
+		if n.provider, err = chooseProvider(ascend.Look(ascend.Here), intelNPUs()); err != nil {
+			return nil, err
+		}
+	}
+	switch n.provider {
+	case "cann":
+		return n.openCANN()
+	case "openvino":
+		return n.openOpenVINO()
+	}
+	return n.openPlugin()
+}
+
+// chooseProvider takes the one whose hardware is here.
+func chooseProvider(a ascend.Found, intel []string) (string, error) {
+	switch {
+	case len(a.Devices) > 0:
+		return "cann", nil
+	case len(intel) > 0:
+		return "openvino", nil
+	}
+	return "", fmt.Errorf("%w: no NPU is here: no Ascend card (/dev/davinci0) and no Intel NPU (/dev/accel/accel0); in a container, pass the device in. "+
+		"npu:cann, npu:openvino or npu:PATH.so ask for one provider; fallback=cpu (or CLIPKIT_NPU_FALLBACK=cpu) takes the processor", ErrRuntime)
+}
+
+func intelNPUs() []string {
+	found, _ := filepath.Glob("/dev/accel/accel[0-9]*") // the pattern is well-formed
+	return found
+}
+
+// start loads a runtime and opens the provider in it.
+func (n npu) start(engine string, library string, p ort.Provider) (*Device, error) {
+	level := logLevels[n.or("log", "error")]
+	p.Log, p.Index = min(level, 4), n.index
+	if err := ort.Load(library, p.Log); err != nil {
+		return nil, err
+	}
+	ort.Show(5)
+	if _, asked := n.set["log"]; asked {
+		ort.Show(level)
+	}
+	b, err := ort.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	return &Device{Name: "npu:" + strconv.Itoa(n.index), Engine: engine, Backend: b, onnx: b}, nil
+}
+
+// runtimeLibrary is ONNX Runtime's library: from the environment, of this process, or of a wheel.
+func runtimeLibrary(wheels map[string]wheel) (string, error) {
+	if lib := os.Getenv("ONNXRUNTIME_SHARED_LIBRARY_PATH"); lib != "" {
+		return lib, nil
+	}
+	w, known := wheels[platform()]
+	if !known {
+		return "", fmt.Errorf("%w: this ONNX Runtime is not packaged for %s; set ONNXRUNTIME_SHARED_LIBRARY_PATH", ErrRuntime, platform())
+	}
+	return w.fetch(say)
+}
+
+// cacheFolder makes the folder of the cache option, by default one of the user's: compilers write beside the program otherwise.
+func (n npu) cacheFolder() (string, error) {
+	dir := n.or("cache", "")
+	if dir == "" {
+		root, err := cacheDir()
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Join(root, "npu")
+	}
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w: cache: %w", ErrOption, err)
+	}
+	return dir, nil
+}
+
+// openPlugin opens a device of a provider library of the kind that registers itself (ONNX Runtime 1.23 and later).
+func (n npu) openPlugin() (*Device, error) {
+	if _, given := n.set["precision"]; given {
+		return nil, fmt.Errorf("%w: precision is not known for a plugin", ErrOption)
+	}
+	plugin, err := filepath.Abs(n.provider)
+	if err == nil {
+		_, err = os.Stat(plugin)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: the plugin: %w", ErrRuntime, err)
+	}
+	library, err := runtimeLibrary(onnxWheels)
+	if err != nil {
+		return nil, err
+	}
+	dev, err := n.start("plugin", library, ort.Provider{Name: "plugin", Library: plugin, Kind: hardware[n.or("device", "NPU")], Opset: npuOpset})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w; the plugin must fit ONNX Runtime %s", ErrRuntime, err, library)
+	}
+	return dev, nil
+}
+
+// npuOpset is the version of ONNX's operators that models for NPUs are written in: vendors' parsers lag behind.
+const npuOpset = 18
+
+// precisionWord translates the precision option.
+func (n npu) precisionWord(words map[string]string) (string, error) {
+	asked := n.or("precision", "f32")
+	if w, ok := words[asked]; ok {
+		return w, nil
+	}
+	known := make([]string, 0, len(words))
+	for w := range words {
+		known = append(known, w)
+	}
+	slices.Sort(known)
+	return "", fmt.Errorf("%w: precision %q, want one of %s", ErrOption, asked, strings.Join(known, ", "))
+}
