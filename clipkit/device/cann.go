@@ -79,6 +79,9 @@ var cannFaults = []struct {
 	{[]string{"not enabled in this build"}, func(int, ascend.Found) string {
 		return "this ONNX Runtime is built without CANN; unset ONNXRUNTIME_SHARED_LIBRARY_PATH, or have it name libonnxruntime.so of PyPI's onnxruntime-cann " + cannWheels["linux/arm64"].version
 	}},
+	{[]string{"Invalid device ID", "aclrtSetDevice"}, func(index int, f ascend.Found) string {
+		return fmt.Sprintf("there is no device %d; this machine has: %s", index, f)
+	}},
 	{[]string{"undefined symbol", "version `GLIBC"}, func(_ int, f ascend.Found) string {
 		return fmt.Sprintf("the installed CANN (%s) does not fit onnxruntime-cann %s; install another version of the toolkit, with its driver", orUnknown(f.ToolkitVersion), cannWheels["linux/arm64"].version)
 	}},
@@ -92,9 +95,6 @@ var cannFaults = []struct {
 			}
 		}
 		return "the CANN toolkit's libraries are not in LD_LIBRARY_PATH; run: source " + f.SetEnv
-	}},
-	{[]string{"SetDevice", "device_id", "107001", "invalid device"}, func(index int, f ascend.Found) string {
-		return fmt.Sprintf("there is no device %d; this machine has: %s", index, f)
 	}},
 }
 

@@ -19,7 +19,7 @@ func TestONNX(t *testing.T) { devicetest.Test(t, "cpu:onnx") }
 func TestGo(t *testing.T)   { devicetest.Test(t, "cpu:go") }
 
 func TestUnknownDevices(t *testing.T) {
-	for _, name := range []string{"tpu", "cpu:turbo", "npu:0", "cuda"} {
+	for _, name := range []string{"tpu", "cpu:turbo", "npu:gaudi", "cuda"} {
 		if _, err := device.Open(name); !errors.Is(err, device.ErrUnknown) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}

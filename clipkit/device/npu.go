@@ -61,7 +61,7 @@ func parseNPU(rest string, getenv func(string) string) (n npu, err error) {
 			return n, fmt.Errorf("%w: index %q, want 0 for the first card, 1 for the second …", ErrOption, parts[0][at+1:])
 		}
 	}
-	if n.provider != "" && n.provider != "cann" && n.provider != "openvino" && !strings.HasSuffix(n.provider, ".so") {
+	if n.provider != "" && n.provider != "cann" && n.provider != "openvino" && !strings.Contains(n.provider, ".so") {
 		return n, fmt.Errorf("%w: NPU provider %q, want cann, openvino or the path of a plugin (….so)", ErrUnknown, n.provider)
 	}
 	if v, ok := n.set["log"]; ok {

@@ -36,6 +36,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"unsafe"
@@ -121,7 +122,18 @@ func check(doing string, status *C.OrtStatus) error {
 	if said := take(C.ort_said()); said != "" && !strings.Contains(message, said) {
 		message += " (log: " + said + ")"
 	}
-	return fmt.Errorf("%w: %s: %s", ErrSession, doing, strings.Join(strings.Fields(message), " "))
+	return fmt.Errorf("%w: %s: %s", ErrSession, doing, clean(message))
+}
+
+// Places in C++ sources that ONNX Runtime puts before what it has to say: "…/x.cc:41 static Info Info::From(const Options&) ".
+var (
+	codes  = regexp.MustCompile(`(/\S+\.(cc|cpp|h):\d+ .*?)?\[ONNXRuntimeError\] : \d+ : \w+ : `)
+	places = regexp.MustCompile(`(/\S+\.(cc|cpp|h):\d+ .*?)?\[OpenVINO-EP\] ?`)
+)
+
+func clean(message string) string {
+	message = strings.Join(strings.Fields(message), " ")
+	return places.ReplaceAllString(codes.ReplaceAllString(message, ""), "")
 }
 
 // exporter is compute-onnx on the loaded runtime, for its graph builder.

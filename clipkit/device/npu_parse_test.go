@@ -1,0 +1,91 @@
+package device
+
+import (
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+
+	"clipnb/clipkit/device/ascend"
+)
+
+func TestParseNPU(t *testing.T) {
+	env := func(pairs ...string) func(string) string {
+		return func(name string) string {
+			for i := 0; i < len(pairs); i += 2 {
+				if pairs[i] == name {
+					return pairs[i+1]
+				}
+			}
+			return ""
+		}
+	}
+	for rest, want := range map[string]npu{
+		"":                              {},
+		"1":                             {index: 1},
+		"cann":                          {provider: "cann"},
+		"cann:3":                        {provider: "cann", index: 3},
+		"/a/b.so":                       {provider: "/a/b.so"},
+		"lib/b.so:2":                    {provider: "lib/b.so", index: 2},
+		"openvino,device=CPU":           {provider: "openvino", set: map[string]string{"device": "CPU"}},
+		",precision=f16,log=debug":      {set: map[string]string{"precision": "f16", "log": "debug"}},
+		"1,cache=/tmp/x y,fallback=cpu": {index: 1, set: map[string]string{"cache": "/tmp/x y", "fallback": "cpu"}},
+	} {
+		got, err := parseNPU(rest, env())
+		if err != nil || got.provider != want.provider || got.index != want.index || !maps.Equal(got.set, want.set) {
+			t.Errorf("%q: %+v, %v", rest, got, err)
+		}
+	}
+	got, err := parseNPU("cann,log=none", env("CLIPKIT_NPU_LOG", "info", "CLIPKIT_NPU_PRECISION", "mixed"))
+	if err != nil || got.set["log"] != "none" || got.set["precision"] != "mixed" {
+		t.Errorf("%+v, %v: the device string goes before the environment", got, err)
+	}
+	for rest, want := range map[string]error{
+		"cuda": ErrUnknown, "cann:x": ErrOption, "cann:-1": ErrOption, "cann:": ErrOption, "1024": ErrOption, "99999999999999999999": ErrOption, "plugin.dll": ErrUnknown,
+		"cann,prec=f16": ErrOption, "cann,log": ErrOption, "cann,log=": ErrOption, "cann,log=loud": ErrOption,
+		"cann,device=TPU": ErrOption, "cann,fallback=gpu": ErrOption,
+	} {
+		if got, err := parseNPU(rest, env()); !errors.Is(err, want) {
+			t.Errorf("%q: %+v, %v", rest, got, err)
+		}
+	}
+	if _, err := parseNPU("cann", env("CLIPKIT_NPU_LOG", "loud")); !errors.Is(err, ErrOption) {
+		t.Error(err)
+	}
+}
+
+func TestChooseProvider(t *testing.T) {
+	if got, err := chooseProvider(ascend.Found{Devices: []int{0}}, []string{"/dev/accel/accel0"}); got != "cann" || err != nil {
+		t.Error(got, err)
+	}
+	if got, err := chooseProvider(ascend.Found{}, []string{"/dev/accel/accel0"}); got != "openvino" || err != nil {
+		t.Error(got, err)
+	}
+	if _, err := chooseProvider(ascend.Found{}, nil); !errors.Is(err, ErrRuntime) || !strings.Contains(err.Error(), "fallback=cpu") {
+		t.Error(err)
+	}
+}
+
+// What the vendor's libraries say, as ONNX Runtime hands it on, and what a user is told to do.
+func TestExplainCANN(t *testing.T) {
+	bare := ascend.Found{Devices: []int{0, 1}}
+	installed := ascend.Found{Devices: []int{0}, Driver: "/d", Toolkit: "/opt/cann/latest", ToolkitVersion: "7.0.0", SetEnv: "/opt/cann/set_env.sh"}
+	for _, c := range []struct {
+		said  string
+		found ascend.Found
+		want  string
+	}{
+		{"CANN execution provider is not enabled in this build.", bare, "unset ONNXRUNTIME_SHARED_LIBRARY_PATH"},
+		{"Failed to load library libonnxruntime_providers_cann.so with error: libascendcl.so: cannot open shared object file", bare, "install the CANN toolkit"},
+		{"Failed to load library libonnxruntime_providers_cann.so with error: libascendcl.so: cannot open shared object file", installed, "source /opt/cann/set_env.sh"},
+		{"libonnxruntime_providers_cann.so with error: libascend_hal.so: cannot open shared object file", installed, "install Ascend HDK"},
+		{"libonnxruntime_providers_cann.so with error: undefined symbol: aclmdlExecuteV9", installed, "CANN (7.0.0) does not fit"},
+		{"Invalid device ID: 5, must be between 0 (inclusive) and 2 (exclusive).", bare, "there is no device 5"},
+		{"something new", bare, "something new"},
+	} {
+		err := explainCANN(errors.New(c.said), 5, c.found)
+		if !errors.Is(err, ErrRuntime) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v", c.said, err)
+		}
+	}
+}
