@@ -99,8 +99,8 @@ func (p *Params) dot(x, w *Node, axis int) *Node {
 	switch {
 	case p.Taps != nil:
 		return p.Taps.product(x, w, axis)
-	case p.Training && p.Compute == dtypes.BFloat16:
-		return rounded(x, w, axis)
+	case p.Training && p.Compute != dtypes.Float32:
+		return rounded(x, w, axis, p.Compute)
 	}
 	return Dot(p.operand(x), p.operand(w)).WithOutputDType(dtypes.Float32).General([]int{1}, nil, []int{axis}, nil)
 }
@@ -135,17 +135,20 @@ func (p *Params) attention(q, k, v, mask *Node, heads int, rate float64) *Node {
 	q = Reshape(split(MulScalar(q, 1/sqrt(d)), queries, 0, 2, 1, 3), batch*heads, queries, d)
 	k = Reshape(split(k, keys, 0, 2, 1, 3), batch*heads, keys, d)
 	v = Reshape(split(v, keys, 0, 2, 1, 3), batch*heads, keys, d)
-	scores := Reshape(matmul(q, k, 2), batch, heads, queries, keys)
+	scores := Reshape(p.matmul(q, k, 2), batch, heads, queries, keys)
 	if mask != nil {
 		scores = Add(scores, mask)
 	}
 	weights := p.dropout(p.softmax(scores), rate)
-	out := matmul(Reshape(weights, batch*heads, queries, keys), v, 1) // [B·heads, Q, d]
+	out := p.matmul(Reshape(weights, batch*heads, queries, keys), v, 1) // [B·heads, Q, d]
 	return Reshape(TransposeAllAxes(Reshape(out, batch, heads, queries, d), 0, 2, 1, 3), batch, queries, width)
 }
 
-// matmul is [N,M,K] × [N,K,L] (axis 1) or [N,L,K] (axis 2) → [N,M,L], float32 whatever Compute is: attention's products are a twentieth of
-// the work, and bf16 is fast in large 2-D products only. On XLA the scores are faster with axis 2, without turning the keys first.
-func matmul(a, b *Node, axis int) *Node {
-	return Dot(a, b).General([]int{2}, []int{0}, []int{axis}, []int{0})
+// matmul is [N,M,K] × [N,K,L] (axis 1) or [N,L,K] (axis 2) → [N,M,L], in float32 also where Compute is bf16: attention's products are a twentieth
+// of the work, and bf16 is fast in large 2-D products only. On XLA the scores are faster with axis 2, without turning the keys first.
+func (p *Params) matmul(a, b *Node, axis int) *Node {
+	if p.Compute == dtypes.Float16 {
+		a, b = p.operand(a), p.operand(b)
+	}
+	return ConvertDType(Dot(a, b).General([]int{2}, []int{0}, []int{axis}, []int{0}), dtypes.Float32)
 }

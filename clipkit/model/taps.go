@@ -18,16 +18,16 @@ type tapped struct {
 
 // product is dot(x, w), with bf16 operands and w's gradient left to Gradient.
 func (t *Taps) product(x, w *Node, axis int) *Node {
-	y := rounded(x, StopGradient(w), axis)
+	y := rounded(x, StopGradient(w), axis, dtypes.BFloat16)
 	tap := ZerosLike(y)
 	t.list = append(t.list, tapped{x: x, w: w, tap: tap, axis: axis})
 	return Add(y, tap)
 }
 
-// rounded is the product in bf16, gradients included, as autocast makes it: its value is rounded, too.
-func rounded(x, w *Node, axis int) *Node {
-	bf16 := func(x *Node) *Node { return ConvertDType(x, dtypes.BFloat16) }
-	return ConvertDType(Dot(bf16(x), bf16(w)).General([]int{1}, nil, []int{axis}, nil), dtypes.Float32)
+// rounded is the product in a half precision, gradients included, as autocast makes it: its value is rounded, too.
+func rounded(x, w *Node, axis int, half dtypes.DType) *Node {
+	x, w = ConvertDType(x, half), ConvertDType(w, half)
+	return ConvertDType(Dot(x, w).General([]int{1}, nil, []int{axis}, nil), dtypes.Float32)
 }
 
 // Gradient is that of loss, which was computed with these taps, with respect to each of wrt.
