@@ -55,8 +55,7 @@ func (n npu) openCANN() (*Device, error) {
 		return nil, err
 	}
 	dev, err := n.start("cann", library, ort.Provider{
-		Name:  "CANN",
-		Opset: npuOpset,
+		Name: "CANN",
 		Options: [][2]string{
 			{"device_id", strconv.Itoa(n.index)},
 			{"precision_mode", mode},

@@ -54,16 +54,14 @@ var ErrUnknown = errors.New("unknown device")
 // kinds of devices; each opens by what comes after "kind:".
 var kinds = map[string]func(rest string) (*Device, error){"cpu": openCPU, "npu": openNPU}
 
-// engines in the order in which "cpu" tries them.
+// engines in the order in which "cpu" tries them; "openvino" only when it is asked for.
 var engines = []struct {
-	name  string
-	open  func() (compute.Backend, error)
-	asked bool // tried only when asked for
+	name string
+	open func() (compute.Backend, error)
 }{
-	{"xla", openXLA, false},
-	{"onnx", openONNX, false},
-	{"openvino", openCPUOpenVINO, true},
-	{"go", openGo, false},
+	{"xla", openXLA},
+	{"onnx", openONNX},
+	{"go", openGo},
 }
 
 // Open opens a device: "cpu" or "npu", with what may follow; "" takes CLIPKIT_DEVICE, else "cpu".
@@ -91,9 +89,12 @@ func Open(name string) (*Device, error) {
 
 // openCPU takes the asked engine, or the first that works.
 func openCPU(engine string) (*Device, error) {
+	if engine == "openvino" {
+		return openCPUOpenVINO()
+	}
 	var failed []string
 	for _, e := range engines {
-		if e.name != engine && (engine != "" || e.asked) {
+		if engine != "" && e.name != engine {
 			continue
 		}
 		b, err := e.open()
@@ -101,9 +102,7 @@ func openCPU(engine string) (*Device, error) {
 			if e.name == "go" && engine == "" {
 				say("no fast engine found (" + strings.Join(failed, "; ") + "): using GoMLX's pure-Go backend, many times slower")
 			}
-			dev := &Device{Name: "cpu", Engine: e.name, Backend: b}
-			dev.onnx, _ = b.(*ort.Backend)
-			return dev, nil
+			return &Device{Name: "cpu", Engine: e.name, Backend: b}, nil
 		}
 		if engine != "" {
 			return nil, err

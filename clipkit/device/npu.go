@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/device/ascend"
+	"clipnb/clipkit/device/lower"
 	"clipnb/clipkit/device/ort"
 )
 
@@ -140,7 +141,7 @@ func intelNPUs() []string {
 // start loads a runtime and opens the provider in it.
 func (n npu) start(engine string, library string, p ort.Provider) (*Device, error) {
 	level := logLevels[n.or("log", "error")]
-	p.Log, p.Index = min(level, 4), n.index
+	p.Log, p.Index, p.Rewrite = min(level, 4), n.index, lower.Rewrite
 	if err := ort.Load(library, p.Log); err != nil {
 		return nil, err
 	}
@@ -152,7 +153,7 @@ func (n npu) start(engine string, library string, p ort.Provider) (*Device, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Device{Name: "npu:" + strconv.Itoa(n.index), Engine: engine, Backend: b, onnx: b}, nil
+	return &Device{Name: "npu:" + strconv.Itoa(n.index), Engine: engine, Backend: lower.Wrap(b), onnx: b}, nil
 }
 
 // runtimeLibrary is ONNX Runtime's library: from the environment, of this process, or of a wheel.
@@ -203,15 +204,12 @@ func (n npu) openPlugin() (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev, err := n.start("plugin", library, ort.Provider{Name: "plugin", Library: plugin, Kind: hardware[n.or("device", "NPU")], Opset: npuOpset})
+	dev, err := n.start("plugin", library, ort.Provider{Name: "plugin", Library: plugin, Kind: hardware[n.or("device", "NPU")]})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; the plugin must fit ONNX Runtime %s", ErrRuntime, err, library)
 	}
 	return dev, nil
 }
-
-// npuOpset is the version of ONNX's operators that models for NPUs are written in: vendors' parsers lag behind.
-const npuOpset = 18
 
 // precisionWord translates the precision option.
 func (n npu) precisionWord(words map[string]string) (string, error) {

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"clipnb/clipkit/device/ort"
-
-	"github.com/gomlx/compute"
 )
 
 // openvinoPrecision are the words of INFERENCE_PRECISION_HINT.
@@ -34,7 +32,7 @@ func (n npu) openOpenVINO() (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev, err := n.start("openvino", library, ort.Provider{Name: "OpenVINO", Opset: npuOpset, Options: options})
+	dev, err := n.start("openvino", library, ort.Provider{Name: "OpenVINO", Options: options})
 	if err != nil {
 		return nil, explainOpenVINO(err, kind)
 	}
@@ -52,20 +50,18 @@ func openvinoOptions(kind string, index int, precision string) [][2]string {
 	}
 }
 
-// openCPUOpenVINO is "cpu:openvino".
-func openCPUOpenVINO() (compute.Backend, error) {
+// openCPUOpenVINO is "cpu:openvino". As on every processor, steps update the weights in place.
+func openCPUOpenVINO() (*Device, error) {
 	library, err := runtimeLibrary(openvinoWheels)
 	if err != nil {
 		return nil, err
 	}
-	if err := ort.Load(library, logLevels["error"]); err != nil {
-		return nil, err
-	}
-	b, err := ort.Open(ort.Provider{Name: "OpenVINO", Options: openvinoOptions("CPU", 0, "f32"), Log: logLevels["error"], Shared: true})
+	dev, err := npu{}.start("openvino", library, ort.Provider{Name: "OpenVINO", Options: openvinoOptions("CPU", 0, "f32"), Shared: true})
 	if err != nil {
 		return nil, explainOpenVINO(err, "CPU")
 	}
-	return b, nil
+	dev.Name = "cpu"
+	return dev, nil
 }
 
 func explainOpenVINO(err error, kind string) error {

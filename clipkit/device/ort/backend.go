@@ -34,9 +34,10 @@ type Provider struct {
 	Index   int         // the device's; CANN and OpenVINO want it among the options as well
 	Options [][2]string // the provider's
 	Session [][2]string // of the session ("session.disable_cpu_ep_fallback", "1")
-	Opset   int         // of the models; 0 = what compute-onnx writes (21)
 	Log     int         // ONNX Runtime's log level of the sessions, 0 to 4
 	Shared  bool        // programs may touch host memory in place (HasSharedBuffers)
+
+	Rewrite func(model []byte) ([]byte, error) // of each serialized model before its session is made; nil = as compute-onnx writes it
 }
 
 // Backend is a compute.Backend on one device. Its buffers stay valid after Finalize until they are finalized themselves.
@@ -63,7 +64,7 @@ func Open(p Provider) (*Backend, error) {
 	}
 	b := &Backend{Provider: p, exporter: e, executions: map[*executable]bool{}}
 	b.uses.Store(1)
-	if b.keeper, err = b.session(smallModel(p.Opset)); err != nil {
+	if b.keeper, err = b.session(smallModel()); err != nil {
 		return nil, err
 	}
 	cp, free := p.c()

@@ -33,8 +33,10 @@ func (b *builder) Compile() (compute.Executable, error) {
 		return nil, err
 	}
 	defer written.Finalize()
-	rewrite(model, b.backend.Provider.Opset)
 	data, err := proto.Marshal(model)
+	if err == nil && b.backend.Provider.Rewrite != nil {
+		data, err = b.backend.Provider.Rewrite(data)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("writing graph %q as an ONNX model: %w", b.Name(), err)
 	}
