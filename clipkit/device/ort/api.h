@@ -84,7 +84,8 @@ typedef struct {
   X(386, OrtStatus*, CopyTensors, (const OrtEnv*, const OrtValue* const*, OrtValue* const*, OrtSyncStream*, size_t)) \
   X(407, OrtStatus*, Session_GetEpGraphAssignmentInfo, (const OrtSession*, const OrtEpAssignedSubgraph* const**, size_t*)) \
   X(408, OrtStatus*, EpAssignedSubgraph_GetEpName, (const OrtEpAssignedSubgraph*, const char**)) \
-  X(409, OrtStatus*, EpAssignedSubgraph_GetNodes, (const OrtEpAssignedSubgraph*, const OrtEpAssignedNode* const**, size_t*))
+  X(409, OrtStatus*, EpAssignedSubgraph_GetNodes, (const OrtEpAssignedSubgraph*, const OrtEpAssignedNode* const**, size_t*)) \
+  X(412, OrtStatus*, EpAssignedNode_GetOperatorType, (const OrtEpAssignedNode*, const char**))
 
 // The table as of version 17, the oldest that compute-onnx runs with, has this many places; it calls nothing newer.
 #define ORT_PLACES_17 276

@@ -207,7 +207,13 @@ OrtStatus* ort_placement(const OrtSession* s, char** out) {
     size_t count;
     TRY(ORT(EpAssignedSubgraph_GetEpName)(graphs[i], &name));
     TRY(ORT(EpAssignedSubgraph_GetNodes)(graphs[i], &nodes, &count));
-    fprintf(to, "%s %zu\n", name, count);
+    fprintf(to, "%s", name);
+    for (size_t k = 0; k < count; k++) {
+      const char* op;
+      TRY(ORT(EpAssignedNode_GetOperatorType)(nodes[k], &op));
+      fprintf(to, " %s", op);
+    }
+    fputc('\n', to);
   }
 done:
   if (to) fclose(to);

@@ -35,7 +35,7 @@ void ort_show(int level); // log lines of this level and above also go to standa
 
 OrtStatus* ort_session(const void* model, size_t n, const ort_provider*, OrtSession** out);
 void ort_release_session(OrtSession*);
-OrtStatus* ort_placement(const OrtSession*, char** out); // "provider nodes\n" for each subgraph, malloc'ed
+OrtStatus* ort_placement(const OrtSession*, char** out); // "provider operator…\n" for each subgraph, malloc'ed
 
 OrtStatus* ort_memory_new(const ort_provider*, const OrtSession*, ort_memory** out);
 int ort_memory_is_host(const ort_memory*);

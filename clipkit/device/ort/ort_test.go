@@ -7,10 +7,10 @@ func TestWhole(t *testing.T) {
 		p    Placement
 		want bool
 	}{
-		{Placement{Providers: map[string]Share{"X": {1, 9}}}, true},
-		{Placement{Providers: map[string]Share{"X": {2, 9}}}, false},
-		{Placement{Providers: map[string]Share{"X": {1, 9}, "CPUExecutionProvider": {1, 1}}}, false},
-		{Placement{Providers: map[string]Share{"CPUExecutionProvider": {1, 1}}}, false},
+		{Placement{Providers: map[string]Share{"X": {Subgraphs: 1, Nodes: 9}}}, true},
+		{Placement{Providers: map[string]Share{"X": {Subgraphs: 2, Nodes: 9}}}, false},
+		{Placement{Providers: map[string]Share{"X": {Subgraphs: 1, Nodes: 9}, "CPUExecutionProvider": {Subgraphs: 1, Nodes: 1}}}, false},
+		{Placement{Providers: map[string]Share{"CPUExecutionProvider": {Subgraphs: 1, Nodes: 1}}}, false},
 		{Placement{}, false},
 	} {
 		if got := c.p.Whole("X"); got != c.want {

@@ -18,28 +18,42 @@ type Placement struct {
 }
 
 // Share is a provider's part of a graph. A provider that compiles takes a whole subgraph, the CPU provider each node by itself.
-type Share struct{ Subgraphs, Nodes int }
+type Share struct {
+	Subgraphs, Nodes int
+	Operators        map[string]int // nodes of each kind
+}
 
 // Whole tells whether one provider took the graph in one piece. Of nodes that only copy or convert an input no account is taken.
 func (p Placement) Whole(provider string) bool {
 	return len(p.Providers) == 1 && p.Providers[provider].Subgraphs == 1
 }
 
-// String gives "encode: OpenVINOExecutionProvider 812 nodes in 1 subgraph, CPUExecutionProvider 2 nodes in 2 subgraphs".
+// String gives "encode: CANNExecutionProvider 812 nodes in 2 subgraphs, CPUExecutionProvider 2 nodes (Einsum ×2)".
 func (p Placement) String() string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(p.Providers)) {
 		s := p.Providers[name]
-		plural := "s"
-		if s.Subgraphs == 1 {
-			plural = ""
+		where := fmt.Sprintf(" in %d subgraphs", s.Subgraphs)
+		switch {
+		case name == "CPUExecutionProvider" && len(p.Providers) > 1:
+			where = " (" + operators(s.Operators) + ")"
+		case s.Subgraphs == 1:
+			where = " in 1 subgraph"
 		}
-		parts = append(parts, fmt.Sprintf("%s %d nodes in %d subgraph%s", name, s.Nodes, s.Subgraphs, plural))
+		parts = append(parts, fmt.Sprintf("%s %d nodes%s", name, s.Nodes, where))
 	}
 	if parts == nil {
 		parts = []string{"unknown (ONNX Runtime older than 1.24)"}
 	}
 	return p.Graph + ": " + strings.Join(parts, ", ")
+}
+
+func operators(count map[string]int) string {
+	var list []string
+	for _, op := range slices.Sorted(maps.Keys(count)) {
+		list = append(list, fmt.Sprintf("%s ×%d", op, count[op]))
+	}
+	return strings.Join(list, ", ")
 }
 
 func (p Placement) compare(q Placement) int { return cmp.Compare(p.String(), q.String()) }
@@ -52,12 +66,20 @@ func placement(graph string, s *C.OrtSession) (Placement, error) {
 		return p, err
 	}
 	for _, line := range strings.Split(strings.TrimSpace(take(lines)), "\n") {
-		var name string
-		var nodes int
-		if _, err := fmt.Sscan(line, &name, &nodes); err == nil {
-			share := p.Providers[name]
-			p.Providers[name] = Share{share.Subgraphs + 1, share.Nodes + nodes}
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
 		}
+		share, ok := p.Providers[words[0]]
+		if !ok {
+			share.Operators = map[string]int{}
+		}
+		share.Subgraphs++
+		share.Nodes += len(words) - 1
+		for _, op := range words[1:] {
+			share.Operators[op]++
+		}
+		p.Providers[words[0]] = share
 	}
 	return p, nil
 }
