@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"clipnb/clipkit/device/ascend"
 )
 
 const fixSetup = "run: go run ./kernels setup"
@@ -74,7 +76,6 @@ func doctor(ctx context.Context, root string, out io.Writer) (status int) {
 		files      []string
 	}{
 		{"cuda", "NVIDIA GPU", []string{"/dev/nvidia[0-9]*"}},
-		{"npu", "Ascend card or Intel NPU", []string{"/dev/davinci[0-9]*", "/dev/accel/accel[0-9]*"}},
 	} {
 		has := "no " + d.what + " is here (" + strings.Join(d.files, ", ") + ")"
 		if found := devices(d.files...); found != "" {
@@ -85,8 +86,14 @@ func doctor(ctx context.Context, root string, out io.Writer) (status int) {
 		}
 		lack(d.name, has)
 	}
+	npu := npuLines(ascend.Look(ascend.Here), devices("/dev/accel/accel[0-9]*"), line, lack)
 	if !s.probe(ctx, out) {
 		status = 1
+	}
+	if asked := os.Getenv("CLIPKIT_DEVICE"); strings.HasPrefix(asked, "npu") {
+		s.probe(ctx, out, asked)
+	} else if npu {
+		s.probe(ctx, out, "npu")
 	}
 	if status == 0 {
 		fmt.Fprintln(out, "the cpu kernel can run")
@@ -125,6 +132,26 @@ func kernelTitle(root, name string) (string, error) {
 	return spec.Title, nil
 }
 
+// npuLines says what an NPU has and lacks, and whether one is here.
+func npuLines(a ascend.Found, intel string, line, lack func(name, text string)) bool {
+	switch {
+	case len(a.Devices) > 0:
+		line("npu", "Ascend: "+a.String())
+		if _, err := os.Stat(a.SetEnv); err == nil {
+			a.Sourced = true // the kernel does it, and so does probe
+		}
+		for _, p := range a.Problems() {
+			lack("npu", p.String())
+		}
+	case intel != "":
+		line("npu", "Intel: "+intel)
+	default:
+		lack("npu", "no Ascend card is here (/dev/davinci[0-9]*) and no Intel NPU (/dev/accel/accel[0-9]*)")
+		return false
+	}
+	return true
+}
+
 func devices(patterns ...string) string {
 	var found []string
 	for _, p := range patterns {
@@ -134,18 +161,24 @@ func devices(patterns ...string) string {
 	return strings.Join(found, " ")
 }
 
-// probe tries the engines themselves and says whether the cpu's works. That program needs cgo, this one must not: it has to be able to say
-// that gcc is missing.
-func (s *setup) probe(ctx context.Context, out io.Writer) bool {
+// probe tries the engines of the cpu, or the named devices, and says whether they work. A process can have one ONNX Runtime, so an NPU is
+// tried in another.
+func (s *setup) probe(ctx context.Context, out io.Writer, names ...string) bool {
 	if _, err := os.Stat(filepath.Join(s.root, "kernels", "probe", "main.go")); err != nil {
 		return true
 	}
 	if _, err := s.look("gcc"); err != nil {
 		return false
 	}
-	fmt.Fprintln(out, "trying the engines (builds them the first time, 1 to 2 minutes) …")
-	if err := s.run(ctx, command{argv: []string{"go", "run", "./kernels/probe"}, dir: s.root, out: out}); err != nil {
-		fmt.Fprintf(out, "LACKS engines  go run ./kernels/probe: %v\n", err)
+	if names == nil {
+		fmt.Fprintln(out, "trying the engines (builds them the first time, 1 to 2 minutes) …")
+	}
+	argv := append([]string{"go", "run", "./kernels/probe"}, names...)
+	if names != nil { // with the environment that the kernel has
+		argv = append([]string{"bash", "-c", `. ./kernels/npu/env.sh; exec "$@"`, "bash"}, argv...)
+	}
+	if err := s.run(ctx, command{argv: argv, dir: s.root, out: out}); err != nil {
+		fmt.Fprintf(out, "LACKS engines  go run ./kernels/probe %s: %v\n", strings.Join(names, " "), err)
 		return false
 	}
 	return true

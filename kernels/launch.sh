@@ -7,4 +7,8 @@ if [ ! -x "$root/.tools/bin/gonb" ]; then
 fi
 export CLIPKIT_ROOT="$root"
 export PATH="$root/.tools/bin:$PATH"
+# A device may need an environment of its own.
+if [ -r "$root/kernels/${CLIPKIT_DEVICE%%[:,]*}/env.sh" ]; then
+  . "$root/kernels/${CLIPKIT_DEVICE%%[:,]*}/env.sh"
+fi
 exec gonb -go_work="$root" "$@"

@@ -153,7 +153,11 @@ func (n npu) start(engine string, library string, p ort.Provider) (*Device, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Device{Name: "npu:" + strconv.Itoa(n.index), Engine: engine, Backend: lower.Wrap(b), onnx: b}, nil
+	name := "npu"
+	if n.index > 0 {
+		name += ":" + strconv.Itoa(n.index)
+	}
+	return &Device{Name: name, Engine: engine, Backend: lower.Wrap(b), onnx: b}, nil
 }
 
 // runtimeLibrary is ONNX Runtime's library: from the environment, of this process, or of a wheel.

@@ -1,8 +1,9 @@
 # The environment of an Ascend card, to be sourced: ". kernels/npu/env.sh". The kernel "Go · NPU" does so by itself.
-# It does what the seed's environment script does (SPEC.md §9.2), and nothing where there is no CANN.
+# It does what the seed's environment script does (SPEC.md §9.2): finds CANN, loads its paths, quiets its logs, and lets floats overflow to Inf.
+# What the environment says already stays.
 
-# CANN says where it is installed; its own script sets the paths. One that is loaded already stays.
-clipkit_cann=$(sed -n 's/^Install_Path=//p' /etc/Ascend/ascend_cann_install.info 2>/dev/null | head -n 1)
+# CANN says where it is installed; ASCEND_INSTALL_PATH names another folder.
+clipkit_cann=${ASCEND_INSTALL_PATH:-$(sed -n 's/^Install_Path=//p' /etc/Ascend/ascend_cann_install.info 2>/dev/null | head -n 1)}
 clipkit_cann=${clipkit_cann:-/usr/local/Ascend}
 if [ -z "${ASCEND_OPP_PATH:-}" ] && [ "${etp_running_flag:-}" != true ]; then
   for clipkit_kit in ascend-toolkit nnae; do

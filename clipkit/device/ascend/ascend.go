@@ -6,8 +6,8 @@
 //		fmt.Println(p.What, "→", p.Fix)
 //	}
 //
-// The places are those of the seed's environment script (SPEC.md §9.2): /etc/Ascend/ascend_cann_install.info names the folder of the toolkit,
-// else it is /usr/local/Ascend; ascend-toolkit is preferred to nnae, which runs models but cannot be built against.
+// The places are those of the seed's environment script (SPEC.md §9.2) and of kernels/npu/env.sh: the folder of CANN is ASCEND_INSTALL_PATH, what
+// /etc/Ascend/ascend_cann_install.info says, or /usr/local/Ascend; in it, ascend-toolkit goes before nnae.
 package ascend
 
 import (
@@ -68,7 +68,10 @@ func Look(s System) (f Found) {
 		f.Driver, f.DriverVersion = driver, s.value(driver+"/version.info", "Version", "")
 	}
 
-	root := s.value("etc/Ascend/ascend_cann_install.info", "Install_Path", "/usr/local/Ascend")
+	root := s.Getenv("ASCEND_INSTALL_PATH")
+	if root == "" {
+		root = s.value("etc/Ascend/ascend_cann_install.info", "Install_Path", "/usr/local/Ascend")
+	}
 	for _, name := range []string{"ascend-toolkit", "nnae"} {
 		if at := root + "/" + name; f.Toolkit == "" && s.has(at+"/latest") {
 			f.Toolkit, f.SetEnv = at+"/latest", at+"/set_env.sh"
