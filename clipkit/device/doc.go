@@ -1,14 +1,15 @@
-// Package device opens the machine that runs the graphs: "cpu", later "npu[:i]" and "cuda[:i]", as a GoMLX backend.
+// Package device opens the machine that runs the graphs: "cpu" or "npu[:i]", later "cuda[:i]", as a GoMLX backend.
 //
 //	dev, err := device.Open("")        // "" takes CLIPKIT_DEVICE, which the Jupyter kernel sets, else "cpu"
 //	defer dev.Close()
 //	fmt.Println(dev)                   // cpu (xla)
 //	dev.PeakGFLOPS()                   // measured, the best kept in the user's cache folder; 0 = unknown
+//	dev.Placements()                   // on ONNX Runtime with a provider: how many nodes of each graph each provider took
 //
 // # Engines
 //
 // "cpu" tries XLA, then ONNX Runtime, then GoMLX's pure-Go backend, which is announced because it is many times slower (4 to 20 here).
-// "cpu:xla", "cpu:onnx" and "cpu:go" ask for one engine and fail without it.
+// "cpu:xla", "cpu:onnx", "cpu:openvino" and "cpu:go" ask for one engine and fail without it.
 // An engine's shared library is taken from the first of:
 //
 //  1. the path in the environment: PJRT_PLUGIN_LIBRARY_PATH (a folder), ONNXRUNTIME_SHARED_LIBRARY_PATH (a file);
@@ -16,11 +17,31 @@
 //  3. the package index, through pip, at a pinned version whose SHA-256 is in runtimes.go;
 //  4. for XLA, GoMLX's own installer (unless GOMLX_NO_AUTO_INSTALL is set).
 //
-// # Precision
+// # NPUs
 //
-// Everything is float32 on every device today.
+//	npu[:PROVIDER][:INDEX][,OPTION=VALUE…]
+//
+//	npu                          the card that is here: Ascend (CANN), else Intel (OpenVINO)
+//	npu:1                        the second one; ASCEND_RT_VISIBLE_DEVICES renumbers them as everywhere
+//	npu:cann:0,log=warning       an Ascend card, through onnxruntime-cann
+//	npu:openvino                 an Intel NPU, through onnxruntime-openvino; device=CPU and device=GPU are its other devices
+//	npu:/opt/x/libx_ep.so:0      a plugin provider by path, for ONNX Runtime 1.23 and later (device=NPU, CPU or GPU of it)
+//
+// Options, each also as an environment variable CLIPKIT_NPU_… that the device string overrides; others are ErrOption:
+//
+//	precision=f32   CANN: f32 (types stay as they are in the graph), f16, mixed, or its own precision_mode; OpenVINO: f32, f16 or bf16
+//	cache=FOLDER    where compiled operators are kept; by default clipkit/npu in the user's cache folder, never the working directory
+//	log=error       debug, info, warning, error or none: ONNX Runtime's lines on standard error; by default none, as errors carry them
+//	device=NPU      see above
+//	fallback=cpu    use the processor where the NPU does not work, and say so; without it that is an error
+//
+// Graphs are lowered (package lower) to what the provider takes whole, and run where their data lies (package ort): of a training step the batch
+// goes in and the loss comes out. Precision is otherwise the model's and the trainer's choice: float32, or float16 products (package model).
+// A process has one ONNX Runtime, that of its first device; another device may use it, and one that needs another is refused (ort.ErrLoaded).
+// Several devices of one provider, and several processes, work side by side.
 //
 // # Verified
 //
-// cpu:xla, cpu:onnx and cpu:go run the conformance suite (devicetest) in this package's tests. No NPU or CUDA machine has run this code yet.
+// cpu:xla, cpu:onnx, cpu:openvino, cpu:go, npu on OpenVINO's CPU device and npu on the real CANN provider over a SIMULATED Ascend runtime run the
+// conformance suite (devicetest) in this package's tests. No NPU has run this code yet: kernels/npu/README.md lists what that leaves open.
 package device
