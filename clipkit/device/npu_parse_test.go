@@ -3,6 +3,7 @@ package device
 import (
 	"errors"
 	"maps"
+	"os"
 	"strings"
 	"testing"
 
@@ -87,5 +88,30 @@ func TestExplainCANN(t *testing.T) {
 		if !errors.Is(err, ErrRuntime) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v", c.said, err)
 		}
+	}
+}
+
+// kernels/npu/requirements.txt says the same as runtimes.go.
+func TestRequirementsArePinnedAlike(t *testing.T) {
+	text, err := os.ReadFile("../../kernels/npu/requirements.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := strings.ReplaceAll(string(text), "\\\n", "")
+	hashes := 0
+	for _, wheels := range []map[string]wheel{cannWheels, openvinoWheels} {
+		for platform, w := range wheels {
+			found := false
+			for _, line := range strings.Split(list, "\n") {
+				found = found || strings.HasPrefix(line, w.pkg+"=="+w.version) && strings.Contains(line, "--hash=sha256:"+w.sha256)
+			}
+			if !found {
+				t.Errorf("no %s==%s with the hash for %s", w.pkg, w.version, platform)
+			}
+			hashes++
+		}
+	}
+	if n := strings.Count(list, "--hash="); n != hashes {
+		t.Errorf("%d hashes, runtimes.go has %d", n, hashes)
 	}
 }

@@ -493,6 +493,39 @@ func TestSimulatedTwoProcesses(t *testing.T) {
 	}
 }
 
+// ---- a SIMULATED plugin provider with memory of its own, which takes the products ----
+
+func TestSimulatedPlugin(t *testing.T) {
+	needWheel(t, "onnxruntime", "linux/amd64", "linux/arm64")
+	const path = "CLIPKIT_TEST_PLUGIN"
+	var env []string
+	if os.Getenv(childEnv) == "" {
+		env = []string{path + "=" + npusim.BuildPlugin(t)}
+	}
+	if !inOwnProcess(t, env...) {
+		return
+	}
+	plugin := "npu:" + os.Getenv(path)
+	cpu, npu := open(t, "cpu:xla"), open(t, plugin+":1")
+	a, b := mid(t, cpu), mid(t, npu)
+	defer a.Close()
+	defer b.Close()
+	near(t, "plugin", work(t, b), work(t, a), 1e-5)
+	products := 0
+	for _, p := range npu.Placements() {
+		products += p.Providers["SimulatedNPUExecutionProvider"].Operators["MatMul"]
+	}
+	if products == 0 {
+		t.Errorf("the plugin took nothing: %v", npu.Placements())
+	}
+	if _, err := device.Open(plugin + ":2"); !errors.Is(err, device.ErrRuntime) || !strings.Contains(err.Error(), "no NPU device of index 2") {
+		t.Error(err)
+	}
+	if _, err := device.Open(plugin + ",device=GPU"); err == nil || !strings.Contains(err.Error(), "it offers: SimulatedNPUExecutionProvider on NPU") {
+		t.Error(err)
+	}
+}
+
 // ---- what is missing, each with one clear error ----
 
 func TestMissingPieces(t *testing.T) {

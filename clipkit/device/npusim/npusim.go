@@ -1,5 +1,5 @@
-// Package npusim builds a SIMULATED Ascend runtime for tests: the real CANN provider of ONNX Runtime runs over it where there is no card
-// (testdata/simulated_ascendcl.cc says what it does and what it cannot show). Only tests import it.
+// Package npusim builds SIMULATED NPUs for tests: an Ascend runtime, over which the real CANN provider of ONNX Runtime runs where there is no card
+// (testdata/simulated_ascendcl.cc says what it does and what it cannot show), and a plugin provider. Only tests import it.
 //
 //	sim := npusim.Build(t)
 //	cmd.Env = append(os.Environ(), sim.Env()...)   // LD_LIBRARY_PATH is read when a process starts
@@ -29,33 +29,44 @@ type Counters struct {
 	BytesNow, BytesPeak    int64
 }
 
-// Build compiles the stand-in, with the header that comes with compute-onnx. It skips the test where there is no C++ compiler.
+// Build compiles the stand-in. It skips the test where there is no C++ compiler.
 func Build(t *testing.T) Sim {
 	t.Helper()
-	if _, err := exec.LookPath("g++"); err != nil {
-		t.Skip("no g++ here: the simulated Ascend runtime cannot be built (apt-get install g++)")
-	}
-	module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/gomlx/compute-onnx").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := exec.Command("go", "list", "-f", "{{.Dir}}", "clipnb/clipkit/device/npusim").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := Sim{dir: t.TempDir()}
 	s.counters = filepath.Join(s.dir, "counters")
-	compile := func(args ...string) {
-		if out, err := exec.Command("g++", append([]string{"-O1", "-std=c++17", "-shared", "-fPIC"}, args...)...).CombinedOutput(); err != nil {
-			t.Fatalf("g++ %v: %v\n%s", args, err, out)
-		}
-	}
-	compile("-Wall", "-I", filepath.Join(strings.TrimSpace(string(module)), "internal", "ort"), "-o", filepath.Join(s.dir, "libascendcl.so"),
-		filepath.Join(strings.TrimSpace(string(source)), "testdata", "simulated_ascendcl.cc"), "-ldl")
+	compile(t, "simulated_ascendcl.cc", filepath.Join(s.dir, "libascendcl.so"))
 	for _, name := range []string{"libacl_op_compiler.so", "libfmk_onnx_parser.so"} { // their functions are in the first one
-		compile("-x", "c++", "/dev/null", "-o", filepath.Join(s.dir, name))
+		compile(t, "empty.cc", filepath.Join(s.dir, name))
 	}
 	return s
+}
+
+// BuildPlugin compiles a SIMULATED plugin provider, with two NPUs that can multiply matrices, and gives its path.
+func BuildPlugin(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "libsimulated_plugin.so")
+	compile(t, "simulated_plugin.cc", path)
+	return path
+}
+
+// compile makes a library of one of testdata's files, with ONNX Runtime's headers as they come with compute-onnx.
+func compile(t *testing.T, source, library string) {
+	t.Helper()
+	if _, err := exec.LookPath("g++"); err != nil {
+		t.Skip("no g++ here: the simulated NPU cannot be built (apt-get install g++)")
+	}
+	folder := func(args ...string) string {
+		out, err := exec.Command("go", append([]string{"list", "-f", "{{.Dir}}"}, args...)...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	headers := filepath.Join(folder("-m", "github.com/gomlx/compute-onnx"), "internal", "ort")
+	file := filepath.Join(folder("clipnb/clipkit/device/npusim"), "testdata", source)
+	if out, err := exec.Command("g++", "-O1", "-std=c++17", "-Wall", "-shared", "-fPIC", "-I", headers, "-o", library, file, "-ldl").CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", source, err, out)
+	}
 }
 
 // Env is what a process needs to use it.
