@@ -363,6 +363,42 @@ func TestSimulatedCANNTakesWholeGraphs(t *testing.T) {
 	}
 }
 
+// Products in float16, with float32 weights and a scaled loss: the seed's amp.
+func TestSimulatedMixedPrecision(t *testing.T) {
+	if !inOwnProcess(t, simulated(t).Env()...) {
+		return
+	}
+	dev := open(t, "npu:cann")
+	losses := map[string][]float64{}
+	for _, precision := range []string{"f32", "amp"} {
+		m := mid(t, dev)
+		s, err := train.NewStepper(m, train.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.001, Precision: precision})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range steps {
+			pixels, ids := sample(m.Config, i)
+			got, err := s.Step(pixels, ids, pairs, 1e-4, 0)
+			if err != nil || got.Skipped {
+				t.Fatalf("%s: %+v, %v", precision, got, err)
+			}
+			losses[precision] = append(losses[precision], got.Loss)
+		}
+		for _, p := range dev.Placements() {
+			if !p.Whole("CANNExecutionProvider") {
+				t.Errorf("%s: not one subgraph: %s", precision, p)
+			}
+		}
+		s.Close()
+		m.Close()
+	}
+	for i, want := range losses["f32"] {
+		if d := math.Abs(losses["amp"][i] - want); d == 0 || d > 1e-3*want {
+			t.Errorf("loss of step %d is %.6f, in float32 %.6f", i+1, losses["amp"][i], want)
+		}
+	}
+}
+
 // A step moves the batch in and the loss out; parameters, gradients and moments stay where they are.
 func TestSimulatedTraffic(t *testing.T) {
 	sim := simulated(t)
