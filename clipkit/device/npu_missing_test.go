@@ -1,0 +1,131 @@
+package device_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"clipnb/clipkit/device"
+	"clipnb/clipkit/device/ort"
+)
+
+// Each thing that can be missing gives one clear error, and nothing on standard error.
+func TestMissingPieces(t *testing.T) {
+	needOpenVINO(t)
+	plain := filepath.Join(cacheOf(t), "runtimes", "onnxruntime-1.30.0", "libonnxruntime.so.1.30.0")
+	for _, c := range []struct {
+		name, device string
+		env          []string
+		simulate     bool
+		want         []string
+	}{
+		{name: "no card", device: "npu", want: []string{"no NPU is here", "fallback=cpu"}},
+		{name: "no toolkit", device: "npu:cann", want: []string{"libascendcl.so", "install the CANN toolkit"}},
+		{name: "wrong build", device: "npu:cann", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=" + plain}, want: []string{"built without CANN", "onnxruntime-cann 1.24.4"}},
+		{name: "wrong build for OpenVINO", device: "npu:openvino", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=" + plain}, want: []string{"built without OpenVINO"}},
+		{name: "no library", device: "npu:cann", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=/nowhere/libonnxruntime.so"}, want: []string{"/nowhere/libonnxruntime.so"}},
+		{name: "not a library", device: "npu:cann", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=npu_test.go"}, want: []string{"cannot be loaded"}},
+		{name: "no such device", device: "npu:cann:5", simulate: true, want: []string{"there is no device 5", "between 0 (inclusive) and 2"}},
+		{name: "no Intel NPU", device: "npu:openvino", want: []string{"no Intel NPU is here", "/dev/accel/accel0"}},
+		{name: "no second Intel NPU", device: "npu:openvino:1", want: []string{"has one NPU"}},
+		{name: "wrong precision", device: "npu:cann,precision=f8", want: []string{"precision \"f8\"", "f16, f32"}},
+		{name: "wrong cache", device: "npu:cann,cache=npu_test.go", want: []string{"cache", "npu_test.go"}},
+		{name: "no plugin", device: "npu:/nowhere/plugin.so", want: []string{"/nowhere/plugin.so"}},
+		{name: "not a plugin", device: "npu:" + plain, want: []string{"CreateEpFactories"}},
+	} {
+		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
+			env := c.env
+			if c.simulate {
+				env = simulated(t).Env()
+			}
+			if !inOwnProcess(t, env...) {
+				return
+			}
+			if strings.Contains(strings.Join(c.env, ""), plain) || strings.Contains(c.device, plain) {
+				if _, err := os.Stat(plain); err != nil {
+					t.Fatalf("TestONNX, which runs before, fetches it: %v", err)
+				}
+			}
+			_, err := device.Open(c.device)
+			if err == nil || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("%v", err)
+			}
+			t.Log(err)
+			if !errors.Is(err, device.ErrRuntime) && !errors.Is(err, device.ErrOption) {
+				t.Errorf("the error is of no kind: %v", err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%v does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func cacheOf(t *testing.T) string {
+	t.Helper()
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "clipkit")
+}
+
+// The processor is used in an NPU's place only by those who ask for it, and they are told.
+func TestFallback(t *testing.T) {
+	var said strings.Builder
+	device.Notices = &said
+	defer func() { device.Notices = os.Stderr }()
+	dev, err := device.Open("npu,fallback=cpu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	if dev.Name != "cpu" || !strings.Contains(said.String(), "no NPU is here") {
+		t.Errorf("%s: %q", dev, said.String())
+	}
+	t.Setenv("CLIPKIT_NPU_FALLBACK", "cpu")
+	if dev, err = device.Open("npu:0"); err != nil {
+		t.Fatal(err)
+	}
+	dev.Close()
+}
+
+// A process has one ONNX Runtime: another device may use it, and one that needs another is refused.
+func TestOneRuntimePerProcess(t *testing.T) {
+	needOpenVINO(t)
+	t.Run("onnx-first", func(t *testing.T) {
+		if !inOwnProcess(t) {
+			return
+		}
+		open(t, "cpu:onnx")
+		if _, err := device.Open("npu:openvino,device=CPU"); !errors.Is(err, ort.ErrLoaded) || !strings.Contains(err.Error(), "1.30.0") {
+			t.Error(err)
+		}
+	})
+	t.Run("openvino-first", func(t *testing.T) {
+		if !inOwnProcess(t) {
+			return
+		}
+		m := tiny(t, open(t, "npu:openvino,device=CPU"))
+		defer m.Close()
+		n := tiny(t, open(t, "cpu:onnx"))
+		defer n.Close()
+		pixels, _ := sample(m.Config, 0)
+		a, err := m.EncodeImages(context.Background(), pixels, pairs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := n.EncodeImages(context.Background(), pixels, pairs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := distance(a, b); d > 1e-5 {
+			t.Errorf("the two differ by %g", d)
+		}
+	})
+}
