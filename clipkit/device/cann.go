@@ -80,7 +80,10 @@ var cannFaults = []struct {
 	{[]string{"not enabled in this build"}, func(int, ascend.Found) string {
 		return "this ONNX Runtime is built without CANN; unset ONNXRUNTIME_SHARED_LIBRARY_PATH, or have it name libonnxruntime.so of PyPI's onnxruntime-cann " + cannWheels["linux/arm64"].version
 	}},
-	{[]string{"Invalid device ID", "aclrtSetDevice"}, func(index int, f ascend.Found) string {
+	{[]string{"aclrtSetDevice"}, func(index int, f ascend.Found) string {
+		return fmt.Sprintf("the driver refuses device %d; npu-smi info tells whether it is healthy and free (%s)", index, f)
+	}},
+	{[]string{"Invalid device ID"}, func(index int, f ascend.Found) string {
 		return fmt.Sprintf("there is no device %d; this machine has: %s", index, f)
 	}},
 	{[]string{"undefined symbol", "version `GLIBC"}, func(_ int, f ascend.Found) string {

@@ -82,6 +82,7 @@ func TestExplainCANN(t *testing.T) {
 		{"libonnxruntime_providers_cann.so with error: libascend_hal.so: cannot open shared object file", installed, "install Ascend HDK"},
 		{"libonnxruntime_providers_cann.so with error: undefined symbol: aclmdlExecuteV9", installed, "CANN (7.0.0) does not fit"},
 		{"Invalid device ID: 5, must be between 0 (inclusive) and 2 (exclusive).", bare, "there is no device 5"},
+		{"CANN failure 507033 ; expr=aclrtSetDevice(info_.device_id); ", bare, "the driver refuses device 5"},
 		{"something new", bare, "something new"},
 	} {
 		err := explainCANN(errors.New(c.said), 5, c.found)

@@ -21,8 +21,9 @@ typedef struct OrtHardwareDevice OrtHardwareDevice;
 typedef struct OrtEpAssignedSubgraph OrtEpAssignedSubgraph;
 typedef struct OrtEpAssignedNode OrtEpAssignedNode;
 
+// Only the members that are used here; the negative ones make these types signed, as the header's are.
 typedef enum { ort_fail = 1 } OrtErrorCode;
-typedef enum { ort_warning = 2, ort_error = 3 } OrtLoggingLevel;
+typedef enum { ort_error = 3 } OrtLoggingLevel;
 typedef enum { ort_float = 1 } ONNXTensorElementDataType;
 typedef enum { ort_device_allocator = 0, ort_invalid_allocator = -1 } OrtAllocatorType;
 typedef enum { ort_default = 0, ort_cpu_output = -1 } OrtMemType;

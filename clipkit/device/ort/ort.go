@@ -186,7 +186,7 @@ func cArray[P any](pointers []P) *P {
 	return a
 }
 
-// dump writes a model where CLIPKIT_ORT_DUMP names a folder, for looking at what a provider was given.
+// dump writes a model where CLIPKIT_ORT_DUMP names a folder: what to send with a report about a provider.
 func dump(name string, model []byte) {
 	if dir := os.Getenv("CLIPKIT_ORT_DUMP"); dir != "" {
 		_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d.onnx", strings.ReplaceAll(name, "/", "_"), len(model))), model, 0o644)
