@@ -16,7 +16,12 @@ import (
 func TestMissingPieces(t *testing.T) {
 	needOpenVINO(t)
 	needNoNPU(t)
-	plain := filepath.Join(cacheOf(t), "runtimes", "onnxruntime-1.30.0", "libonnxruntime.so.1.30.0")
+	const plainEnv = "CLIPKIT_TEST_PLAIN" // ONNX Runtime without any such provider
+	plain := os.Getenv(plainEnv)
+	if plain == "" {
+		open(t, "cpu:onnx")
+		plain = ort.Loaded()
+	}
 	for _, c := range []struct {
 		name, device string
 		env          []string
@@ -28,27 +33,22 @@ func TestMissingPieces(t *testing.T) {
 		{name: "wrong build", device: "npu:cann", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=" + plain}, want: []string{"built without CANN", "onnxruntime-cann 1.24.4"}},
 		{name: "wrong build for OpenVINO", device: "npu:openvino", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=" + plain}, want: []string{"built without OpenVINO"}},
 		{name: "no library", device: "npu:cann", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=/nowhere/libonnxruntime.so"}, want: []string{"/nowhere/libonnxruntime.so"}},
-		{name: "not a library", device: "npu:cann", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=npu_test.go"}, want: []string{"cannot be loaded"}},
+		{name: "not a library", device: "npu:cann", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=device_test.go"}, want: []string{"cannot be loaded", "invalid ELF header"}},
 		{name: "no such device", device: "npu:cann:5", simulate: true, want: []string{"there is no device 5", "between 0 (inclusive) and 2"}},
 		{name: "no Intel NPU", device: "npu:openvino", want: []string{"no Intel NPU is here", "/dev/accel/accel0"}},
 		{name: "no second Intel NPU", device: "npu:openvino:1", want: []string{"has one NPU"}},
 		{name: "wrong precision", device: "npu:cann,precision=f8", want: []string{"precision \"f8\"", "f16, f32"}},
-		{name: "wrong cache", device: "npu:cann,cache=npu_test.go", want: []string{"cache", "npu_test.go"}},
+		{name: "wrong cache", device: "npu:cann,cache=device_test.go", want: []string{"cache: mkdir", "not a directory"}},
 		{name: "no plugin", device: "npu:/nowhere/plugin.so", want: []string{"/nowhere/plugin.so"}},
 		{name: "not a plugin", device: "npu:" + plain, want: []string{"CreateEpFactories"}},
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
-			env := c.env
+			env := append(c.env, plainEnv+"="+plain)
 			if c.simulate {
-				env = simulated(t).Env()
+				env = append(env, simulated(t).Env()...)
 			}
 			if !inOwnProcess(t, env...) {
 				return
-			}
-			if strings.Contains(strings.Join(c.env, ""), plain) || strings.Contains(c.device, plain) {
-				if _, err := os.Stat(plain); err != nil {
-					t.Fatalf("TestONNX, which runs before, fetches it: %v", err)
-				}
 			}
 			_, err := device.Open(c.device)
 			if err == nil || strings.Contains(err.Error(), "\n") {
@@ -75,15 +75,6 @@ func needNoNPU(t *testing.T) {
 			t.Skipf("%s is here", found[0])
 		}
 	}
-}
-
-func cacheOf(t *testing.T) string {
-	t.Helper()
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return filepath.Join(dir, "clipkit")
 }
 
 // The processor is used in an NPU's place only by those who ask for it, and they are told.
@@ -115,7 +106,7 @@ func TestOneRuntimePerProcess(t *testing.T) {
 			return
 		}
 		open(t, "cpu:onnx")
-		if _, err := device.Open("npu:openvino,device=CPU"); !errors.Is(err, ort.ErrLoaded) || !strings.Contains(err.Error(), "1.30.0") {
+		if _, err := device.Open("npu:openvino,device=CPU"); !errors.Is(err, ort.ErrLoaded) || !strings.Contains(err.Error(), "open the device that needs") {
 			t.Error(err)
 		}
 	})
