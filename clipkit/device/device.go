@@ -148,7 +148,7 @@ func openONNX() (compute.Backend, error) {
 			return nil, err
 		}
 		if err := ort.Load(lib, logLevels["error"]); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", ErrRuntime, err)
 		}
 	}
 	return newBackend("onnx:cpu," + ort.Loaded())

@@ -105,9 +105,9 @@ char* ort_load(const char* library, int log) {
   const OrtApiBase* base = get();
   snprintf(version, sizeof version, "%s", base->GetVersionString());
   int v = 0;
-  if (sscanf(version, "1.%d", &v) != 1 || v < 17) { error = text("it is version %s, this needs 1.17 or later", version); goto done; }
+  if (sscanf(version, "1.%d", &v) != 1 || v < 17) { error = text("%s: it is version %s, this needs 1.17 or later", library, version); goto done; }
   const void* const* api = base->GetApi((uint32_t)v); // asking for more than it has makes it print
-  if (!api) { error = text("version %s has no API %d", version, v); goto done; }
+  if (!api) { error = text("%s: version %s has no API %d", library, version, v); goto done; }
   minor = v;
   use(api);
   OrtStatus* s = ORT(CreateEnvWithCustomLogger)(log_line, NULL, (OrtLoggingLevel)log, "clipkit", &env);

@@ -97,7 +97,7 @@ func Load(library string, logLevel int) error {
 	c := C.CString(path)
 	defer C.free(unsafe.Pointer(c))
 	if e := C.ort_load(c, C.int(min(logLevel, 3))); e != nil {
-		return fmt.Errorf("%w: %s: %s", ErrRuntime, path, take(e))
+		return fmt.Errorf("%w: %s", ErrRuntime, take(e))
 	}
 	loaded, ortVersion = path, C.GoString(C.ort_version())
 	ortApi, ortEnv = C.ort_table(), &struct{ env unsafe.Pointer }{C.ort_env()}
