@@ -24,13 +24,15 @@ type npu struct {
 	set      map[string]string // each of npuOptions that was given
 }
 
-// npuOptions and the environment variables for them, which the device string overrides.
-var npuOptions = map[string]string{
-	"precision": "CLIPKIT_NPU_PRECISION", // f32, f16, bf16, mixed, or one of CANN's own words
-	"cache":     "CLIPKIT_NPU_CACHE",     // a folder for what the provider compiles
-	"log":       "CLIPKIT_NPU_LOG",       // debug, info, warning, error or none, to standard error
-	"device":    "CLIPKIT_NPU_DEVICE",    // of OpenVINO or a plugin: NPU, CPU or GPU
-	"fallback":  "CLIPKIT_NPU_FALLBACK",  // cpu: use the processor where no NPU works
+const npuVariable = "CLIPKIT_NPU_"
+
+// npuOptions are what may follow a comma. Each is also an environment variable, CLIPKIT_NPU_PRECISION, that the device string overrides.
+var npuOptions = []string{
+	"precision", // f32, f16, bf16, mixed, or one of CANN's own words
+	"cache",     // a folder for what the provider compiles
+	"log",       // debug, info, warning, error or none, to standard error
+	"device",    // of OpenVINO or a plugin: NPU, CPU or GPU
+	"fallback",  // cpu: use the processor where no NPU works
 }
 
 // logLevels are ONNX Runtime's.
@@ -39,19 +41,23 @@ var logLevels = map[string]int{"debug": 0, "info": 1, "warning": 2, "error": 3, 
 // hardware are a plugin's kinds of devices.
 var hardware = map[string]int{"NPU": ort.NPU, "CPU": ort.CPU, "GPU": ort.GPU}
 
-// parseNPU reads what comes after "npu:" and the environment.
-func parseNPU(rest string, getenv func(string) string) (n npu, err error) {
+// parseNPU reads what comes after "npu:" and the environment, "NAME=value".
+func parseNPU(rest string, environ []string) (n npu, err error) {
 	parts := strings.Split(rest, ",")
 	n.set = map[string]string{}
-	for option, variable := range npuOptions {
-		if v := getenv(variable); v != "" {
-			n.set[option] = v
+	for _, e := range environ {
+		if name, value, _ := strings.Cut(e, "="); strings.HasPrefix(name, npuVariable) && value != "" {
+			option := strings.ToLower(strings.TrimPrefix(name, npuVariable))
+			if !slices.Contains(npuOptions, option) {
+				return n, fmt.Errorf("%w: the environment variable %s; %s may end in %s", ErrOption, name, npuVariable, strings.ToUpper(strings.Join(npuOptions, ", ")))
+			}
+			n.set[option] = value
 		}
 	}
 	for _, p := range parts[1:] {
-		option, value, ok := strings.Cut(p, "=")
-		if _, known := npuOptions[option]; !ok || !known || value == "" {
-			return n, fmt.Errorf("%w %q, want precision=, cache=, log=, device= or fallback=", ErrOption, p)
+		option, value, _ := strings.Cut(p, "=")
+		if !slices.Contains(npuOptions, option) || value == "" {
+			return n, fmt.Errorf("%w %q, want one of %s, each with =VALUE", ErrOption, p, strings.Join(npuOptions, ", "))
 		}
 		n.set[option] = value
 	}
@@ -93,7 +99,7 @@ func (n npu) or(option, otherwise string) string {
 
 // openNPU opens an NPU, or the processor where that is asked for.
 func openNPU(rest string) (*Device, error) {
-	n, err := parseNPU(rest, os.Getenv)
+	n, err := parseNPU(rest, os.Environ())
 	if err != nil {
 		return nil, err
 	}
