@@ -55,8 +55,13 @@ func (n npu) openCANN() (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	var session [][2]string
+	if n.set["fallback"] == "" { // a graph that is not taken whole is an error
+		session = [][2]string{{"session.disable_cpu_ep_fallback", "1"}}
+	}
 	dev, err := n.start("cann", library, ort.Provider{
-		Name: "CANN",
+		Name:    "CANN",
+		Session: session,
 		Options: [][2]string{
 			{"device_id", strconv.Itoa(n.index)},
 			{"precision_mode", mode},

@@ -107,7 +107,7 @@ func openNPU(rest string) (*Device, error) {
 	if err == nil || n.set["fallback"] == "" {
 		return dev, err
 	}
-	say(fmt.Sprintf("no NPU (%v): using the processor, as fallback=cpu asks", err))
+	say(fmt.Sprintf("using the processor, as fallback=cpu asks: %v", err))
 	return openCPU("")
 }
 
@@ -135,8 +135,8 @@ func chooseProvider(a ascend.Found, intel []string) (string, error) {
 	case len(intel) > 0:
 		return "openvino", nil
 	}
-	return "", fmt.Errorf("%w: no NPU is here: no Ascend card (/dev/davinci0) and no Intel NPU (/dev/accel/accel0); in a container, pass the device in. "+
-		"npu:cann, npu:openvino or npu:PATH.so ask for one provider; fallback=cpu (or CLIPKIT_NPU_FALLBACK=cpu) takes the processor", ErrRuntime)
+	return "", fmt.Errorf("%w: no NPU is here (no /dev/davinci0 of an Ascend card, no /dev/accel/accel0 of an Intel one); in a container, pass it in; "+
+		"CLIPKIT_NPU_FALLBACK=cpu uses the processor", ErrRuntime)
 }
 
 func intelNPUs() []string {

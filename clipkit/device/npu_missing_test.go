@@ -28,7 +28,7 @@ func TestMissingPieces(t *testing.T) {
 		simulate     bool
 		want         []string
 	}{
-		{name: "no card", device: "npu", want: []string{"no NPU is here", "fallback=cpu"}},
+		{name: "no card", device: "npu", want: []string{"no NPU is here", "CLIPKIT_NPU_FALLBACK=cpu"}},
 		{name: "no toolkit", device: "npu:cann", want: []string{"libascendcl.so", "install the CANN toolkit"}},
 		{name: "wrong build", device: "npu:cann", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=" + plain}, want: []string{"built without CANN", "onnxruntime-cann 1.24.4"}},
 		{name: "wrong build for OpenVINO", device: "npu:openvino", env: []string{"ONNXRUNTIME_SHARED_LIBRARY_PATH=" + plain}, want: []string{"built without OpenVINO"}},

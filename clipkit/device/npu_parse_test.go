@@ -54,7 +54,7 @@ func TestChooseProvider(t *testing.T) {
 	if got, err := chooseProvider(ascend.Found{}, []string{"/dev/accel/accel0"}); got != "openvino" || err != nil {
 		t.Error(got, err)
 	}
-	if _, err := chooseProvider(ascend.Found{}, nil); !errors.Is(err, ErrRuntime) || !strings.Contains(err.Error(), "fallback=cpu") {
+	if _, err := chooseProvider(ascend.Found{}, nil); !errors.Is(err, ErrRuntime) || !strings.Contains(err.Error(), "CLIPKIT_NPU_FALLBACK=cpu") {
 		t.Error(err)
 	}
 }
