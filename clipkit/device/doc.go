@@ -9,9 +9,11 @@
 // # Engines
 //
 // "cpu" tries XLA, then ONNX Runtime, then GoMLX's pure-Go backend, which is announced because it is many times slower (4 to 20 here).
-// "cpu:xla", "cpu:onnx", "cpu:openvino" and "cpu:go" ask for one engine and fail without it. OpenVINO (x86-64 only) is never the default: ViT-B-16
-// encodes pictures at 1.4 times the rate of cpu:onnx with it, texts at 1.05, but at 0.87 and 0.62 of XLA's, and in bf16 at 0.94 and 0.61
-// (BenchmarkProcessorEngines, best of three rounds on a machine with other work).
+// "cpu:xla", "cpu:onnx", "cpu:openvino" and "cpu:go" ask for one engine and fail without it.
+// OpenVINO (x86-64 only) is for encoding much: ViT-B-16 encodes pictures and texts at 1.2 and 1.3 times the rate of cpu:onnx with it, and at 1.1
+// and 1.1 times XLA's; in bf16, which is "npu:openvino,device=CPU,precision=bf16", at 1.2 and 1.1 times XLA's (BenchmarkProcessorEngines, best of
+// 12 rounds beside other work). It is never the default: that is not worth a second runtime beside the one that trains, in a process that can
+// have only one ONNX Runtime.
 // An engine's shared library is taken from the first of:
 //
 //  1. the path in the environment: PJRT_PLUGIN_LIBRARY_PATH (a folder), ONNXRUNTIME_SHARED_LIBRARY_PATH (a file);
