@@ -27,7 +27,7 @@ func (t *Taps) product(x, w *Node, axis int) *Node {
 // rounded is the product in bf16, gradients included, as autocast makes it: its value is rounded, too.
 func rounded(x, w *Node, axis int) *Node {
 	bf16 := func(x *Node) *Node { return ConvertDType(x, dtypes.BFloat16) }
-	return ConvertDType(Dot(bf16(x), bf16(w)).General([]int{1}, nil, []int{axis}, nil), dtypes.Float32)
+	return ConvertDType(Dot(bf16(x), bf16(w)).WithAccumulatorDType(dtypes.BFloat16).General([]int{1}, nil, []int{axis}, nil), dtypes.Float32)
 }
 
 // Gradient is that of loss, which was computed with these taps, with respect to each of wrt.
