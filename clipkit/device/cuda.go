@@ -38,6 +38,8 @@ func openCUDA(rest string) (*Device, error) {
 		return nil, err
 	}
 	xla.EnableAutoInstall(false)
+	// Trying out Triton kernels for every product starts ptxas hundreds of times: the training graph of a tiny model took over two minutes.
+	addXLAFlag("--xla_gpu_enable_triton_gemm", "false")
 	// Float32 products stay float32, as in PyTorch: no TF32. One GPU is taken, and its memory as it is needed.
 	b, err := newBackend(fmt.Sprintf("xla:%s,tf32=false,preallocate=false,visible_devices=%d", plugin, index))
 	if err != nil {
@@ -133,12 +135,19 @@ func linkCUDA(dir, plugin, nvidia string) (string, error) {
 	}
 	// XLA compiles kernels with the device library of the toolkit; go-xla would name the folder above it.
 	for _, toolkit := range []string{"cu13", "cuda_nvcc"} {
-		if _, err := os.Stat(filepath.Join(nvidia, toolkit, "nvvm")); err == nil && !strings.Contains(os.Getenv("XLA_FLAGS"), "xla_gpu_cuda_data_dir") {
-			_ = os.Setenv("XLA_FLAGS", strings.TrimSpace(os.Getenv("XLA_FLAGS")+" --xla_gpu_cuda_data_dir="+filepath.Join(dir, "nvidia", toolkit)))
+		if _, err := os.Stat(filepath.Join(nvidia, toolkit, "nvvm")); err == nil {
+			addXLAFlag("--xla_gpu_cuda_data_dir", filepath.Join(dir, "nvidia", toolkit))
 			break
 		}
 	}
 	return link, nil
+}
+
+// addXLAFlag sets a flag of XLA that the environment does not set.
+func addXLAFlag(name, value string) {
+	if has := os.Getenv("XLA_FLAGS"); !strings.Contains(has, name+"=") {
+		_ = os.Setenv("XLA_FLAGS", strings.TrimSpace(has+" "+name+"="+value))
+	}
 }
 
 // cudaVersion reads the major version off the plugin's folder.

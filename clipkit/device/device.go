@@ -31,6 +31,10 @@ type Device struct {
 // String gives name and engine, "cpu (xla)".
 func (d *Device) String() string { return d.Name + " (" + d.Engine + ")" }
 
+// IsCPU and IsCUDA tell what kind of device it is.
+func (d *Device) IsCPU() bool  { return d.Name == "cpu" }
+func (d *Device) IsCUDA() bool { return strings.HasPrefix(d.Name, "cuda") }
+
 // Close frees the engine.
 func (d *Device) Close() { d.Backend.Finalize() }
 

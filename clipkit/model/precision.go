@@ -3,7 +3,10 @@ package model
 import (
 	"fmt"
 
+	"strings"
+
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/device"
 	"clipnb/clipkit/weights"
 
 	"github.com/gomlx/compute/dtypes"
@@ -19,7 +22,7 @@ const (
 	// without them slower than F32). Features agree to about two digits.
 	BF16 Precision = "bf16"
 	// F16 rounds the weights to float16 as the reference's quick API (load_from_name) does, also on a CPU, where it then multiplies in float32,
-	// as here: its features are that API's. Speed and memory are F32's.
+	// as here: its features are that API's. Speed and memory are F32's. On an NPU products are in float16, too, as there on CUDA.
 	F16 Precision = "f16"
 )
 
@@ -32,24 +35,49 @@ func (p Precision) Check() error {
 	return fmt.Errorf("unknown precision %q, want %q, %q or %q", string(p), F32, BF16, F16)
 }
 
-// compute is the type of a product's operands.
-func (p Precision) compute() dtypes.DType {
-	if p == BF16 {
+// Mixed is the half precision in which a float32 model trains on a device when nobody says which (the reference's amp): F16, with its loss
+// scaled, on an NPU, as not every one has bf16; BF16 elsewhere, which needs no scaling.
+func Mixed(dev *device.Device) Precision {
+	if isNPU(dev) {
+		return F16
+	}
+	return BF16
+}
+
+func isNPU(dev *device.Device) bool { return strings.HasPrefix(dev.Name, "npu") }
+
+// compute is the type of a product's operands when a model is used on a device.
+func (p Precision) compute(dev *device.Device) dtypes.DType {
+	switch {
+	case p == BF16:
 		return dtypes.BFloat16
+	case p == F16 && isNPU(dev):
+		return dtypes.Float16
+	}
+	return dtypes.Float32
+}
+
+// Products is the type of a product's operands when a float32 model trains in this precision.
+func (p Precision) Products() dtypes.DType {
+	switch p {
+	case BF16:
+		return dtypes.BFloat16
+	case F16:
+		return dtypes.Float16
 	}
 	return dtypes.Float32
 }
 
 // stored is the type in which a tensor is kept: the reference's rule says which of them are halved (SPEC §1.9).
-func (p Precision) stored(t arch.Tensor) dtypes.DType {
+func (p Precision) stored(t arch.Tensor, dev *device.Device) dtypes.DType {
 	switch {
 	case t.Int64:
 		return dtypes.Int64
 	case weights.HalfByReference(t.Name):
-		return p.compute()
+		return p.compute(dev)
 	}
 	return dtypes.Float32
 }
 
 // fileType is the name that weight files give to a type.
-var fileType = map[dtypes.DType]string{dtypes.Float32: "F32", dtypes.BFloat16: "BF16", dtypes.Int64: "I64"}
+var fileType = map[dtypes.DType]string{dtypes.Float32: "F32", dtypes.BFloat16: "BF16", dtypes.Float16: "F16", dtypes.Int64: "I64"}
