@@ -15,7 +15,7 @@ import (
 // the project's .venv or another, where kernels/cuda/requirements.txt puts it.
 
 // installCUDA is the command that a missing plugin asks for.
-const installCUDA = "run: go run ./kernels setup cuda (or, into your own environment: pip install -r kernels/cuda/requirements.txt)"
+const installCUDA = "run: .venv/bin/python -m pip install --no-deps -r kernels/cuda/requirements.txt (or pip of the environment whose python3 is first on PATH)"
 
 // openCUDA opens the i-th GPU: rest is "" or i.
 func openCUDA(rest string) (*Device, error) {
@@ -38,8 +38,9 @@ func openCUDA(rest string) (*Device, error) {
 		return nil, err
 	}
 	xla.EnableAutoInstall(false)
-	// Trying out Triton kernels for every product starts ptxas hundreds of times: the training graph of a tiny model took over two minutes.
-	addXLAFlag("--xla_gpu_enable_triton_gemm", "false")
+	// Trying out kernels for every product starts ptxas hundreds of times: on an H200 the training graph of a tiny model took more than two minutes
+	// to compile, half a minute without Triton's, ten seconds with none tried out.
+	addXLAFlag("--xla_gpu_autotune_level", "0")
 	// Float32 products stay float32, as in PyTorch: no TF32. One GPU is taken, and its memory as it is needed.
 	b, err := newBackend(fmt.Sprintf("xla:%s,tf32=false,preallocate=false,visible_devices=%d", plugin, index))
 	if err != nil {
