@@ -41,7 +41,7 @@ func NewIn(cfg arch.Config, dev *device.Device, precision Precision) (*Model, er
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	if err := precision.Check(); err != nil {
+	if err := precision.CheckOn(dev); err != nil {
 		return nil, err
 	}
 	m := &Model{Config: cfg, Device: dev, Store: gomodel.NewStore(), precision: precision}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,6 +104,10 @@ func TestLossScaleIsChecked(t *testing.T) {
 		if got := (Config{Precision: precision}).precision(m.Device); got != want {
 			t.Errorf("%q on the processor is %s, want %s", precision, got, want)
 		}
+	}
+	onnx := tinyOn(t, "cpu:onnx", "vit")
+	if _, err := NewStepper(onnx, Config{Precision: "bf16"}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), `take "f16"`) {
+		t.Errorf("bf16 on ONNX Runtime: %v", err)
 	}
 	if got := (Config{Precision: "amp"}).precision(&device.Device{Name: "npu:1"}); got != model.F16 {
 		t.Errorf("amp on an NPU is %s", got)

@@ -69,6 +69,9 @@ func NewStepper(m *model.Model, cfg Config) (*Stepper, error) {
 		return nil, fmt.Errorf("%w: the model's precision is %s, want %s: only float32 models train", ErrConfig, m.Precision(), model.F32)
 	}
 	s := &Stepper{model: m, config: cfg, precision: cfg.precision(m.Device)}
+	if err := s.precision.CheckOn(m.Device); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	if s.scaled() {
 		s.scale.Factor = firstFactor
 	}

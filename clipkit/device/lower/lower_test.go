@@ -298,15 +298,22 @@ func TestEveryFormOfAStepIsTaken(t *testing.T) {
 	}
 }
 
-// Half precision keeps to the same operations, in encoding and in training. ONNX Runtime has no bf16 products on a processor, so those graphs are
-// built and read but not run.
+// Half precision keeps to the same operations, in encoding and in training. compute-onnx has no bf16, so those graphs are built, for a device
+// that is said to have it, and read but not run.
 func TestHalfPrecisionIsTaken(t *testing.T) {
 	cfg := golden.Config(t, "vit")
 	images, ids := batch(cfg, 4)
 	encode := func(precision model.Precision) func(*device.Device) error {
 		return func(dev *device.Device) error {
 			m := newModel(t, cfg, dev, precision)
-			_, err := m.EncodeImages(context.Background(), images, 4)
+			got, err := m.EncodeImages(context.Background(), images, 4)
+			if err != nil {
+				return err
+			}
+			want, err := newModel(t, cfg, dev, model.F32).EncodeImages(context.Background(), images, 4)
+			if _, rel := golden.Difference(got, want); rel > 5e-3 || rel < 1e-6 {
+				t.Errorf("features differ by %.2g from float32's", rel)
+			}
 			return err
 		}
 	}
@@ -334,15 +341,17 @@ func TestHalfPrecisionIsTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, lowered, seen := open(t, true)
-			err := c.run(lowered)
 			if c.runs {
-				if err != nil {
+				if err := c.run(lowered); err != nil {
 					t.Fatal(err)
 				}
 				seen.taken(t)
 				return
 			}
-			t.Log(err)
+			lowered.Engine = "xla"
+			if err := c.run(lowered); err == nil || !strings.Contains(err.Error(), "BFloat16 is not supported") {
+				t.Error(err)
+			}
 			for _, op := range seen.built {
 				if !lower.Taken[op] && op != "Parameter" && op != "" {
 					t.Errorf("%s is not taken", op)
@@ -355,24 +364,65 @@ func TestHalfPrecisionIsTaken(t *testing.T) {
 	}
 }
 
-// The golden values of PyTorch, through Wrap.
+// PyTorch's values, through Wrap: features, and the losses of five steps, plain and with two micro-batches each.
 func TestGoldenValues(t *testing.T) {
 	_, lowered, seen := open(t, true)
 	cfg := golden.Config(t, "vit")
 	m := newModel(t, cfg, lowered, model.F32)
-	if err := weights.Load(m, cfg, golden.Open(t, "vit/init.pt")); err != nil {
-		t.Fatal(err)
+	load := func() {
+		if err := weights.Load(m, cfg, golden.Open(t, "vit/init.pt")); err != nil {
+			t.Fatal(err)
+		}
 	}
+	close := func(what string, got, want []float32, limit float64) {
+		_, rel := golden.Difference(got, want)
+		t.Logf("%s: relative difference %.2g", what, rel)
+		if !(rel <= limit) {
+			t.Errorf("%s differ by %.2g of the largest value, limit %.1g", what, rel, limit)
+		}
+	}
+	load()
 	f := golden.Open(t, "vit/forward_eval.safetensors")
 	images, err := m.EncodeImages(context.Background(), golden.Values(t, f, "images"), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.Close(t, "image features", images, golden.Values(t, f, "image_features"), 1e-4)
+	close("image features", images, golden.Values(t, f, "image_features"), 2e-6)
 	texts, err := m.EncodeTexts(context.Background(), golden.IDs(t, f, "texts"), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.Close(t, "text features", texts, golden.Values(t, f, "text_features"), 1e-4)
+	close("text features", texts, golden.Values(t, f, "text_features"), 2e-6)
+
+	b := golden.Open(t, "vit/train_batches.safetensors")
+	pixels, ids := golden.Values(t, b, "images"), golden.IDs(t, b, "texts")
+	for name, freq := range map[string]int{"train": 1, "accum2": 2} {
+		load()
+		var record struct {
+			Args  struct{ WD, Beta1, Beta2, Eps float64 }
+			Steps []struct {
+				LR, Loss float64
+				Scale    float64 `json:"logit_scale_after_clamp"`
+			}
+		}
+		golden.JSON(t, "vit/"+name+".json", &record)
+		a := record.Args
+		s, err := train.NewStepper(m, train.Config{Beta1: a.Beta1, Beta2: a.Beta2, Epsilon: a.Eps, WeightDecay: a.WD, AccumFreq: freq})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got, want []float32
+		n := 4 * freq
+		for i, step := range record.Steps {
+			r, x := len(pixels)/20*n, len(ids)/20*n
+			res, err := s.Step(pixels[i*r:(i+1)*r], ids[i*x:(i+1)*x], n, step.LR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want = append(got, float32(res.Loss), float32(res.LogitScale)), append(want, float32(step.Loss), float32(step.Scale))
+		}
+		s.Close()
+		close(name, got, want, 2e-6)
+	}
 	seen.taken(t)
 }
