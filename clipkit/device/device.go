@@ -31,8 +31,9 @@ type Device struct {
 // String gives name and engine, "cpu (xla)".
 func (d *Device) String() string { return d.Name + " (" + d.Engine + ")" }
 
-// IsCPU and IsCUDA tell what kind of device it is.
+// IsCPU, IsNPU and IsCUDA tell what kind of device it is.
 func (d *Device) IsCPU() bool  { return d.Name == "cpu" }
+func (d *Device) IsNPU() bool  { return strings.HasPrefix(d.Name, "npu") }
 func (d *Device) IsCUDA() bool { return strings.HasPrefix(d.Name, "cuda") }
 
 // Close frees the engine.

@@ -3,8 +3,6 @@ package model
 import (
 	"fmt"
 
-	"strings"
-
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/weights"
@@ -57,14 +55,12 @@ func Mixed(dev *device.Device) Precision {
 	return F16
 }
 
-func isNPU(dev *device.Device) bool { return strings.HasPrefix(dev.Name, "npu") }
-
 // compute is the type of a product's operands when a model is used on a device.
 func (p Precision) compute(dev *device.Device) dtypes.DType {
 	switch {
 	case p == BF16:
 		return dtypes.BFloat16
-	case p == F16 && isNPU(dev):
+	case p == F16 && dev.IsNPU():
 		return dtypes.Float16
 	}
 	return dtypes.Float32
