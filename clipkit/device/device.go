@@ -19,11 +19,12 @@ import (
 
 // Device is an open engine. It is safe for concurrent use; close it when the models on it are done.
 type Device struct {
-	Name    string // "cpu"
+	Name    string // "cpu", "cuda", "cuda:1"
 	Engine  string // "xla", "onnx" or "go"
 	Backend compute.Backend
 
-	onnx *ort.Backend // where the engine is ONNX Runtime with a provider
+	onnx     *ort.Backend // where the engine is ONNX Runtime with a provider
+	hardware string       // the GPU's name; "" = the processor
 
 	peak sync.Once
 	gf   float64 // PeakGFLOPS
@@ -40,6 +41,11 @@ func (d *Device) Placements() []ort.Placement {
 // String gives name and engine, "cpu (xla)".
 func (d *Device) String() string { return d.Name + " (" + d.Engine + ")" }
 
+// IsCPU, IsNPU and IsCUDA tell what kind of device it is.
+func (d *Device) IsCPU() bool  { return d.Name == "cpu" }
+func (d *Device) IsNPU() bool  { return strings.HasPrefix(d.Name, "npu") }
+func (d *Device) IsCUDA() bool { return strings.HasPrefix(d.Name, "cuda") }
+
 // Close frees the engine.
 func (d *Device) Close() { d.Backend.Finalize() }
 
@@ -52,7 +58,7 @@ func say(line string) { fmt.Fprintln(Notices, "clipkit:", line) }
 var ErrUnknown = errors.New("unknown device")
 
 // kinds of devices; each opens by what comes after "kind:".
-var kinds = map[string]func(rest string) (*Device, error){"cpu": openCPU, "npu": openNPU}
+var kinds = map[string]func(rest string) (*Device, error){"cpu": openCPU, "cuda": openCUDA, "npu": openNPU}
 
 // engines in the order in which "cpu" tries them; "openvino" only when it is asked for.
 var engines = []struct {
@@ -64,7 +70,7 @@ var engines = []struct {
 	{"go", openGo},
 }
 
-// Open opens a device: "cpu" or "npu", with what may follow; "" takes CLIPKIT_DEVICE, else "cpu".
+// Open opens a device: "cpu", "cuda" or "npu", with what may follow; "" takes CLIPKIT_DEVICE, else "cpu".
 func Open(name string) (*Device, error) {
 	if name == "" {
 		name = os.Getenv("CLIPKIT_DEVICE")
@@ -78,7 +84,7 @@ func Open(name string) (*Device, error) {
 	}
 	open, ok := kinds[kind]
 	if !ok {
-		return nil, fmt.Errorf("opening device %q: %w; there are \"cpu\" (cpu:xla, cpu:onnx, cpu:openvino, cpu:go) and \"npu\" (npu:0, npu:cann:0, npu:openvino)", name, ErrUnknown)
+		return nil, fmt.Errorf("opening device %q: %w; there are \"cpu\" (cpu:xla, cpu:onnx, cpu:openvino, cpu:go), \"cuda\" (cuda:0, cuda:1, …) and \"npu\" (npu:0, npu:cann:0, npu:openvino)", name, ErrUnknown)
 	}
 	dev, err := open(rest)
 	if err != nil {

@@ -41,7 +41,7 @@ func NewIn(cfg arch.Config, dev *device.Device, precision Precision) (*Model, er
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	if err := precision.Check(); err != nil {
+	if err := precision.CheckOn(dev); err != nil {
 		return nil, err
 	}
 	m := &Model{Config: cfg, Device: dev, Store: gomodel.NewStore(), precision: precision}
@@ -219,7 +219,7 @@ func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exe
 		if *exec == nil {
 			e, err := gomodel.NewExec(m.Device.Backend, m.Store, func(s *gomodel.Scope, x *Node) *Node {
 				p := NewParams(m.Config, s.Store(), x.Graph())
-				p.Compute = m.precision.compute(m.Device)
+				p.Multiply(m.precision.compute(m.Device), m.Device)
 				return L2Normalize(tower(p, x), -1)
 			})
 			if err != nil {

@@ -3,8 +3,6 @@ package model
 import (
 	"fmt"
 
-	"strings"
-
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/weights"
@@ -35,23 +33,34 @@ func (p Precision) Check() error {
 	return fmt.Errorf("unknown precision %q, want %q, %q or %q", string(p), F32, BF16, F16)
 }
 
-// Mixed is the half precision in which a float32 model trains on a device when nobody says which (the reference's amp): F16, with its loss
-// scaled, on an NPU, as not every one has bf16; BF16 elsewhere, which needs no scaling.
-func Mixed(dev *device.Device) Precision {
-	if isNPU(dev) {
-		return F16
+// CheckOn refuses what a device's engine cannot do, besides other words: no ONNX Runtime that compute-onnx opens has bf16.
+func (p Precision) CheckOn(dev *device.Device) error {
+	if err := p.Check(); err != nil {
+		return err
 	}
-	return BF16
+	if p == BF16 && !hasBF16(dev) {
+		return fmt.Errorf("precision %q is not to be had on %s: take %q; an NPU may compute in bf16 by itself (option precision of the device)", string(p), dev, string(F16))
+	}
+	return nil
 }
 
-func isNPU(dev *device.Device) bool { return strings.HasPrefix(dev.Name, "npu") }
+func hasBF16(dev *device.Device) bool { return dev.Engine == "xla" || dev.Engine == "go" }
+
+// Mixed is the half precision in which a float32 model trains on a device when nobody says which (the reference's amp): BF16, which needs no
+// loss scale, where the engine has it, else F16.
+func Mixed(dev *device.Device) Precision {
+	if hasBF16(dev) {
+		return BF16
+	}
+	return F16
+}
 
 // compute is the type of a product's operands when a model is used on a device.
 func (p Precision) compute(dev *device.Device) dtypes.DType {
 	switch {
 	case p == BF16:
 		return dtypes.BFloat16
-	case p == F16 && isNPU(dev):
+	case p == F16 && dev.IsNPU():
 		return dtypes.Float16
 	}
 	return dtypes.Float32

@@ -26,8 +26,13 @@ func (t *Taps) product(x, w *Node, axis int) *Node {
 
 // rounded is the product in a half precision, gradients included, as autocast makes it: its value is rounded, too.
 func rounded(x, w *Node, axis int, half dtypes.DType) *Node {
-	x, w = ConvertDType(x, half), ConvertDType(w, half)
-	return ConvertDType(Dot(x, w).General([]int{1}, nil, []int{axis}, nil), dtypes.Float32)
+	return ConvertDType(halfDot(x, w, half).General([]int{1}, nil, []int{axis}, nil), dtypes.Float32)
+}
+
+// halfDot is a product of operands in a half precision whose gradients are such products as well. GoMLX takes the type of a derivative from that of
+// the sums, which it sets to float32; every engine here sums in float32 in any case.
+func halfDot(a, b *Node, half dtypes.DType) *DotBuilder {
+	return Dot(ConvertDType(a, half), ConvertDType(b, half)).WithAccumulatorDType(half)
 }
 
 // Gradient is that of loss, which was computed with these taps, with respect to each of wrt.

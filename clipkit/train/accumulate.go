@@ -90,7 +90,8 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 }
 
 // Gradients computes what Step would, up to the update, and changes nothing: each receives the gradient of the loss with respect to
-// every trained parameter, in the order of Parameters. logit_scale's is accum_freq times that of the whole batch's loss.
+// every trained parameter, in the order of Parameters. logit_scale's is accum_freq times that of the whole batch's loss. Skipped says that in float16
+// some are not finite.
 func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (StepResult, error) {
 	b, err := s.batch(images, ids, different(n), seed)
@@ -129,5 +130,6 @@ func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	if err != nil {
 		return StepResult{}, err
 	}
-	return StepResult{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2]), LogitScale: float64(scale[0])}, nil
+	return StepResult{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2]), LogitScale: float64(scale[0]),
+		Skipped: s.scaled() && !finite(float64(out[3]))}, nil
 }

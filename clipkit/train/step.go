@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
@@ -68,6 +69,9 @@ func NewStepper(m *model.Model, cfg Config) (*Stepper, error) {
 		return nil, fmt.Errorf("%w: the model's precision is %s, want %s: only float32 models train", ErrConfig, m.Precision(), model.F32)
 	}
 	s := &Stepper{model: m, config: cfg, precision: cfg.precision(m.Device)}
+	if err := s.precision.CheckOn(m.Device); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	if s.scaled() {
 		s.scale.Factor = firstFactor
 	}
@@ -107,6 +111,9 @@ func (s *Stepper) chooseParameters() error {
 		s.scales = append(s.scales, LayerScale(cfg, t.Name, s.config.LayerDecay))
 	}
 	s.groups = groups(s.params)
+	if s.model.Device.IsCUDA() { // starting a graph costs more there than memory
+		s.groups = [][]int{slices.Concat(s.groups...)}
+	}
 	return nil
 }
 
@@ -159,9 +166,9 @@ func (s *Stepper) Close() {
 	device.FreeBlocks()
 }
 
-// taps of a graph that trains in bf16. Recomputed blocks go without: a tap would keep what they are to forget.
+// taps of a graph that trains in bf16 on a processor. Recomputed blocks go without: a tap would keep what they are to forget.
 func (s *Stepper) taps() *model.Taps {
-	if s.precision != model.BF16 || s.config.Recompute {
+	if s.precision != model.BF16 || s.config.Recompute || !s.model.Device.IsCPU() {
 		return nil
 	}
 	return &model.Taps{}
@@ -180,14 +187,15 @@ func gradient(taps *model.Taps, loss *Node, wrt ...*Node) []*Node {
 func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes, taps *model.Taps) (images, texts *Node) {
 	cfg, store, g := s.model.Config, scope.Store(), b.images.Graph()
 	p := model.NewParams(cfg, store, g)
-	p.Training, p.Recompute, p.Taps, p.Compute = true, s.config.Recompute, taps, s.precision.Products()
+	p.Training, p.Recompute, p.Taps = true, s.config.Recompute, taps
+	p.Multiply(s.precision.Products(), s.model.Device)
 	if cfg.TextDropout > 0 || cfg.TextAttnDropout > 0 {
 		p.Random = b.random
 	}
 	vision := p
 	if s.visionFrozen() {
 		vision = model.NewParams(cfg, store, g)
-		vision.Compute = p.Compute
+		vision.Multiply(p.Compute, s.model.Device)
 	}
 	vision.Keep = b.keep
 	images = L2Normalize(model.VisualFeatures(vision, b.images), -1)

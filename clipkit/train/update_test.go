@@ -114,6 +114,9 @@ func TestHalfPrecisionGradients(t *testing.T) {
 			continue
 		}
 		before := slices.Clone(values(t, m, weight))
+		if err := s.SetLossScale(LossScale{Factor: 1 << 10}); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := s.Step(images, ids, 8, 1e-6, 0); err != nil {
 			t.Fatal(err)
 		}

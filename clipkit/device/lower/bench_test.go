@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/model"
+	"clipnb/clipkit/train"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -88,4 +92,36 @@ func peakMegabytes(b *testing.B) float64 {
 	}
 	b.Fatal(fmt.Errorf("no VmHWM"))
 	return 0
+}
+
+// BenchmarkStep is a training step of the mid-size model, lowered, and as "×plain" the ratio to what the plain engine takes for the same, in turns.
+func BenchmarkStep(b *testing.B) {
+	plain, lowered, _ := open(b, false)
+	cfg := configs(b)["mid"]
+	const pairs = 16
+	images, ids := batch(cfg, pairs)
+	step := func(dev *device.Device) func() float64 {
+		s, err := train.NewStepper(newModel(b, cfg, dev, model.F32), train.Default(cfg))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(s.Close)
+		return func() float64 {
+			start := time.Now()
+			if _, err := s.Step(images, ids, pairs, 1e-5, 1); err != nil {
+				b.Fatal(err)
+			}
+			return time.Since(start).Seconds()
+		}
+	}
+	theirs, ours := step(plain), step(lowered)
+	theirs()
+	ours()
+	var t, o []float64
+	for b.Loop() {
+		t, o = append(t, theirs()), append(o, ours())
+	}
+	slices.Sort(t)
+	slices.Sort(o)
+	b.ReportMetric(t[len(t)/2]/o[len(o)/2], "×plain")
 }

@@ -31,7 +31,8 @@ func (f *function) DotGeneral(lhs compute.Value, lhsContracting, lhsBatch []int,
 		a := s.arrange(lhs, l, lhsFree, lhsContracting)
 		b := s.arrange(rhs, r, rhsContracting, rhsFree)
 		y := s.do(func() (compute.Value, error) { return f.Function.DotGeneral(a, []int{1}, nil, b, []int{0}, nil, cfg) })
-		return s.reshape(y, slices.Concat(dims(l, lhsFree), dims(r, rhsFree))), s.err
+		y = s.reshape(y, slices.Concat(dims(l, lhsFree), dims(r, rhsFree)))
+		return y, s.err
 	}
 	a := s.convert(s.arrange(lhs, l, lhsBatch, lhsFree, lhsContracting), sum)
 	b := s.convert(s.arrange(rhs, r, rhsBatch, rhsContracting, rhsFree), sum)

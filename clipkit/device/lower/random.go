@@ -10,8 +10,8 @@ import (
 )
 
 // Random numbers are made of float32 arithmetic on whole numbers below 2²⁴, which is exact on every device: operations on bits are not taken, and
-// the vendors' generators cannot be given a seed by a step. A number is a hash, modulo a prime, of its place and of the state; it has 11 bits,
-// which are enough for a dropout's threshold.
+// the vendors' generators cannot be given a seed by a step. Rows and columns get two hashes each, u and w, x and y, and a place the number
+// (u+x)·(w+y) modulo a prime. It has 11 bits, which are enough for a dropout's threshold.
 const (
 	prime    = 2039          // (2·prime)² < 2²⁴, and cubing is one-to-one, as 3 does not divide prime−1
 	digits   = 6             // of 11 bits in 64
@@ -37,7 +37,6 @@ func (f *function) RNGBitGenerator(state compute.Value, shape shapes.Shape) (nex
 	keys := v.keys(state)
 	u, w := v.hashed(rows, 0, keys[0], keys[1])
 	x, y := v.hashed(columns, 1, keys[2], keys[3])
-	// (u+x)·(w+y): of two rows and two columns the four are independent but for one relation that no mask shows.
 	h := v.mod(v.op("Mul", v.op("Add", u, x), v.op("Add", w, y)))
 	drawn := s.reshape(v.op("Mul", h, v.scalar(math.Exp2(32)/prime)), shape.Dimensions)
 	values = s.convert(drawn, dtypes.Uint32)

@@ -17,8 +17,8 @@ var ErrNotTaken = errors.New("not taken by the NPU")
 // ErrModel is wrapped for bytes that are no model of compute-onnx.
 var ErrModel = errors.New("not an ONNX model")
 
-// maxModel bounds a serialized model, and its parser's memory. Weights are inputs of clipkit's graphs: ViT-H-14's training is 2 MB.
-const maxModel = 1 << 30
+// maxModel bounds a serialized model, and its parser's memory. Weights are inputs of clipkit's graphs: the largest are a few MB.
+const maxModel = 256 << 20
 
 // Taken are the operations that the CANN provider of onnxruntime-cann 1.24.4 takes into its subgraphs (enable_cann_subgraph=1): the list in
 // its binary, and those that clipkit emits were each probed there (FINDINGS.md §2). ScatterND is taken without a reduction only.

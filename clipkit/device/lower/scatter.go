@@ -15,7 +15,8 @@ const rowsAtOnce = 1024
 // ScatterSum adds rows, updates [...,W], to those of operand [V,W] that indices [...,1] name: the gradient of an embedding. A ScatterND that adds
 // is not taken. So each row is first summed with its equals, by the product of the matrix that says which indices are equal with the updates, and a
 // plain ScatterND then writes the sums: equal indices write equal rows, and their order means nothing. For n rows that is n² values, made
-// rowsAtOnce·n at a time, and 2n²W operations; the one-hot form has V·n values and 2VnW operations, and V is 21128.
+// rowsAtOnce·n at a time, and 2n²W operations; the one-hot form has V·n values and 2VnW operations, and V is 21128. For 128 texts of 52 tokens on
+// two cores that is 0.18 s and 0.4 GB, against 4.6 s and 1.4 GB of the one-hot form, and 7 ms of a ScatterND that adds.
 func (f *function) ScatterSum(operand, indices, updates compute.Value, indexAxis int, windowAxes, insertedAxes, scatterAxes []int,
 	sorted, unique bool) (compute.Value, error) {
 	s := &steps{f: f}
@@ -44,7 +45,8 @@ func (f *function) ScatterSum(operand, indices, updates compute.Value, indexAxis
 		return f.node("GatherND", shapes.Make(table.DType, n, width), operand, index)
 	})
 	after := s.do(func() (compute.Value, error) { return f.Function.Add(before, updates) })
-	return s.do(func() (compute.Value, error) { return f.node("ScatterND", table, operand, index, after) }), s.err
+	out := s.do(func() (compute.Value, error) { return f.node("ScatterND", table, operand, index, after) })
+	return out, s.err
 }
 
 // sumEqual gives each row of updates [n,W] the sum of all whose index [n,1] is its own.
