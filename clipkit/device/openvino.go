@@ -67,12 +67,13 @@ func openCPUOpenVINO() (*Device, error) {
 func explainOpenVINO(err error, kind string) error {
 	switch said := err.Error(); {
 	case strings.Contains(said, "OpenVINO") && strings.Contains(said, "not supported"):
-		return fmt.Errorf("%w: this ONNX Runtime is built without OpenVINO; unset ONNXRUNTIME_SHARED_LIBRARY_PATH, or have it name libonnxruntime.so of PyPI's onnxruntime-openvino %s (%w)",
-			ErrRuntime, openvinoWheels["linux/amd64"].version, err)
+		return fmt.Errorf("%w: this ONNX Runtime is built without OpenVINO; %s (%w)", ErrRuntime, otherBuild("onnxruntime-openvino "+openvinoVersion), err)
 	case kind == "NPU" && len(intelNPUs()) == 0:
-		return fmt.Errorf("%w: no Intel NPU is here (/dev/accel/accel0); install Intel's linux-npu-driver, in a container pass it in: --device /dev/accel/accel0 (%w)", ErrRuntime, err)
+		return fmt.Errorf("%w: no Intel NPU is here (/dev/accel/accel0); install Intel's linux-npu-driver, in a container pass the device in: "+
+			"--device /dev/accel/accel0 (%w)", ErrRuntime, err)
 	case kind == "NPU":
-		return fmt.Errorf("%w: OpenVINO cannot use %s; install Intel's linux-npu-driver (level-zero and firmware) and join the group render (%w)", ErrRuntime, strings.Join(intelNPUs(), " "), err)
+		return fmt.Errorf("%w: OpenVINO cannot use %s; install Intel's linux-npu-driver (level-zero and firmware) and join the group render (%w)",
+			ErrRuntime, strings.Join(intelNPUs(), " "), err)
 	}
 	return fmt.Errorf("%w: OpenVINO's %s device: %w", ErrRuntime, kind, err)
 }
