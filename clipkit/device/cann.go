@@ -84,7 +84,7 @@ var cannFaults = []struct {
 	fault func(index int, found ascend.Found) string
 }{
 	{[]string{"not enabled in this build"}, func(int, ascend.Found) string {
-		return "this ONNX Runtime is built without CANN; " + otherBuild("onnxruntime-cann " + cannVersion)
+		return "this ONNX Runtime is built without CANN; " + otherBuild("onnxruntime-cann "+cannVersion)
 	}},
 	{[]string{"aclrtSetDevice"}, func(index int, f ascend.Found) string {
 		return fmt.Sprintf("the driver refuses device %d; npu-smi info tells whether it is healthy and free (%s)", index, f)
