@@ -45,12 +45,8 @@ func (n npu) openCANN() (*Device, error) {
 		}
 	}
 	found := ascend.Look(ascend.Here)
-	if found.Toolkit != "" && !found.Sourced {
-		for _, p := range found.Problems() {
-			if strings.Contains(p.Fix, found.SetEnv) {
-				return nil, fmt.Errorf("%w: %s", ErrRuntime, p)
-			}
-		}
+	if p, is := found.NotLoaded(); is {
+		return nil, fmt.Errorf("%w: %s", ErrRuntime, p)
 	}
 	library, err := runtimeLibrary(cannWheels)
 	if err != nil {
@@ -60,7 +56,7 @@ func (n npu) openCANN() (*Device, error) {
 	if n.set["fallback"] == "" { // a graph that is not taken whole is an error
 		session = [][2]string{{"session.disable_cpu_ep_fallback", "1"}}
 	}
-	dev, err := n.start("cann", library, ort.Provider{
+	p := ort.Provider{
 		Name:    "CANN",
 		Session: session,
 		Options: [][2]string{
@@ -71,11 +67,8 @@ func (n npu) openCANN() (*Device, error) {
 			{"arena_extend_strategy", "kSameAsRequested"}, // powers of two took 1.6 times the memory in a small model's training
 			{"dump_om_model", "0"},                        // it would write into the working directory
 		},
-	})
-	if err != nil {
-		return nil, explainCANN(err, n.index, found)
 	}
-	return dev, nil
+	return n.start("cann", library, p, func(err error) error { return explainCANN(err, n.index, found) })
 }
 
 // cannFaults are the usual ones, by what the message says.

@@ -32,11 +32,7 @@ func (n npu) openOpenVINO() (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev, err := n.start("openvino", library, ort.Provider{Name: "OpenVINO", Options: options})
-	if err != nil {
-		return nil, explainOpenVINO(err, kind)
-	}
-	return dev, nil
+	return n.start("openvino", library, ort.Provider{Name: "OpenVINO", Options: options}, func(err error) error { return explainOpenVINO(err, kind) })
 }
 
 func openvinoOptions(kind string, index int, precision string) [][2]string {
@@ -56,9 +52,10 @@ func openCPUOpenVINO() (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev, err := npu{}.start("openvino", library, ort.Provider{Name: "OpenVINO", Options: openvinoOptions("CPU", 0, "f32"), Shared: true})
+	p := ort.Provider{Name: "OpenVINO", Options: openvinoOptions("CPU", 0, "f32"), Shared: true}
+	dev, err := npu{}.start("openvino", library, p, func(err error) error { return explainOpenVINO(err, "CPU") })
 	if err != nil {
-		return nil, explainOpenVINO(err, "CPU")
+		return nil, err
 	}
 	dev.Name = "cpu"
 	return dev, nil

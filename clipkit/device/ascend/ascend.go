@@ -109,13 +109,19 @@ func (f Found) Problems() (list []Problem) {
 		add("the Ascend driver is not installed (no /usr/local/Ascend/driver)", "install Ascend HDK (driver and firmware); in a container, mount the "+
 			"host's: -v /usr/local/Ascend/driver:/usr/local/Ascend/driver; "+setUp)
 	}
-	switch {
-	case f.Toolkit == "":
+	if f.Toolkit == "" {
 		add("the CANN toolkit is not installed (no /usr/local/Ascend/ascend-toolkit or nnae)", "install the CANN toolkit and the kernels package for your card; "+setUp)
-	case !f.Sourced:
-		add("the CANN toolkit's environment is not loaded (ASCEND_OPP_PATH is not set)", "run: source "+f.SetEnv+" (the kernel \"Go · NPU\" does so by itself)")
+	}
+	if p, is := f.NotLoaded(); is {
+		list = append(list, p)
 	}
 	return list
+}
+
+// NotLoaded is the problem of a toolkit that is installed and whose environment is not loaded.
+func (f Found) NotLoaded() (p Problem, is bool) {
+	return Problem{"the CANN toolkit's environment is not loaded (ASCEND_OPP_PATH is not set)", "run: source " + f.SetEnv + " (the kernel \"Go · NPU\" does so by itself)"},
+		f.Toolkit != "" && !f.Sourced
 }
 
 // String is one line for doctor.
