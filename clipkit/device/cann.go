@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strconv"
@@ -44,12 +45,8 @@ func (n npu) openCANN() (*Device, error) {
 		}
 	}
 	found := ascend.Look(ascend.Here)
-	if found.Toolkit != "" && !found.Sourced {
-		for _, p := range found.Problems() {
-			if strings.Contains(p.Fix, found.SetEnv) {
-				return nil, fmt.Errorf("%w: %s", ErrRuntime, p)
-			}
-		}
+	if p, is := found.NotLoaded(); is {
+		return nil, fmt.Errorf("%w: %s", ErrRuntime, p)
 	}
 	library, err := runtimeLibrary(cannWheels)
 	if err != nil {
@@ -59,7 +56,7 @@ func (n npu) openCANN() (*Device, error) {
 	if n.set["fallback"] == "" { // a graph that is not taken whole is an error
 		session = [][2]string{{"session.disable_cpu_ep_fallback", "1"}}
 	}
-	dev, err := n.start("cann", library, ort.Provider{
+	p := ort.Provider{
 		Name:    "CANN",
 		Session: session,
 		Options: [][2]string{
@@ -70,11 +67,8 @@ func (n npu) openCANN() (*Device, error) {
 			{"arena_extend_strategy", "kSameAsRequested"}, // powers of two took 1.6 times the memory in a small model's training
 			{"dump_om_model", "0"},                        // it would write into the working directory
 		},
-	})
-	if err != nil {
-		return nil, explainCANN(err, n.index, found)
 	}
-	return dev, nil
+	return n.start("cann", library, p, func(err error) error { return explainCANN(err, n.index, found) })
 }
 
 // cannFaults are the usual ones, by what the message says.
@@ -83,7 +77,7 @@ var cannFaults = []struct {
 	fault func(index int, found ascend.Found) string
 }{
 	{[]string{"not enabled in this build"}, func(int, ascend.Found) string {
-		return "this ONNX Runtime is built without CANN; unset ONNXRUNTIME_SHARED_LIBRARY_PATH, or have it name libonnxruntime.so of PyPI's onnxruntime-cann " + cannWheels["linux/arm64"].version
+		return "this ONNX Runtime is built without CANN; " + otherBuild("onnxruntime-cann "+cannVersion)
 	}},
 	{[]string{"aclrtSetDevice"}, func(index int, f ascend.Found) string {
 		return fmt.Sprintf("the driver refuses device %d; npu-smi info tells whether it is healthy and free (%s)", index, f)
@@ -92,7 +86,8 @@ var cannFaults = []struct {
 		return fmt.Sprintf("there is no device %d; this machine has: %s", index, f)
 	}},
 	{[]string{"undefined symbol", "version `GLIBC"}, func(_ int, f ascend.Found) string {
-		return fmt.Sprintf("the installed CANN (%s) does not fit onnxruntime-cann %s; install another version of the toolkit, with its driver", orUnknown(f.ToolkitVersion), cannWheels["linux/arm64"].version)
+		return fmt.Sprintf("the installed CANN (%s) does not fit onnxruntime-cann %s; install another version of the toolkit, with its driver",
+			cmp.Or(f.ToolkitVersion, "version unknown"), cannVersion)
 	}},
 	{[]string{"libascend_hal.so", "libdrvdsmi"}, func(int, ascend.Found) string {
 		return "the Ascend driver is missing or not in LD_LIBRARY_PATH; install Ascend HDK, in a container mount /usr/local/Ascend/driver"
@@ -107,11 +102,9 @@ var cannFaults = []struct {
 	}},
 }
 
-func orUnknown(s string) string {
-	if s == "" {
-		return "version unknown"
-	}
-	return s
+// otherBuild is the fix where a build of ONNX Runtime lacks a provider.
+func otherBuild(name string) string {
+	return "unset ONNXRUNTIME_SHARED_LIBRARY_PATH, or have it name libonnxruntime.so of PyPI's " + name
 }
 
 // explainCANN puts the cause and its fix before what ONNX Runtime says.

@@ -77,7 +77,7 @@ func open(t *testing.T, name string) *device.Device {
 
 const steps, pairs = 5, 4
 
-// midSize is large enough for every kind of kernel to be used, and small enough for seconds: 3.6 M parameters.
+// midSize is large enough for every kind of kernel to be used, and small enough for seconds: 3.1 M parameters.
 var midSize = arch.Config{
 	Name: "mid", EmbedDim: 128, ImageResolution: 64, VisionLayers: arch.Layers{3}, VisionWidth: 192, VisionPatchSize: 16,
 	VocabSize: 1000, TextHiddenAct: "gelu", TextWidth: 192, TextInitRange: 0.02, TextIntermediate: 768, TextMaxPositions: 64, TextHeads: 3,

@@ -144,12 +144,12 @@ func intelNPUs() []string {
 	return found
 }
 
-// start loads a runtime and opens the provider in it.
-func (n npu) start(engine string, library string, p ort.Provider) (*Device, error) {
+// start loads a runtime and opens the provider in it; explain knows what its errors mean.
+func (n npu) start(engine string, library string, p ort.Provider, explain func(error) error) (*Device, error) {
 	level := logLevels[n.or("log", "error")]
 	p.Log, p.Index, p.Rewrite = min(level, 4), n.index, lower.Rewrite
 	if err := ort.Load(library, p.Log); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrRuntime, err)
 	}
 	ort.Show(5)
 	if _, asked := n.set["log"]; asked {
@@ -157,7 +157,7 @@ func (n npu) start(engine string, library string, p ort.Provider) (*Device, erro
 	}
 	b, err := ort.Open(p)
 	if err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
 	name := "npu"
 	if n.index > 0 {
@@ -214,11 +214,10 @@ func (n npu) openPlugin() (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev, err := n.start("plugin", library, ort.Provider{Name: "plugin", Library: plugin, Kind: hardware[n.or("device", "NPU")]})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w; the plugin must fit ONNX Runtime %s", ErrRuntime, err, library)
-	}
-	return dev, nil
+	p := ort.Provider{Name: "plugin", Library: plugin, Kind: hardware[n.or("device", "NPU")]}
+	return n.start("plugin", library, p, func(err error) error {
+		return fmt.Errorf("%w: %w; the plugin must fit ONNX Runtime %s", ErrRuntime, err, library)
+	})
 }
 
 // precisionWord translates the precision option.

@@ -32,11 +32,7 @@ func (n npu) openOpenVINO() (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev, err := n.start("openvino", library, ort.Provider{Name: "OpenVINO", Options: options})
-	if err != nil {
-		return nil, explainOpenVINO(err, kind)
-	}
-	return dev, nil
+	return n.start("openvino", library, ort.Provider{Name: "OpenVINO", Options: options}, func(err error) error { return explainOpenVINO(err, kind) })
 }
 
 func openvinoOptions(kind string, index int, precision string) [][2]string {
@@ -56,9 +52,10 @@ func openCPUOpenVINO() (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	dev, err := npu{}.start("openvino", library, ort.Provider{Name: "OpenVINO", Options: openvinoOptions("CPU", 0, "f32"), Shared: true})
+	p := ort.Provider{Name: "OpenVINO", Options: openvinoOptions("CPU", 0, "f32"), Shared: true}
+	dev, err := npu{}.start("openvino", library, p, func(err error) error { return explainOpenVINO(err, "CPU") })
 	if err != nil {
-		return nil, explainOpenVINO(err, "CPU")
+		return nil, err
 	}
 	dev.Name = "cpu"
 	return dev, nil
@@ -67,12 +64,13 @@ func openCPUOpenVINO() (*Device, error) {
 func explainOpenVINO(err error, kind string) error {
 	switch said := err.Error(); {
 	case strings.Contains(said, "OpenVINO") && strings.Contains(said, "not supported"):
-		return fmt.Errorf("%w: this ONNX Runtime is built without OpenVINO; unset ONNXRUNTIME_SHARED_LIBRARY_PATH, or have it name libonnxruntime.so of PyPI's onnxruntime-openvino %s (%w)",
-			ErrRuntime, openvinoWheels["linux/amd64"].version, err)
+		return fmt.Errorf("%w: this ONNX Runtime is built without OpenVINO; %s (%w)", ErrRuntime, otherBuild("onnxruntime-openvino "+openvinoVersion), err)
 	case kind == "NPU" && len(intelNPUs()) == 0:
-		return fmt.Errorf("%w: no Intel NPU is here (/dev/accel/accel0); install Intel's linux-npu-driver, in a container pass it in: --device /dev/accel/accel0 (%w)", ErrRuntime, err)
+		return fmt.Errorf("%w: no Intel NPU is here (/dev/accel/accel0); install Intel's linux-npu-driver, in a container pass the device in: "+
+			"--device /dev/accel/accel0 (%w)", ErrRuntime, err)
 	case kind == "NPU":
-		return fmt.Errorf("%w: OpenVINO cannot use %s; install Intel's linux-npu-driver (level-zero and firmware) and join the group render (%w)", ErrRuntime, strings.Join(intelNPUs(), " "), err)
+		return fmt.Errorf("%w: OpenVINO cannot use %s; install Intel's linux-npu-driver (level-zero and firmware) and join the group render (%w)",
+			ErrRuntime, strings.Join(intelNPUs(), " "), err)
 	}
 	return fmt.Errorf("%w: OpenVINO's %s device: %w", ErrRuntime, kind, err)
 }

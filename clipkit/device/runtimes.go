@@ -12,6 +12,11 @@ type wheel struct {
 	beside       []string // files that the library loads: patterns of path.Match
 }
 
+const (
+	cannVersion     = "1.24.4"
+	openvinoVersion = "1.24.1"
+)
+
 // Chosen and measured in FINDINGS.md §2 and §3. The XLA plugin's file name matters: go-xla reads the plugin's name from it.
 var (
 	xlaWheels = map[string]wheel{
@@ -26,14 +31,14 @@ var (
 	}
 	// ONNX Runtime built with CANN, for Ascend cards. The toolkit and the driver are the vendor's (kernels/npu/README.md).
 	cannWheels = map[string]wheel{
-		"linux/amd64": {"onnxruntime-cann", "1.24.4", "6813780ee96892f5c1bd3e05390f821016eb73e599264bd69807a83010a7abbe",
+		"linux/amd64": {"onnxruntime-cann", cannVersion, "6813780ee96892f5c1bd3e05390f821016eb73e599264bd69807a83010a7abbe",
 			"manylinux_2_28_x86_64", "onnxruntime/capi/libonnxruntime.so.1.24.4", 22, []string{"onnxruntime/capi/libonnxruntime_providers_*.so"}},
-		"linux/arm64": {"onnxruntime-cann", "1.24.4", "acb52f29066fab2d073161b984fe48eadeaac6b2bbfd0735ab9dae579ec8b21a",
+		"linux/arm64": {"onnxruntime-cann", cannVersion, "acb52f29066fab2d073161b984fe48eadeaac6b2bbfd0735ab9dae579ec8b21a",
 			"manylinux_2_28_aarch64", "onnxruntime/capi/libonnxruntime.so.1.24.4", 20, []string{"onnxruntime/capi/libonnxruntime_providers_*.so"}},
 	}
 	// ONNX Runtime built with OpenVINO, which is in the wheel (2025.4.1): for processors, and for Intel NPUs, whose driver is the vendor's.
 	openvinoWheels = map[string]wheel{
-		"linux/amd64": {"onnxruntime-openvino", "1.24.1", "3007c803634cc69c6d52af1dea7ce729d9bb62b9a11070fd2f959119199007a8",
+		"linux/amd64": {"onnxruntime-openvino", openvinoVersion, "3007c803634cc69c6d52af1dea7ce729d9bb62b9a11070fd2f959119199007a8",
 			"manylinux_2_28_x86_64", "onnxruntime/capi/libonnxruntime.so.1.24.1", 84, []string{"onnxruntime/capi/libonnxruntime_providers_*.so",
 				"onnxruntime/capi/lib*.so.2541", "onnxruntime/capi/libopenvino_intel_[cn]pu_plugin.so", "onnxruntime/capi/libtbb*"}},
 	}

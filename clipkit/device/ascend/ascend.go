@@ -47,7 +47,10 @@ type Problem struct{ What, Fix string }
 
 func (p Problem) String() string { return p.What + "; " + p.Fix }
 
-const setUp = "see kernels/npu/README.md"
+const (
+	setUp  = "see kernels/npu/README.md"
+	shared = "--device /dev/davinci_manager --device /dev/devmm_svm --device /dev/hisi_hdc" // by all cards
+)
 
 var device = regexp.MustCompile(`^davinci(\d+)$`)
 
@@ -98,20 +101,27 @@ func Look(s System) (f Found) {
 func (f Found) Problems() (list []Problem) {
 	add := func(what, fix string) { list = append(list, Problem{what, fix}) }
 	if len(f.Devices) == 0 {
-		add("no Ascend card is here (/dev/davinci0 …)", "in a container, pass the card in: --device /dev/davinci0 --device /dev/davinci_manager --device /dev/devmm_svm --device /dev/hisi_hdc")
+		add("no Ascend card is here (/dev/davinci0 …)", "in a container, pass it in: --device /dev/davinci0 "+shared)
 	} else if !f.Manager {
-		add("/dev/davinci_manager is missing", "in a container, pass it in: --device /dev/davinci_manager --device /dev/devmm_svm --device /dev/hisi_hdc")
+		add("/dev/davinci_manager is missing", "in a container, pass it in: "+shared)
 	}
 	if f.Driver == "" {
-		add("the Ascend driver is not installed (no /usr/local/Ascend/driver)", "install Ascend HDK (driver and firmware); in a container, mount the host's: -v /usr/local/Ascend/driver:/usr/local/Ascend/driver; "+setUp)
+		add("the Ascend driver is not installed (no /usr/local/Ascend/driver)", "install Ascend HDK (driver and firmware); in a container, mount the "+
+			"host's: -v /usr/local/Ascend/driver:/usr/local/Ascend/driver; "+setUp)
 	}
-	switch {
-	case f.Toolkit == "":
+	if f.Toolkit == "" {
 		add("the CANN toolkit is not installed (no /usr/local/Ascend/ascend-toolkit or nnae)", "install the CANN toolkit and the kernels package for your card; "+setUp)
-	case !f.Sourced:
-		add("the CANN toolkit's environment is not loaded (ASCEND_OPP_PATH is not set)", "run: source "+f.SetEnv+" (the kernel \"Go · NPU\" does so by itself)")
+	}
+	if p, is := f.NotLoaded(); is {
+		list = append(list, p)
 	}
 	return list
+}
+
+// NotLoaded is the problem of a toolkit that is installed and whose environment is not loaded.
+func (f Found) NotLoaded() (p Problem, is bool) {
+	return Problem{"the CANN toolkit's environment is not loaded (ASCEND_OPP_PATH is not set)", "run: source " + f.SetEnv + " (the kernel \"Go · NPU\" does so by itself)"},
+		f.Toolkit != "" && !f.Sourced
 }
 
 // String is one line for doctor.

@@ -56,19 +56,10 @@ func (x *buffer) with(fn func(v *C.OrtValue) error) error {
 	return fn(x.value)
 }
 
-func (x *buffer) copyIn(flat any) error {
-	return x.copy(flat, func(v *C.OrtValue, host []byte) *C.OrtStatus {
-		return C.ort_copy_in(x.backend.memory, v, unsafe.Pointer(unsafe.SliceData(host)), C.size_t(len(host)), int64s(x.shape.Dimensions), C.size_t(x.shape.Rank()), elementTypes[x.shape.DType])
-	})
-}
+func (x *buffer) copyIn(flat any) error     { return x.copy(flat, 1) }
+func (x *buffer) ToFlatData(flat any) error { return x.copy(flat, 0) }
 
-func (x *buffer) ToFlatData(flat any) error {
-	return x.copy(flat, func(v *C.OrtValue, host []byte) *C.OrtStatus {
-		return C.ort_copy_out(x.backend.memory, v, unsafe.Pointer(unsafe.SliceData(host)), C.size_t(len(host)), int64s(x.shape.Dimensions), C.size_t(x.shape.Rank()), elementTypes[x.shape.DType])
-	})
-}
-
-func (x *buffer) copy(flat any, move func(*C.OrtValue, []byte) *C.OrtStatus) error {
+func (x *buffer) copy(flat any, in C.int) error {
 	if t := reflect.TypeOf(flat); t == nil || t.Kind() != reflect.Slice || dtypes.FromGoType(t.Elem()) != x.shape.DType {
 		return fmt.Errorf("copying %T, the buffer is %s", flat, x.shape)
 	}
@@ -78,7 +69,8 @@ func (x *buffer) copy(flat any, move func(*C.OrtValue, []byte) *C.OrtStatus) err
 	}
 	return x.with(func(v *C.OrtValue) error {
 		C.ort_hush()
-		return check(fmt.Sprintf("copying %s", x.shape), move(v, host))
+		p, dims, rank := unsafe.Pointer(unsafe.SliceData(host)), int64s(x.shape.Dimensions), C.size_t(x.shape.Rank())
+		return check("copying "+x.shape.String(), C.ort_copy(x.backend.memory, in, v, p, C.size_t(len(host)), dims, rank, elementTypes[x.shape.DType]))
 	})
 }
 

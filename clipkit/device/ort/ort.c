@@ -161,7 +161,10 @@ static OrtStatus* plugin_device(const ort_provider* p, const OrtEpDevice** out) 
     snprintf(list + used, sizeof list - used, "%s%s on %s", used ? ", " : "", ORT(EpDevice_EpName)(devices[i]), kind_name(t));
     if ((int)t == p->kind && (int)seen++ == p->index) *out = devices[i];
   }
-  if (!*out) status = fail("%s offers no %s device of index %d here; it offers: %s", p->library, kind_name((OrtHardwareDeviceType)p->kind), p->index, *list ? list : "none");
+  if (!*out) {
+    const char* wanted = kind_name((OrtHardwareDeviceType)p->kind);
+    status = fail("%s offers no %s device of index %d here; it offers: %s", p->library, wanted, p->index, *list ? list : "none");
+  }
 done:
   pthread_mutex_unlock(&mu);
   return status;
@@ -291,8 +294,7 @@ OrtStatus* ort_value(ort_memory* m, const int64_t* dims, size_t rank, int type, 
 void ort_release_value(ort_memory* m, OrtValue* v) { enter(m); ORT(ReleaseValue)(v); }
 OrtStatus* ort_data(OrtValue* v, void** out) { return ORT(GetTensorMutableData)(v, out); }
 
-// in: into the device
-static OrtStatus* copy(ort_memory* m, int in, OrtValue* v, void* host, size_t bytes, const int64_t* dims, size_t rank, int type) {
+OrtStatus* ort_copy(ort_memory* m, int in, OrtValue* v, void* host, size_t bytes, const int64_t* dims, size_t rank, int type) {
   OrtStatus* status = NULL;
   OrtMemoryInfo* cpu = NULL;
   OrtValue* h = NULL;
@@ -317,13 +319,6 @@ done:
   if (h) ORT(ReleaseValue)(h);
   if (cpu) ORT(ReleaseMemoryInfo)(cpu);
   return status;
-}
-
-OrtStatus* ort_copy_in(ort_memory* m, OrtValue* v, const void* from, size_t bytes, const int64_t* dims, size_t rank, int type) {
-  return copy(m, 1, v, (void*)from, bytes, dims, rank, type);
-}
-OrtStatus* ort_copy_out(ort_memory* m, OrtValue* v, void* to, size_t bytes, const int64_t* dims, size_t rank, int type) {
-  return copy(m, 0, v, to, bytes, dims, rank, type);
 }
 
 OrtStatus* ort_run(OrtSession* s, ort_memory* m, const char** in_names, OrtValue** in, size_t ins, const char** out_names, OrtValue** out, size_t outs) {

@@ -43,8 +43,8 @@ void ort_memory_free(ort_memory*);
 OrtStatus* ort_value(ort_memory*, const int64_t* dims, size_t rank, int type, OrtValue** out);
 void ort_release_value(ort_memory*, OrtValue*);
 OrtStatus* ort_data(OrtValue*, void** out);
-OrtStatus* ort_copy_in(ort_memory*, OrtValue*, const void* from, size_t bytes, const int64_t* dims, size_t rank, int type);
-OrtStatus* ort_copy_out(ort_memory*, OrtValue*, void* to, size_t bytes, const int64_t* dims, size_t rank, int type);
+// ort_copy copies into the value, or out of it to the host.
+OrtStatus* ort_copy(ort_memory*, int in, OrtValue*, void* host, size_t bytes, const int64_t* dims, size_t rank, int type);
 
 // Runs a session on values in m; the outputs are new values in m.
 OrtStatus* ort_run(OrtSession*, ort_memory* m, const char** in_names, OrtValue** in, size_t ins, const char** out_names, OrtValue** out, size_t outs);
