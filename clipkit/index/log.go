@@ -42,12 +42,16 @@ var (
 	vectorName = regexp.MustCompile(`^vectors-[0-9]{1,9}\.f32$`)
 )
 
-// line is the checksum of v's JSON and the JSON.
+// line is v's JSON behind its checksum.
 func line(v any) []byte {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // numbers and strings always have a form
 	}
+	return summed(body)
+}
+
+func summed(body []byte) []byte {
 	return fmt.Appendf(nil, "%0*x %s\n", sumWidth, crc32.Checksum(body, castagnoli), body)
 }
 
