@@ -8,6 +8,11 @@ import (
 // buildBatch is how many vectors are made and added together; what a killed Build has to make again is at most that many.
 const buildBatch = 256
 
+// Finisher is what an engine is beside Index when it searches faster after some work: Build ends with it.
+type Finisher interface {
+	Finish(ctx context.Context) error
+}
+
 // Build adds those of items that dst does not have yet, so a Build that was interrupted goes on where it stopped. encode makes the vectors
 // [len(rows), dim] of items[rows[0]], items[rows[1]], …: it encodes pictures, or takes rows out of stored features. progress, when not nil,
 // receives items that are in and in all.
@@ -47,6 +52,11 @@ func Build(ctx context.Context, dst Index, items []Item, encode func(ctx context
 		}
 		if done += n; progress != nil {
 			progress(done, len(items))
+		}
+	}
+	if f, ok := dst.(Finisher); ok {
+		if err := f.Finish(ctx); err != nil {
+			return fmt.Errorf("building an index: %w", err)
 		}
 	}
 	return nil
