@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
@@ -58,6 +59,9 @@ type Index struct {
 	table  string // quoted
 	pool   *pgxpool.Pool
 	closed atomic.Bool
+
+	mu     sync.Mutex
+	counts map[string]counted // by filter
 }
 
 var (
@@ -87,7 +91,7 @@ func Open(ctx context.Context, c Config) (*Index, error) {
 		return nil, fmt.Errorf("opening the index %s: %w", c.Name, err) // pgx leaves the password out
 	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, fmt.Sprintf(`set hnsw.ef_search = %d; set hnsw.iterative_scan = strict_order; set hnsw.max_scan_tuples = 100000;
+		_, err := conn.Exec(ctx, fmt.Sprintf(`set hnsw.ef_search = %d; set hnsw.iterative_scan = relaxed_order; set hnsw.max_scan_tuples = 100000;
 			set hnsw.scan_mem_multiplier = 8; set plan_cache_mode = force_custom_plan`, c.EFSearch))
 		return err
 	}
@@ -95,7 +99,7 @@ func Open(ctx context.Context, c Config) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the index %s: %w", c.Name, err)
 	}
-	x := &Index{config: c, pool: pool}
+	x := &Index{config: c, pool: pool, counts: map[string]counted{}}
 	x.table = x.named("")
 	if err := x.found(ctx); err != nil {
 		pool.Close()
@@ -122,7 +126,9 @@ func (x *Index) found(ctx context.Context) error {
 		err := tx.QueryRow(ctx, `select model, dim from clipkit_indexes where name = $1`, x.config.Name).Scan(&model, &dim)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
-			if _, err := tx.Exec(ctx, fmt.Sprintf(`create table %s (id bigint primary key, tags jsonb not null, v vector(%d) not null)`, x.table, x.config.Dim)); err != nil {
+			// Vectors stay in the rows: fetching each from the side table for long values would make exact searches several times slower.
+			if _, err := tx.Exec(ctx, fmt.Sprintf(`create table %s (id bigint primary key, tags jsonb not null, v vector(%d) not null) with (toast_tuple_target = 8160)`,
+				x.table, x.config.Dim)); err != nil {
 				return err
 			}
 			_, err = tx.Exec(ctx, `insert into clipkit_indexes values ($1, $2, $3)`, x.config.Name, x.config.Model, x.config.Dim)

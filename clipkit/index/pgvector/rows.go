@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -99,8 +100,41 @@ func (x *Index) Delete(ctx context.Context, ids ...int64) error {
 	}
 }
 
-// fewRows have the tags of a filter where comparing with each of them costs no more than following the graph past those that have not.
-const fewRows = 5000
+const (
+	// fewRows that have the tags of a filter are compared one by one sooner than the graph is followed past those that have not.
+	fewRows = 10_000
+	// countFor is how long it is remembered whether a filter's rows are few: counting them can take longer than searching.
+	countFor = 10 * time.Second
+	filters  = 1000 // remembered at most
+)
+
+// counted says whether the rows of a filter were few, and until when that is believed.
+type counted struct {
+	few   bool
+	until time.Time
+}
+
+func (x *Index) few(ctx context.Context, filter string) (bool, error) {
+	x.mu.Lock()
+	c, ok := x.counts[filter]
+	x.mu.Unlock()
+	if ok && time.Now().Before(c.until) {
+		return c.few, nil
+	}
+	var n int
+	err := x.pool.QueryRow(ctx, fmt.Sprintf("select count(*) from (select from %s where tags @> $1 limit %d) rows", x.table, fewRows+1), filter).Scan(&n)
+	if err != nil {
+		return false, err
+	}
+	c = counted{few: n <= fewRows, until: time.Now().Add(countFor)}
+	x.mu.Lock()
+	if len(x.counts) >= filters {
+		clear(x.counts)
+	}
+	x.counts[filter] = c
+	x.mu.Unlock()
+	return c.few, nil
+}
 
 // Search follows the graph, or compares the query with each row where that is better.
 func (x *Index) Search(ctx context.Context, q index.Query) ([]index.Hit, error) {
@@ -111,25 +145,38 @@ func (x *Index) Search(ctx context.Context, q index.Query) ([]index.Hit, error) 
 		_, err := x.Len(ctx)
 		return nil, err
 	}
-	where, args := "", []any{q.Vector}
+	if len(q.Filter) == 0 {
+		return x.search(ctx, q, "", q.K > maxHits, q.K)
+	}
+	filter := string(text(q.Filter))
 	exact := q.K > maxHits
-	if len(q.Filter) > 0 {
-		where, args = "where tags @> $2", append(args, string(text(q.Filter)))
-		if !exact {
-			var n int
-			err := x.pool.QueryRow(ctx, fmt.Sprintf("select count(*) from (select from %s where tags @> $1 limit %d) rows", x.table, fewRows+1), args[1]).Scan(&n)
-			if err != nil {
-				return nil, x.failed("searching", err)
-			}
-			exact = n <= fewRows
+	if !exact {
+		few, err := x.few(ctx, filter)
+		if err != nil {
+			return nil, x.failed("searching", err)
 		}
+		exact = few
+	}
+	if !exact { // the graph gives the first that it meets; the best are among these
+		hits, err := x.search(ctx, q, filter, false, max(q.K, x.config.EFSearch/2))
+		if err != nil || len(hits) == q.K {
+			return hits, err
+		}
+	}
+	return x.search(ctx, q, filter, true, q.K)
+}
+
+func (x *Index) search(ctx context.Context, q index.Query, filter string, exact bool, limit int) ([]index.Hit, error) {
+	where, args := "", []any{q.Vector}
+	if filter != "" {
+		where, args = "where tags @> $2", append(args, filter)
 	}
 	distance := "(v <#> $1::real[]::vector)" // the negative inner product
 	order := distance
 	if exact {
 		order += " + 0" // which no index is of
 	}
-	rows, err := x.pool.Query(ctx, fmt.Sprintf("select id, -%s from %s %s order by %s limit %d", distance, x.table, where, order, q.K), args...)
+	rows, err := x.pool.Query(ctx, fmt.Sprintf("select id, -%s from %s %s order by %s limit %d", distance, x.table, where, order, limit), args...)
 	if err != nil {
 		return nil, x.failed("searching", err)
 	}
@@ -140,7 +187,7 @@ func (x *Index) Search(ctx context.Context, q index.Query) ([]index.Hit, error) 
 		return h, err
 	})
 	index.Order(hits)
-	return hits, x.failed("searching", err)
+	return hits[:min(q.K, len(hits))], x.failed("searching", err)
 }
 
 // Vectors fetches the vectors of IDs.
