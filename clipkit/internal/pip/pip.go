@@ -64,7 +64,15 @@ func Install(name, requirements string, say func(string), args ...string) (strin
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(fmt.Append(nil, requirements, args))
+	python, err := Python()
+	if err != nil {
+		return "", err
+	}
+	version, err := exec.Command(python, "-V").Output() // what is installed for one may not run with another
+	if err != nil {
+		return "", fmt.Errorf("%w: %s -V: %w", ErrPip, python, err)
+	}
+	sum := sha256.Sum256(fmt.Append(nil, requirements, args, version))
 	dir := filepath.Join(root, "packages", fmt.Sprintf("%s-%.6x", name, sum))
 	if _, err := os.Stat(dir); err == nil { // it was renamed into place whole
 		return dir, nil
