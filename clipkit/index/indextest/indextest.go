@@ -23,7 +23,7 @@ import (
 type Engine func(t *testing.T, name, model string, dim int) (index.Index, error)
 
 const (
-	model = "5f0c0b1d6b6a1e44a1c6a4a4e3cf7c5a"
+	model = "m"
 	other = "0e57f5aa0b0c4b8e9b7fd2c0f11d2b9d"
 )
 

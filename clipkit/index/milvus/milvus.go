@@ -133,11 +133,21 @@ func (x *Index) found(ctx context.Context) error {
 	if err := x.check(described); err != nil {
 		return err
 	}
+	return x.load(ctx)
+}
+
+func (x *Index) load(ctx context.Context) error {
 	task, err := x.client.LoadCollection(ctx, milvusclient.NewLoadCollectionOption(x.collection))
 	if err != nil {
 		return err
 	}
 	return task.Await(ctx)
+}
+
+// released tells that the server has the collection no longer loaded: Milvus Lite after a restart, or because someone released it.
+func (x *Index) released(ctx context.Context) bool {
+	state, err := x.client.GetLoadState(ctx, milvusclient.NewGetLoadStateOption(x.collection))
+	return err == nil && state.State == entity.LoadStateNotLoad
 }
 
 func (x *Index) create(ctx context.Context) error {
@@ -185,7 +195,7 @@ func (x *Index) Close() error {
 	return err
 }
 
-// call lets do use the client, and says what was being done when it fails.
+// call lets do use the client, a second time where the collection had to be loaded again, and says what was being done when it fails.
 func (x *Index) call(ctx context.Context, doing string, do func(*milvusclient.Client) error) error {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -193,6 +203,11 @@ func (x *Index) call(ctx context.Context, doing string, do func(*milvusclient.Cl
 		return fmt.Errorf("%w: %s", index.ErrClosed, x.config.Name)
 	}
 	err := do(x.client)
+	if err != nil && x.released(ctx) {
+		if err = x.load(ctx); err == nil {
+			err = do(x.client)
+		}
+	}
 	if err != nil && ctx.Err() != nil {
 		err = ctx.Err() // gRPC has an error of its own for it
 	}

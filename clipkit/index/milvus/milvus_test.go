@@ -61,3 +61,17 @@ func TestNames(t *testing.T) {
 	}
 	y.Close()
 }
+
+func TestKilledServer(t *testing.T) {
+	s, err := lite.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	x, err := Open(ctx, Config{Address: s.Address, Name: "killed", Model: "m", Dim: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	indextest.Killed(t, x, s, 4)
+}

@@ -64,12 +64,13 @@ func (x *Index) Add(ctx context.Context, items []index.Item, vectors []float32) 
 		return err
 	}
 	return x.call(ctx, "adding", func(c *milvusclient.Client) error {
+		rest := vectors
 		for part := range slices.Chunk(items, rowsInCall) {
 			ids, rows, tags := make([]int64, len(part)), make([][]float32, len(part)), make([][]string, len(part))
 			for i, it := range part {
-				ids[i], rows[i], tags[i] = it.ID, vectors[i*dim:(i+1)*dim], digests(it.Tags)
+				ids[i], rows[i], tags[i] = it.ID, rest[i*dim:(i+1)*dim], digests(it.Tags)
 			}
-			vectors = vectors[len(part)*dim:]
+			rest = rest[len(part)*dim:]
 			_, err := c.Upsert(ctx, milvusclient.NewColumnBasedInsertOption(x.collection, column.NewColumnInt64("id", ids),
 				column.NewColumnFloatVector("v", dim, rows), column.NewColumnVarCharArray("tags", tags)))
 			if err != nil {
