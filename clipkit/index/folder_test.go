@@ -33,6 +33,15 @@ func TestFolder(t *testing.T) {
 	})
 }
 
+func TestFolderFilters(t *testing.T) {
+	x, err := index.Create(t.TempDir(), "m", 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	indextest.Graph(t, x, 5000)
+}
+
 func create(t testing.TB, dir string) *index.Folder {
 	t.Helper()
 	x, err := index.Create(dir, "m", 2)

@@ -62,6 +62,15 @@ func TestNames(t *testing.T) {
 	y.Close()
 }
 
+func TestGraph(t *testing.T) {
+	x, err := Open(ctx, Config{Address: server.Address, Name: "graph", Model: "m", Dim: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	indextest.Graph(t, x, 10_000)
+}
+
 func TestKilledServer(t *testing.T) {
 	s, err := lite.Start()
 	if err != nil {

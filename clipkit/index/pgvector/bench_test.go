@@ -2,8 +2,6 @@ package pgvector
 
 import (
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,6 +9,7 @@ import (
 	"time"
 
 	"clipnb/clipkit/index"
+	"clipnb/clipkit/index/indextest"
 )
 
 const (
@@ -18,53 +17,9 @@ const (
 	benchQueries        = 1000
 )
 
-// features look like a trained model's: unit vectors of 512 numbers that vary mostly in 48 directions, in 1000 groups of various size, with noise
-// in all. Pure noise in 512 dimensions has no neighbours to speak of, and no graph finds them.
-func features(rng *rand.Rand, n, dim int) []float32 {
-	const rank, groups = 48, 1000
-	normal := func(n int, scale float64) []float32 {
-		v := make([]float32, n)
-		for i := range v {
-			v[i] = float32(scale * rng.NormFloat64())
-		}
-		return v
-	}
-	fixed := rand.New(rand.NewPCG(7, 7))
-	basis, centres := make([]float32, rank*dim), make([]float32, groups*rank)
-	for i := range basis {
-		basis[i] = float32(fixed.NormFloat64())
-	}
-	for i := range centres {
-		centres[i] = float32(fixed.NormFloat64())
-	}
-	out := make([]float32, n*dim)
-	for row := range slices.Chunk(out, dim) {
-		g := int(float64(groups) * math.Pow(rng.Float64(), 2))
-		z := normal(rank, 0.7)
-		for i := range z {
-			z[i] += centres[g*rank+i]
-		}
-		copy(row, normal(dim, 0.7))
-		for i, s := range z {
-			for d := range row {
-				row[d] += s * basis[i*dim+d]
-			}
-		}
-		var sum float64
-		for _, x := range row {
-			sum += float64(x) * float64(x)
-		}
-		for d := range row {
-			row[d] /= float32(math.Sqrt(sum))
-		}
-	}
-	return out
-}
-
 var loaded = sync.OnceValues(func() (*bench, error) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	vectors := features(rng, benchRows, benchDim)
-	b := &bench{queries: features(rng, benchQueries, benchDim)}
+	vectors := indextest.Features(1, benchRows, benchDim)
+	b := &bench{queries: indextest.Features(2, benchQueries, benchDim), want: map[string][][]index.Hit{}}
 	ids := make([]int64, benchRows)
 	items := make([]index.Item, benchRows)
 	for i := range ids {
@@ -86,9 +41,6 @@ var loaded = sync.OnceValues(func() (*bench, error) {
 		hits, err := exact.SearchAll(b.queries, 10)
 		if err != nil {
 			return nil, err
-		}
-		if b.want == nil {
-			b.want = map[string][][]index.Hit{}
 		}
 		b.want[name] = hits
 	}
