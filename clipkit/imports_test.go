@@ -17,7 +17,7 @@ var floors = [][]string{
 }
 
 // testOnly may import anything, and nothing but tests may import them.
-var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/device/devicetest", "clipkit/dataset/datasettest", "clipkit/index/indextest"}
+var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/device/devicetest", "clipkit/dataset/datasettest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
 
 func TestImportsPointDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.Name}} {{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "clipnb/...").Output()
