@@ -213,6 +213,9 @@ func (f *Folder) Add(ctx context.Context, items []Item, vectors []float32) error
 	}
 	return f.alone(ctx, func() error {
 		for part := range slices.Chunk(items, recordRows) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if err := f.change(func(t *table) error { return t.append(part, vectors[:len(part)*f.dim]) }); err != nil {
 				return err
 			}

@@ -311,7 +311,11 @@ func newRecord(items []Item, sum uint32) record {
 
 // log appends a line and syncs it. A line that did not get there is taken back.
 func (t *table) log(rec record) error {
-	_, err := t.file.WriteAt(line(rec), t.end)
+	l := line(rec)
+	if t.end+int64(len(l)) >= maxLog {
+		return fmt.Errorf("%s is full (%d bytes); build the index again, or use another engine", logName, t.end)
+	}
+	_, err := t.file.WriteAt(l, t.end)
 	if err == nil {
 		err = t.file.Sync()
 	}

@@ -4,14 +4,16 @@
 //	err = index.Build(ctx, x, items, encode, progress)
 //	hits, err := x.Search(ctx, index.Query{Vector: v, Model: modelHash, K: 10, Filter: map[string]string{"split": "test"}})
 //
-// It is a module of its own, because Milvus's client brings 547 others, which nobody else should have to load. In a program beside this
+// It is a module of its own, because Milvus's client brings more than 500 others, which nobody else should have to load. In a program beside this
 // repository:
 //
 //	go work init . path/to/repository path/to/repository/clipkit/index/milvus
 //
-// or in its go.mod: require clipnb/clipkit/index/milvus v0.0.0 and clipnb v0.0.0, with a replace for each. In a notebook, a cell before the imports:
+// In a notebook, two cells before the one that imports it:
 //
-//	!*go work use <repository>/clipkit/index/milvus
+//	!*go work use "$CLIPKIT_ROOT/clipkit/index/milvus"
+//
+//	%goworkfix
 //
 // # Server
 //

@@ -100,8 +100,7 @@ func (x *Index) Search(ctx context.Context, q index.Query) (hits []index.Hit, er
 	}
 	k := min(q.K, maxHits)
 	if k <= 0 {
-		_, err := x.Len(ctx)
-		return nil, err
+		return nil, ctx.Err()
 	}
 	err = x.call(ctx, "searching", func(c *milvusclient.Client) error {
 		ask := milvusclient.NewSearchOption(x.collection, k, []entity.Vector{entity.FloatVector(q.Vector)}).WithANNSField("v").

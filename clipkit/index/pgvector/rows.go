@@ -142,8 +142,7 @@ func (x *Index) Search(ctx context.Context, q index.Query) ([]index.Hit, error) 
 		return nil, err
 	}
 	if q.K <= 0 {
-		_, err := x.Len(ctx)
-		return nil, err
+		return nil, ctx.Err()
 	}
 	if len(q.Filter) == 0 {
 		return x.search(ctx, q, "", q.K > maxHits, q.K)
