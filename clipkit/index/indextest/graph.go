@@ -49,7 +49,7 @@ func Features(seed uint64, n, dim int) []float32 {
 // Graph builds n vectors into x, which is empty and of the model "m", as index.Build does, and asks for recall@10 of at least 0.98: over all, and
 // where a filter leaves only what lies on the far side of the query.
 func Graph(t *testing.T, x index.Index, n int) {
-	const queries = 100
+	const queries = 50
 	dim := x.Dim()
 	vectors, asked := Features(1, n, dim), Features(2, queries, dim)
 	items := make([]index.Item, n)

@@ -38,7 +38,7 @@ func Python() (string, error) {
 	}
 	p, err := exec.LookPath("python3")
 	if err != nil {
-		return "", fmt.Errorf("%w: no python3 on PATH (apt-get install python3 python3-pip)", ErrPip)
+		return "", fmt.Errorf("%w: python3 is needed (apt-get install python3 python3-pip)", ErrPip)
 	}
 	return p, nil
 }
