@@ -3,18 +3,17 @@
 // # Vectors that are kept
 //
 // An [Index] keeps vectors of one checkpoint with tags, and refuses queries of another. [Folder] is the exact engine and the default; the same
-// interface stands before PostgreSQL (package pgvector, several processes and filters in SQL) and Milvus (module milvus, several machines).
+// interface stands before PostgreSQL (package pgvector: a graph, clients on other machines) and Milvus (module milvus: sets beyond one machine).
 //
 //	x, err := index.Create("experiments/r/index", modelHash, 512)             // or Open; vectors are mapped, not read
 //	err = x.Add(ctx, []index.Item{{ID: 7, Tags: map[string]string{"split": "test"}}}, vectors) // vectors [1, 512]; on the disk when it returns
 //	hits, err := x.Search(ctx, index.Query{Vector: v, Model: modelHash, K: 10, Filter: map[string]string{"split": "test"}})
 //	err = index.Build(ctx, x, items, encode, progress)                        // adds what is missing: work that was interrupted goes on
 //
-// A Folder is searched through from end to end: recall is 1, also under filters. One query against 100,000 × 512 takes about 10 ms on two
-// cores, a filter makes it no slower (BenchmarkFolder100k). Opening checks every row's checksum, about 10 GB/s once the file is in memory. A
-// folder is damaged or not an index: [ErrFormat], with what to do; another model's: [ErrOtherModel]. It takes 2³¹ rows, 4 KiB of tags an
-// item, 1 GiB of log (some 50 million items with few different tags). Sets that a search in 0.1 s per million vectors is too slow for are a
-// task for the other engines.
+// A Folder is searched through from end to end: recall is 1, also under filters. One query against 100,000 × 512 takes about 8 ms of the
+// processor's time, which the cores share; a filter makes it no slower (BenchmarkFolder100k). Opening checks every row's checksum. A folder
+// that is damaged or not an index is [ErrFormat], another model's [ErrOtherModel]; both errors say what to do. Limits: 2³¹ rows, 4 KiB of tags
+// an item, 1 GiB of log (some 50 million items with few different tags). Where 0.1 s per million vectors is too slow, the other engines help.
 //
 // # Vectors in memory
 //
