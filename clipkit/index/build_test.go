@@ -3,6 +3,8 @@ package index_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 	"testing"
 
@@ -69,4 +71,30 @@ func TestBuild(t *testing.T) {
 	if err := index.Build(stop, create(t, t.TempDir()), items, encode, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+}
+
+// Features that are stored already go into an index row by row.
+func ExampleBuild() {
+	ids, features := []int64{301, 302, 303}, []float32{1, 0, 0, 1, 0.6, 0.8} // [3, 2], as eval.LoadFeatures gives them
+	var items []index.Item
+	for _, id := range ids {
+		items = append(items, index.Item{ID: id, Tags: map[string]string{"split": "test"}})
+	}
+	rowsOf := func(_ context.Context, rows []int) (v []float32, err error) {
+		for _, r := range rows {
+			v = append(v, features[2*r:2*r+2]...)
+		}
+		return v, nil
+	}
+	dir, _ := os.MkdirTemp("", "index")
+	defer os.RemoveAll(dir)
+	x, _ := index.Create(dir, "5f0c0b1d", 2)
+	defer x.Close()
+	err := index.Build(ctx, x, items, rowsOf, func(done, total int) { fmt.Println(done, "of", total) })
+	n, _ := x.Len(ctx)
+	fmt.Println(n, err)
+	// Output:
+	// 0 of 3
+	// 3 of 3
+	// 3 <nil>
 }

@@ -44,7 +44,7 @@ var _ Index = (*Folder)(nil)
 
 // Create makes dir an index for a model's vectors. Where it is one already, it is opened.
 func Create(dir, model string, dim int) (*Folder, error) {
-	if err := CheckName(model, dim); err != nil {
+	if err := CheckModel(model, dim); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -5,7 +5,7 @@
 // An [Index] keeps vectors of one checkpoint with tags, and refuses queries of another. [Folder] is the exact engine and the default; the same
 // interface stands before PostgreSQL (package pgvector: a graph, clients on other machines) and Milvus (module milvus: sets beyond one machine).
 //
-//	x, err := index.Create("experiments/r/index", modelHash, 512)             // or Open; vectors are mapped, not read
+//	x, err := index.Create("experiments/r/index", modelHash, 512)             // or Open; vectors are mapped, not copied
 //	err = x.Add(ctx, []index.Item{{ID: 7, Tags: map[string]string{"split": "test"}}}, vectors) // vectors [1, 512]; on the disk when it returns
 //	hits, err := x.Search(ctx, index.Query{Vector: v, Model: modelHash, K: 10, Filter: map[string]string{"split": "test"}})
 //	err = index.Build(ctx, x, items, encode, progress)                        // adds what is missing: work that was interrupted goes on

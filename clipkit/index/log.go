@@ -99,7 +99,7 @@ func parseHeader(b []byte) (h header, err error) {
 	if !vectorName.MatchString(h.Vectors) {
 		return h, fmt.Errorf("%w: the header names the vectors' file %.40q", ErrFormat, h.Vectors)
 	}
-	if err := CheckName(h.Model, h.Dim); err != nil {
+	if err := CheckModel(h.Model, h.Dim); err != nil {
 		return h, fmt.Errorf("%w: the header: %w", ErrFormat, err)
 	}
 	return h, nil

@@ -18,7 +18,7 @@
 // # Server
 //
 // A cluster or a standalone Milvus 2.4 or later; Username, Password and APIKey of [Config] are the client's. To try it with, and in the tests,
-// Milvus Lite speaks the same protocol in one process. It is no measure of Milvus's speed, and takes one writer at a time:
+// Milvus Lite speaks the same protocol in one process (no cluster was at hand). It is no measure of Milvus's speed, and takes one writer at a time:
 //
 //	pip install milvus-lite==3.2.2 pymilvus==3.0.2
 //	milvus-lite server --data-dir milvus-data --host 127.0.0.1 --max-workers 1
@@ -95,7 +95,7 @@ const (
 
 // Open opens an index, and makes it where there is none of that name.
 func Open(ctx context.Context, c Config) (*Index, error) {
-	if err := index.CheckName(c.Model, c.Dim); err != nil {
+	if err := index.CheckModel(c.Model, c.Dim); err != nil {
 		return nil, err
 	}
 	if !goodName.MatchString(c.Name) {

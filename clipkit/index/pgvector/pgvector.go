@@ -72,7 +72,7 @@ var (
 
 // Open opens an index, and makes it where there is none of that name.
 func Open(ctx context.Context, c Config) (*Index, error) {
-	if err := index.CheckName(c.Model, c.Dim); err != nil {
+	if err := index.CheckModel(c.Model, c.Dim); err != nil {
 		return nil, err
 	}
 	if c.EFSearch == 0 {
