@@ -8,7 +8,7 @@ import (
 
 // floors is DESIGN.md §2: a package may import only packages of lower floors. The façade is on top; internal packages and assets below.
 var floors = [][]string{
-	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/projection", "assets"},
+	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/projection", "clipkit/device/lower", "assets"},
 	{"clipkit/arch"},
 	{"clipkit/device", "clipkit/weights", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
