@@ -90,7 +90,7 @@ func BenchmarkSearch(b *testing.B) {
 	for _, c := range []struct {
 		filter      string
 		clients, ef int
-	}{{"all", 1, 40}, {"all", 8, 40}, {"all", 1, 0}, {"all", 8, 0}, {"all", 8, 200}, {"half", 8, 0}, {"tenth", 8, 0}, {"hundredth", 8, 0}} {
+	}{{"all", 1, 40}, {"all", 8, 40}, {"all", 1, 80}, {"all", 8, 80}, {"all", 8, 200}, {"half", 8, 80}, {"tenth", 8, 80}, {"hundredth", 8, 80}} {
 		b.Run(fmt.Sprintf("%s/ef=%d/clients=%d", c.filter, c.ef, c.clients), func(b *testing.B) {
 			x, err := Open(ctx, Config{URL: fmt.Sprintf("%s&pool_max_conns=%d", server.URL, c.clients), Name: "bench", Model: "m", Dim: benchDim, EFSearch: c.ef})
 			if err != nil {

