@@ -115,14 +115,10 @@ func length(t *testing.T, x index.Index, want int) {
 func random(rng *rand.Rand, n, dim int) []float32 {
 	v := make([]float32, n*dim)
 	for row := range slices.Chunk(v, dim) {
-		var sum float64
 		for d := range row {
 			row[d] = float32(rng.NormFloat64())
-			sum += float64(row[d]) * float64(row[d])
 		}
-		for d := range row {
-			row[d] /= float32(math.Sqrt(sum))
-		}
+		normalise(row)
 	}
 	return v
 }
