@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/gomlx/go-xla/compute/xla"
+
+	"clipnb/clipkit/internal/pip"
 )
 
 // XLA's plugin for CUDA is 400 MB and wants 2 GB of NVIDIA's libraries beside it, so it is not fetched in passing: it lies in a Python environment,
@@ -82,7 +84,7 @@ func cudaPlugin() (string, error) {
 		}
 		return filepath.Abs(p)
 	}
-	cache, err := cacheDir()
+	cache, err := pip.CacheDir()
 	if err != nil {
 		return "", err
 	}

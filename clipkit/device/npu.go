@@ -12,6 +12,7 @@ import (
 	"clipnb/clipkit/device/ascend"
 	"clipnb/clipkit/device/lower"
 	"clipnb/clipkit/device/ort"
+	"clipnb/clipkit/internal/pip"
 )
 
 // ErrOption is wrapped for an option of a device that is unknown or has an impossible value.
@@ -182,7 +183,7 @@ func runtimeLibrary(wheels map[string]wheel) (string, error) {
 func (n npu) cacheFolder() (string, error) {
 	dir := n.or("cache", "")
 	if dir == "" {
-		root, err := cacheDir()
+		root, err := pip.CacheDir()
 		if err != nil {
 			return "", err
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/pip"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -96,7 +97,7 @@ func (d *Device) measurePeak() (gflops float64, err error) {
 
 // peakFile is "" where there is no cache folder.
 func peakFile() string {
-	dir, err := cacheDir()
+	dir, err := pip.CacheDir()
 	if err != nil || os.MkdirAll(dir, 0o755) != nil {
 		return ""
 	}
