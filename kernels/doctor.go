@@ -178,7 +178,7 @@ func (s *setup) probe(ctx context.Context, out io.Writer, names ...string) bool 
 		argv = append([]string{"bash", "-c", `. ./kernels/npu/env.sh; exec "$@"`, "bash"}, argv...)
 	}
 	if err := s.run(ctx, command{argv: argv, dir: s.root, out: out}); err != nil {
-		fmt.Fprintf(out, "LACKS engines  go run ./kernels/probe %s: %v\n", strings.Join(names, " "), err)
+		fmt.Fprintf(out, "LACKS engines  %s: %v\n", strings.Join(append([]string{"go run ./kernels/probe"}, names...), " "), err)
 		return false
 	}
 	return true
