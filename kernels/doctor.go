@@ -71,24 +71,18 @@ func doctor(ctx context.Context, root string, out io.Writer) (status int) {
 		fail("kernel", "no kernels/cpu/kernel.json; restore it: git checkout kernels")
 	}
 
-	for _, d := range []struct {
-		name, what string
-		files      []string
-	}{
-		{"cuda", "NVIDIA GPU", []string{"/dev/nvidia[0-9]*"}},
-	} {
-		has := "no " + d.what + " is here (" + strings.Join(d.files, ", ") + ")"
-		if found := devices(d.files...); found != "" {
-			has = "a card is here (" + found + ")"
-		}
-		if _, err := kernelTitle(root, d.name); err != nil {
-			has += ", and this version has no " + d.name + " kernel: use cpu"
-		}
-		lack(d.name, has)
+	cuda := devices("/dev/nvidia[0-9]*")
+	if cuda == "" {
+		lack("cuda", "no NVIDIA GPU is here (/dev/nvidia[0-9]*)")
+	} else {
+		line("cuda", "NVIDIA: "+cuda)
 	}
 	npu := npuLines(ascend.Look(ascend.Here), devices("/dev/accel/accel[0-9]*"), line, lack)
 	if !s.probe(ctx, out) {
 		status = 1
+	}
+	if cuda != "" {
+		s.probe(ctx, out, "cuda")
 	}
 	if asked := os.Getenv("CLIPKIT_DEVICE"); strings.HasPrefix(asked, "npu") {
 		s.probe(ctx, out, asked)
@@ -177,7 +171,7 @@ func (s *setup) probe(ctx context.Context, out io.Writer, names ...string) bool 
 	if names != nil { // with the environment that the kernel has
 		argv = append([]string{"bash", "-c", `. ./kernels/npu/env.sh; exec "$@"`, "bash"}, argv...)
 	}
-	if err := s.run(ctx, command{argv: argv, dir: s.root, out: out}); err != nil {
+	if err := s.run(ctx, command{argv: argv, dir: s.root, env: []string{"CLIPKIT_ROOT=" + s.root}, out: out}); err != nil {
 		fmt.Fprintf(out, "LACKS engines  %s: %v\n", strings.Join(append([]string{"go run ./kernels/probe"}, names...), " "), err)
 		return false
 	}

@@ -1,4 +1,4 @@
-// Package device opens the machine that runs the graphs: "cpu" or "npu[:i]", later "cuda[:i]", as a GoMLX backend.
+// Package device opens the machine that runs the graphs: "cpu", "npu[:i]" or "cuda[:i]", as a GoMLX backend.
 //
 //	dev, err := device.Open("")        // "" takes CLIPKIT_DEVICE, which the Jupyter kernel sets, else "cpu"
 //	defer dev.Close()
@@ -44,8 +44,16 @@
 // A process has one ONNX Runtime, that of its first device; another device may use it, and one that needs another is refused (ort.ErrLoaded).
 // Several devices of one provider, and several processes, work side by side.
 //
+// # CUDA
+//
+// "cuda" is an NVIDIA GPU through XLA, "cuda:1" the second one. The plugin and NVIDIA's libraries (2 GB) are not fetched in passing:
+// kernels/cuda/requirements.txt says how they come into .venv; another environment whose python3 is on PATH will do, and so will a folder named
+// in PJRT_PLUGIN_LIBRARY_PATH. Float32 products are float32 there, not TF32, as in PyTorch. Kernels are not tried out against each other when
+// a graph is compiled (XLA_FLAGS=--xla_gpu_autotune_level=4 does, for minutes).
+//
 // # Verified
 //
 // cpu:xla, cpu:onnx, cpu:openvino, cpu:go, npu on OpenVINO's CPU device and npu on the real CANN provider over a SIMULATED Ascend runtime run the
-// conformance suite (devicetest) in this package's tests. No NPU has run this code yet: kernels/npu/README.md lists what that leaves open.
+// conformance suite (devicetest) in this package's tests; cuda ran it on an H200 with CUDA 13.0, and the five training steps of both tiny models
+// against the reference. No NPU has run this code yet: kernels/npu/README.md lists what that leaves open.
 package device
