@@ -86,32 +86,33 @@ INLINE void insert(float score, int32_t id, size_t k, float *best, int32_t *wher
     best[at] = score, where[at] = id;
 }
 
-INLINE void top(const floats s[PARTS], int n, int32_t first, size_t k, float *best, int32_t *where) {
+// top offers the rows whose bit is in mask.
+INLINE void top(const floats s[PARTS], unsigned mask, int32_t first, size_t k, float *best, int32_t *where) {
     ints better = s[0] > best[k - 1];
     for (int p = 1; p < PARTS; p++) better |= s[p] > best[k - 1];
     int32_t any = 0;
     for (int i = 0; i < LANES; i++) any |= better[i];
     if (!any) return;
-    for (int i = 0; i < n; i++)
-        if (s[i / LANES][i % LANES] > best[k - 1]) insert(s[i / LANES][i % LANES], first + i, k, best, where);
+    for (int i = 0; i < PANEL; i++)
+        if ((mask >> i & 1) && s[i / LANES][i % LANES] > best[k - 1]) insert(s[i / LANES][i % LANES], first + i, k, best, where);
 }
 
-// panel_top offers vectors first … first+n-1 to the lists best and where, [count, k].
-VECTOR void panel_top(const float *queries, size_t count, size_t dim, const float *panel, int n, int32_t first, size_t k, float *best, int32_t *where) {
+// panel_top offers the vectors from first on whose bit is in mask to the lists best and where, [count, k].
+VECTOR void panel_top(const float *queries, size_t count, size_t dim, const float *panel, unsigned mask, int32_t first, size_t k, float *best, int32_t *where) {
     floats s[ROWS][PARTS];
     size_t q = 0;
     for (; q + ROWS <= count; q += ROWS) {
         products(ROWS, queries + q * dim, dim, panel, s);
-        for (int r = 0; r < ROWS; r++) top(s[r], n, first, k, best + (q + r) * k, where + (q + r) * k);
+        for (int r = 0; r < ROWS; r++) top(s[r], mask, first, k, best + (q + r) * k, where + (q + r) * k);
     }
     for (; q < count; q++) {
         products(1, queries + q * dim, dim, panel, s);
-        top(s[0], n, first, k, best + q * k, where + q * k);
+        top(s[0], mask, first, k, best + q * k, where + q * k);
     }
 }
 
 // rows_top is panel_top for one query and 16 vectors as they lie: packing would cost more than the products, which are added up in the same order.
-VECTOR void rows_top(const float *query, size_t dim, const float *rows, int32_t first, size_t k, float *best, int32_t *where) {
+VECTOR void rows_top(const float *query, size_t dim, const float *rows, unsigned mask, int32_t first, size_t k, float *best, int32_t *where) {
     floats s[PARTS] = {0};
     size_t d = 0;
     for (; d + LANES <= dim; d += LANES)
@@ -126,7 +127,7 @@ VECTOR void rows_top(const float *query, size_t dim, const float *rows, int32_t 
             for (int i = 0; i < LANES; i++) x[i] = rows[(p * LANES + i) * dim + d];
             s[p] += query[d] * x;
         }
-    top(s, PANEL, first, k, best, where);
+    top(s, mask, first, k, best, where);
 }
 
 INLINE int64_t rank(const floats s[PARTS], int n, int32_t first, float bound, int32_t own) {

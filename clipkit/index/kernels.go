@@ -50,16 +50,17 @@ func scores(queries, panel, out []float32, dim int) {
 	C.panel_scores(floats(queries), size(n), size(dim), floats(panel), floats(out))
 }
 
-// offer gives up to 16 vectors [n, dim], which stand at first and after it, to the lists of the k best, best and where [q, k]. panel is scratch.
-func offer(queries, vectors, panel []float32, dim, first, k int, best []float32, where []int32) {
+// offer gives those of up to 16 vectors [n, dim], which stand at first and after it, whose bit is in mask to the lists of the k best, best and
+// where [q, k]. panel is scratch.
+func offer(queries, vectors, panel []float32, mask uint16, dim, first, k int, best []float32, where []int32) {
 	q, n := rows(queries, dim), rows(vectors, dim)
-	must(n <= panelRows && k >= 1 && len(best) == q*k && len(where) == q*k, "top")
+	must(n <= panelRows && int(mask) < 1<<n && k >= 1 && len(best) == q*k && len(where) == q*k, "top")
 	if q == 1 && n == panelRows {
-		C.rows_top(floats(queries), size(dim), floats(vectors), C.int32_t(first), size(k), floats(best), ints(where))
+		C.rows_top(floats(queries), size(dim), floats(vectors), C.uint(mask), C.int32_t(first), size(k), floats(best), ints(where))
 		return
 	}
 	fill(panel, vectors, dim)
-	C.panel_top(floats(queries), size(q), size(dim), floats(panel), C.int(n), C.int32_t(first), size(k), floats(best), ints(where))
+	C.panel_top(floats(queries), size(q), size(dim), floats(panel), C.uint(mask), C.int32_t(first), size(k), floats(best), ints(where))
 }
 
 // precede adds to before [q] how many of up to 16 vectors [n, dim] come before vector own[q], whose score is bound[q]. panel is scratch.

@@ -31,7 +31,7 @@ func (x *Exact) Ranks(queries []float32, right [][]int) ([]int, error) {
 		for i := range before {
 			before[i] = make([]int64, hi-lo)
 		}
-		x.scan(ctx, parts, func(part int, vectors, panel []float32, first int) {
+		x.scan(ctx, parts, func(part int, vectors, panel []float32, _ uint16, first int) {
 			precede(asked, vectors, panel, x.dim, first, bound, own, before[part])
 		})
 		for i := range bound {

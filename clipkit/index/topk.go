@@ -27,8 +27,8 @@ func (x *Exact) TopK(ctx context.Context, queries []float32, k int, progress fun
 		for i := range parts {
 			best[i], where[i] = slices.Repeat([]float32{lowest}, (hi-lo)*k), make([]int32, (hi-lo)*k)
 		}
-		x.scan(ctx, parts, func(part int, vectors, panel []float32, first int) {
-			offer(queries[lo*x.dim:hi*x.dim], vectors, panel, x.dim, first, k, best[part], where[part])
+		x.scan(ctx, parts, func(part int, vectors, panel []float32, mask uint16, first int) {
+			offer(queries[lo*x.dim:hi*x.dim], vectors, panel, mask, x.dim, first, k, best[part], where[part])
 		})
 		for i := lo; i < hi; i++ {
 			out[i] = x.join(best, where, i-lo, k)
@@ -104,14 +104,22 @@ func split(n, parts int) []span {
 	return out
 }
 
-// scan hands the vectors of each part to visit, up to 16 at a time, with the number of the first and a panel as scratch. Parts run side by side.
-func (x *Exact) scan(ctx context.Context, parts []span, visit func(part int, vectors, panel []float32, first int)) {
+// scan hands the vectors of each part to visit, up to 16 at a time, with a panel as scratch, which of them count, and the number of the
+// first. Parts run side by side.
+func (x *Exact) scan(ctx context.Context, parts []span, visit func(part int, vectors, panel []float32, mask uint16, first int)) {
 	var wg sync.WaitGroup
 	for i, p := range parts {
 		wg.Go(func() {
 			panel := newPanel(x.dim)
 			for at := p.lo; at < p.hi && ctx.Err() == nil; at += panelRows {
-				visit(i, x.vectors[at*x.dim:min(at+panelRows, p.hi)*x.dim], panel, at)
+				end := min(at+panelRows, p.hi)
+				mask := uint16(1<<(end-at) - 1)
+				if x.mask != nil {
+					mask = x.mask[at/panelRows]
+				}
+				if mask != 0 {
+					visit(i, x.vectors[at*x.dim:end*x.dim], panel, mask, at)
+				}
 			}
 		})
 	}
