@@ -161,7 +161,7 @@ func (h *Handler) info(*http.Request) (any, error) {
 			return nil, err
 		}
 		c := s.Model.Config
-		sides = append(sides, sideInfo{s.Name, c.Name, s.Model.Device.String(), c.EmbedDim, c.ImageResolution, scale, s.Texts != nil, s.Scores.bar()})
+		sides = append(sides, sideInfo{s.Name, c.Name, s.Model.Device.String(), c.EmbedDim, c.ImageResolution, scale, s.Texts != nil, s.scores.bar()})
 	}
 	return map[string]any{
 		"title": h.title, "set": h.set, "source": h.source.Name(),
@@ -321,7 +321,7 @@ func (h *Handler) encodeBulk(r *http.Request) (any, error) {
 	if len(q.Texts)+len(q.Pictures) == 0 || len(q.Texts) > maxTexts || len(q.Pictures) > maxPictures {
 		return nil, badf("%d texts and %d pictures; want at least one, at most %d and %d", len(q.Texts), len(q.Pictures), maxTexts, maxPictures)
 	}
-	vectors := map[string]any{"dim": s.Model.Config.EmbedDim, "model": s.Model.Config.Name, "hash": s.Hash}
+	vectors := map[string]any{"dim": s.Model.Config.EmbedDim, "model": s.Model.Config.Name, "hash": s.Images.Model()}
 	if vectors["texts"], err = s.encodeTexts(r.Context(), q.Texts, q.AsIs); err != nil {
 		return nil, err
 	}

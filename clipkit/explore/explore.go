@@ -1,7 +1,7 @@
 // Package explore is the retrieval page: a handler that serves a page for searching pictures by text, by picture or by both, and the JSON
 // interface beneath it. Everything that the page needs is in the program; it asks no other host for anything.
 //
-//	h, err := explore.New(explore.Config{Title: "emoji", Source: split, Sides: []explore.Side{{Name: "zero-shot", Model: m, Images: images, Texts: texts}}})
+//	h, err := explore.New(ctx, explore.Config{Title: "emoji", Source: split, Sides: []explore.Side{{Name: "zero-shot", Model: m, Images: images, Texts: texts}}})
 //	defer h.Close()
 //	l, err := explore.Listen("127.0.0.1:8080", "")     // another address than this machine's own needs a token
 //	err = explore.Serve(ctx, l, h)                     // until ctx ends
@@ -30,8 +30,8 @@
 //
 // A score is a cosine. Cosines of a text and a picture keep to a narrow band (0.2 to 0.5 in the published models), because the two towers put
 // texts and pictures into different corners of the space; training only makes a right pair's cosine larger than others', and the model
-// multiplies by its logit scale (100) before it compares. So no cosine says "match" by itself. Side.Scores, cosines of known right and
-// other pairs, show where this model's bands lie, and [Scores.Threshold] where they part best. Cosines between two pictures lie much higher.
+// multiplies by its logit scale (100) before it compares. So no cosine says "match" by itself. The page shows the cosines of
+// right and of other pairs of the set ([Scores]), and where they part best. Cosines between two pictures lie much higher.
 // In a mix of text and picture both vectors are unit vectors, so the picture, whose cosines are higher, weighs more than its share.
 //
 // # Many at a time
@@ -79,15 +79,8 @@ type Config struct {
 type Side struct {
 	Name   string // "zero-shot"
 	Model  *model.Model
-	Hash   string // of the checkpoint, as the indexes know it
-	Images Finder // the pictures of Source
-	Texts  Finder // its captions; nil: no search for captions
-	Scores Scores // what cosines this model gives; may be empty
-}
-
-// Finder is the part of index.Index that a page needs.
-type Finder interface {
-	Search(ctx context.Context, q index.Query) ([]index.Hit, error)
+	Images index.Index // the pictures of Source, as Model encodes them
+	Texts  index.Index // its captions; nil: no search for captions
 }
 
 // Handler serves one page.
@@ -115,6 +108,7 @@ type Handler struct {
 type side struct {
 	Side
 	encoder *encoder
+	scores  Scores
 }
 
 const (
@@ -124,7 +118,7 @@ const (
 )
 
 // New checks the configuration and starts the encoders. The models and indexes stay the caller's.
-func New(c Config) (*Handler, error) {
+func New(ctx context.Context, c Config) (*Handler, error) {
 	switch {
 	case c.Source == nil || len(c.Source.ImageIDs()) == 0:
 		return nil, fmt.Errorf("%w: no pictures", ErrConfig)
@@ -152,7 +146,14 @@ func New(c Config) (*Handler, error) {
 		if s.Model == nil || s.Images == nil {
 			return nil, fmt.Errorf("%w: side %d (%q) lacks a model or an index of pictures", ErrConfig, i, s.Name)
 		}
-		h.sides = append(h.sides, &side{Side: s, encoder: newEncoder(s.Model, h.metrics, i)})
+		scores, err := sampleScores(ctx, s, c.Source.Texts())
+		if err != nil {
+			return nil, fmt.Errorf("explore: side %d (%q): %w", i, s.Name, err)
+		}
+		h.sides = append(h.sides, &side{Side: s, scores: scores})
+	}
+	for i, s := range h.sides {
+		s.encoder = newEncoder(s.Model, h.metrics, i)
 	}
 	h.handler = h.guard(h.routes())
 	return h, nil

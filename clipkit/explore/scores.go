@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -13,45 +14,48 @@ import (
 type Scores struct{ Right, Other []float32 }
 
 const (
-	sampleTexts = 1000 // of the set; each with its first picture
-	sampleOther = 10   // with as many other pictures
+	sampleTexts  = 1000 // of the set, evenly spread; each with its first picture
+	sampleOthers = 10   // with as many pictures of other texts in the sample
 )
 
-// SampleScores takes cosines of pairs of a set: images [len(imageIDs), dim], and texts' vectors [len(texts), dim] in the order of texts.
-func SampleScores(dim int, imageIDs []int64, images []float32, texts []dataset.Text, vectors []float32) Scores {
-	at := make(map[int64]int, len(imageIDs))
-	for i, id := range imageIDs {
-		at[id] = i
+// sampleScores takes the vectors of some pairs from a side's indexes.
+func sampleScores(ctx context.Context, s Side, texts []dataset.Text) (out Scores, err error) {
+	if s.Texts == nil {
+		return out, nil
 	}
-	cosine := func(text, image int) (sum float32) {
-		a, b := vectors[text*dim:(text+1)*dim], images[image*dim:(image+1)*dim]
-		for i, x := range a {
-			sum += x * b[i]
-		}
-		return sum
-	}
-	var s Scores
-	rng := rand.New(rand.NewPCG(1, 0)) // the same set has the same scores
+	var sample []dataset.Text
+	var textIDs, imageIDs []int64
 	n := min(sampleTexts, len(texts))
 	for k := range n {
-		i := k * len(texts) / n
-		if len(texts[i].ImageIDs) == 0 {
-			continue
+		if t := texts[k*len(texts)/n]; len(t.ImageIDs) > 0 {
+			sample, textIDs, imageIDs = append(sample, t), append(textIDs, t.ID), append(imageIDs, t.ImageIDs[0])
 		}
-		own, ok := at[texts[i].ImageIDs[0]]
-		if !ok {
-			continue
+	}
+	byText, err := s.Texts.Vectors(ctx, textIDs...)
+	if err != nil {
+		return out, err
+	}
+	byImage, err := s.Images.Vectors(ctx, imageIDs...)
+	if err != nil {
+		return out, err
+	}
+	rng := rand.New(rand.NewPCG(1, 0)) // the same set has the same scores
+	add := func(to *[]float32, text, image int64) {
+		if a, b := byText[text], byImage[image]; a != nil && b != nil {
+			*to = append(*to, float32(dot(a, b)))
 		}
-		s.Right = append(s.Right, cosine(i, own))
-		for range min(sampleOther, len(imageIDs)-1) {
-			if j := rng.IntN(len(imageIDs)); !slices.Contains(texts[i].ImageIDs, imageIDs[j]) {
-				s.Other = append(s.Other, cosine(i, j))
+	}
+	for i, t := range sample {
+		add(&out.Right, t.ID, imageIDs[i])
+		for range sampleOthers {
+			if other := imageIDs[rng.IntN(len(imageIDs))]; !slices.Contains(t.ImageIDs, other) {
+				add(&out.Other, t.ID, other)
 			}
 		}
 	}
-	slices.Sort(s.Right)
-	slices.Sort(s.Other)
-	return s
+	slices.Sort(out.Right)
+	slices.Sort(out.Other)
+	return out, nil
 }
 
 // Threshold is the cosine that parts right pairs from others best: the shares of right pairs above it and of other pairs below it have the

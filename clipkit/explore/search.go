@@ -87,7 +87,7 @@ func (h *Handler) search(r *http.Request) (any, error) {
 		right = nil
 	}
 	find := func(k int) ([]index.Hit, error) {
-		hits, err := where.Search(ctx, index.Query{Vector: vector, Model: s.Hash, K: k, Filter: q.Filter})
+		hits, err := where.Search(ctx, index.Query{Vector: vector, Model: where.Model(), K: k, Filter: q.Filter})
 		return slices.DeleteFunc(hits, func(x index.Hit) bool { return q.To != "texts" && x.ID == own }), err
 	}
 	hits, err := find(min(q.Offset+q.K+1, maxK+1))
@@ -160,15 +160,26 @@ func (h *Handler) query(ctx context.Context, q question) (vector []float32, cut 
 			return nil, 0, err
 		}
 	}
-	p, err := h.pictureOf(ctx, q.Image, q.Picture)
-	if p == nil || err != nil {
-		return vector, cut, err
-	}
-	v, err := h.vector(ctx, p, q.Model)
+	v, err := h.pictureVector(ctx, q)
 	if err == nil {
 		vector, err = mix(vector, v, *q.Weight)
 	}
 	return vector, cut, err
+}
+
+// pictureVector is the vector of the question's picture, or nil. One of the set is in the index already.
+func (h *Handler) pictureVector(ctx context.Context, q question) ([]float32, error) {
+	if q.Image != nil {
+		known, err := h.sides[q.Model].Images.Vectors(ctx, *q.Image)
+		if err != nil || known[*q.Image] != nil {
+			return known[*q.Image], err
+		}
+	}
+	p, err := h.pictureOf(ctx, q.Image, q.Picture)
+	if p == nil || err != nil {
+		return nil, err
+	}
+	return h.vector(ctx, p, q.Model)
 }
 
 // pictureOf gives the picture that is named, or nil.

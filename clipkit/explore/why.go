@@ -91,15 +91,9 @@ func (h *Handler) occlude(r *http.Request, q question, shown *picture, grid int)
 	if err != nil {
 		return nil, err
 	}
-	near, err := h.pictureOf(ctx, q.Image, q.Picture)
+	near, err := h.pictureVector(ctx, q)
 	if err != nil {
 		return nil, err
-	}
-	var nearVector []float32
-	if near != nil {
-		if nearVector, err = h.vector(ctx, near, q.Model); err != nil {
-			return nil, err
-		}
 	}
 	query, _, err := h.query(ctx, q)
 	if err != nil {
@@ -113,7 +107,7 @@ func (h *Handler) occlude(r *http.Request, q question, shown *picture, grid int)
 			return nil, err
 		}
 		for i, v := range slices.Collect(slices.Chunk(vectors, s.Model.Config.EmbedDim)) {
-			mixed, err := mix(v, nearVector, *q.Weight)
+			mixed, err := mix(v, near, *q.Weight)
 			if err != nil {
 				return nil, err
 			}

@@ -29,23 +29,24 @@ export const scores = {
   },
 
   band(m) {
-    const box = element("div"), b = m.scores, scale = Math.round(m.logit_scale * 10) / 10;
-    if (b) box.append(this.picture(m.name, b));
+    const box = element("div"), slide = element("div", "slide"), say = element("div", "say"), b = m.scores;
+    const scale = Math.round(m.logit_scale * 10) / 10;
     const slider = element("input");
     Object.assign(slider, { type: "range", min: this.low, max: this.high, step: 0.001, value: this.cut ?? this.low, ariaLabel: t("threshold") });
     slider.oninput = () => this.set(Number(slider.value));
-    const off = element("button", "", t("off"));
-    off.onclick = () => this.set(null);
-    box.append(slider);
-    if (b) {
-      const use = element("button", "", t("useBest", b.threshold.toFixed(3)));
-      use.onclick = () => this.set(b.threshold);
-      box.append(use, " ");
-    }
-    box.append(off, element("p", "", b
-      ? t("band", scale, b.threshold.toFixed(3), Math.round(100 * b.caught), Math.round(100 * b.fooled))
-      : t("noBand", scale)));
+    if (b) slide.append(this.picture(m.name, b));
+    slide.append(slider);
+    say.append(element("p", "", b ? t("band", scale, b.threshold.toFixed(3), Math.round(100 * b.caught), Math.round(100 * b.fooled)) : t("noBand", scale)));
+    if (b) say.append(this.button(t("useBest", b.threshold.toFixed(3)), b.threshold), " ");
+    say.append(this.button(t("off"), null));
+    box.append(slide, say);
     return box;
+  },
+
+  button(text, cut) {
+    const b = element("button", "", text);
+    b.onclick = () => this.set(cut);
+    return b;
   },
 
   picture(name, b) {

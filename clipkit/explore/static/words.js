@@ -25,8 +25,8 @@ const words = {
   threshold: ["分数的门槛", "Score threshold"],
   above: ["已读入的 {1} 个结果中 {0} 个不低于门槛", "{0} of the {1} results loaded reach it"],
   band: [
-    "余弦不是概率。文字和图片的余弦集中在一个窄带里：绿色是配对的图文，灰色是不配对的，取自这套数据。有意义的是高低的次序；模型比较之前先乘以 {0}。以 {1} 为界最分明：配对的有 {2}% 不低于它，不配对的有 {3}%。图片与图片之间的余弦高得多，不能用这个门槛。",
-    "A cosine is no probability. Cosines of texts and pictures keep to a narrow band: green are pairs of this set that belong together, grey are others. What counts is the order; the model multiplies by {0} before it compares. {1} parts them best: {2}% of right pairs reach it, and {3}% of others. Cosines between two pictures are much higher; this threshold is not for them."],
+    "余弦不是概率：它落在哪个范围由训练决定，每个模型不同（公开的权重大约 0.2 到 0.5）。绿色是这套数据里配对的图文，灰色是不配对的。有意义的是高低的次序；模型比较之前先乘以 {0}。以 {1} 为界最分明：配对的有 {2}% 不低于它，不配对的有 {3}%。图片与图片之间的余弦高得多，不能用这个门槛。",
+    "A cosine is no probability: in what range it lies is a matter of training, and other for each model (0.2 to 0.5 in the published weights). Green are pairs of this set that belong together, grey are others. What counts is the order; the model multiplies by {0} before it compares. {1} parts them best: {2}% of right pairs reach it, and {3}% of others. Cosines between two pictures are much higher; this threshold is not for them."],
   noBand: [
     "余弦不是概率，只有高低的次序有意义；模型比较之前先乘以 {0}。这套图片没有说明文字，所以不知道配对的余弦在哪里。",
     "A cosine is no probability; what counts is the order. The model multiplies by {0} before it compares. These pictures have no captions, so nobody knows where right pairs lie."],
