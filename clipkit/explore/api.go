@@ -42,10 +42,12 @@ func (h *Handler) routes() http.Handler {
 	mux := http.NewServeMux()
 	pages, _ := fs.Sub(static, "static")
 	files := http.FileServerFS(pages)
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-cache") // the next version has the same names
-		files.ServeHTTP(w, r)
-	})
+	for _, path := range []string{"GET /{$}", "GET /{file}"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "no-cache") // the next version has the same names
+			files.ServeHTTP(w, r)
+		})
+	}
 	mux.HandleFunc("GET /thumb/{set}/{side}/{id}", h.serveThumb)
 	mux.HandleFunc("GET /api/info", answer(h.info))
 	mux.HandleFunc("GET /api/pictures", answer(h.listPictures))

@@ -138,7 +138,7 @@ func call(t testing.TB, method, url string, question, answer any) int {
 			t.Fatalf("%s: %v: %.300s", url, err, b)
 		}
 	}
-	if reply.StatusCode != http.StatusOK && !bytes.HasPrefix(b, []byte(`{"error":"`)) && reply.StatusCode != http.StatusMethodNotAllowed && reply.StatusCode != http.StatusForbidden {
+	if reply.StatusCode != http.StatusOK && !bytes.HasPrefix(b, []byte(`{"error":"`)) && reply.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("%s %s: status %d without a reason: %.200s", method, url, reply.StatusCode, b)
 	}
 	return reply.StatusCode

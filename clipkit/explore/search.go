@@ -125,7 +125,7 @@ func (q *question) check(h *Handler) (*side, error) {
 		return nil, badf("to %.20q; want images or texts", q.To)
 	case q.To == "texts" && s.Texts == nil:
 		return nil, badf("this page has no captions to search")
-	case q.K < 1 || q.Offset < 0 || q.Offset+q.K > maxK:
+	case q.K < 1 || q.K > maxK || q.Offset < 0 || q.Offset > maxK-q.K:
 		return nil, badf("k %d after offset %d; want at least 1, together at most %d", q.K, q.Offset, maxK)
 	case q.Text == "" && q.Image == nil && q.Picture == "":
 		return nil, badf("nothing asked; want a text, a picture or an image")
