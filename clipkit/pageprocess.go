@@ -245,14 +245,14 @@ func servePage() error {
 // open opens all that is shown.
 func (spec pageSpec) open(ctx context.Context) (h *explore.Handler, closeAll func(), err error) {
 	var opened []func()
-	closeAll = func() {
+	closeOpened := func() {
 		for _, f := range opened {
 			f()
 		}
 	}
 	defer func() {
 		if err != nil {
-			closeAll()
+			closeOpened()
 		}
 	}()
 	source, closeSource, err := spec.Data.open(ctx)
@@ -275,5 +275,5 @@ func (spec pageSpec) open(ctx context.Context) (h *explore.Handler, closeAll fun
 		c.Sides = append(c.Sides, explore.Side{Name: s.Name, Model: m.Model, Images: e.Images, Texts: e.Texts})
 	}
 	h, err = explore.New(ctx, c)
-	return h, closeAll, err
+	return h, closeOpened, err
 }

@@ -38,7 +38,7 @@ async function ask(step) {
         all.failed = trouble;
         p.show(all, null);
       }
-      $("state").textContent = "";
+      took();
     } else {
       const answers = await Promise.all(shown.map((p) => Answer.open(p.model, signal)));
       if (signal.aborted) return;
@@ -46,8 +46,7 @@ async function ask(step) {
         answers[i].failed = trouble;
         p.show(answers[i], answers.length > 1 ? answers[1 - i] : null);
       });
-      const f = answers[0].found;
-      $("state").textContent = t("took", f.encode_ms.toFixed(1), f.search_ms.toFixed(1));
+      took();
       tally(shown, answers, signal);
     }
     scores.count();
@@ -57,6 +56,12 @@ async function ask(step) {
     if (e instanceof Refused && e.status === 410) { state.picture = null; chip(); controls(); }
     if (!signal.aborted) trouble(e);
   }
+}
+
+// took tells how long the answer that is shown has taken.
+function took() {
+  const f = panes.find((p) => !p.section.hidden)?.list?.found;
+  $("state").textContent = f ? t("took", f.encode_ms.toFixed(1), f.search_ms.toFixed(1)) : "";
 }
 
 // tally counts labelled queries that were more than a moment of typing.
@@ -155,7 +160,7 @@ async function suggest() {
   if (!info.texts) return;
   const from = Math.floor(Math.random() * Math.max(1, info.texts - 200));
   const { texts } = await get(`api/texts?from=${from}&n=200`);
-  suggestions = texts.filter((x) => x.text.length <= 24).sort(() => Math.random() - 0.5).slice(0, 12).map((x) => x.text);
+  suggestions = texts.filter((x) => x.text.length <= 80).sort(() => Math.random() - 0.5).slice(0, 12).map((x) => x.text);
   drawSuggestions();
 }
 
@@ -176,6 +181,7 @@ function dress() {
   controls();
   drawSuggestions();
   scores.draw();
+  took();
   for (const p of panes) { p.title(); if (p.list) p.grid.redraw(); }
 }
 
