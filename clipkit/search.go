@@ -100,7 +100,11 @@ func (ix *Index) search(ctx context.Context, query []float32, k int) ([]Hit, err
 		if err != nil {
 			return nil, fmt.Errorf("fetching picture %d: %w", h.ID, err)
 		}
-		hits = append(hits, Hit{ImageID: h.ID, Score: h.Score, Encoded: encoded, Captions: ix.texts[h.ID]})
+		captions := ix.texts[h.ID]
+		if p, ok := ix.split.(*dataset.Pictures); ok {
+			captions = []string{p.Label(h.ID)}
+		}
+		hits = append(hits, Hit{ImageID: h.ID, Score: h.Score, Encoded: encoded, Captions: captions})
 	}
 	return hits, nil
 }
