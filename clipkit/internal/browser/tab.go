@@ -144,3 +144,6 @@ func (b *Tab) Troubles() []string {
 	defer b.mu.Unlock()
 	return append([]string{}, b.troubles...)
 }
+
+// Need skips the test, saying why, where there is no Chromium: for tests that prepare much before they open a page.
+func Need(t testing.TB) { t.Helper(); find(t) }
