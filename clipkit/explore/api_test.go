@@ -286,7 +286,7 @@ func TestHealthAndMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{`clipkit_requests_total{path="/api/search",status="200"} 1`, `clipkit_encoded_total{model="0",kind="texts"} 2`, `clipkit_queue{model="1"} 0`, "go_memstats_heap_inuse_bytes"} {
+	for _, line := range []string{`clipkit_requests_total{path="/api/search",status="200"} 1`, `clipkit_encoded_total{model="0",kind="texts"} 3`, `clipkit_queue{model="1"} 0`, "go_memstats_heap_inuse_bytes"} {
 		if !strings.Contains(string(b), line) {
 			t.Errorf("metrics lack %s", line)
 		}

@@ -117,7 +117,7 @@ const (
 	patience     = 60 * time.Second
 )
 
-// New checks the configuration and starts the encoders. The models and indexes stay the caller's.
+// New checks the configuration, starts the encoders and has them encode once. The models and indexes stay the caller's.
 func New(ctx context.Context, c Config) (*Handler, error) {
 	switch {
 	case c.Source == nil || len(c.Source.ImageIDs()) == 0:
@@ -155,8 +155,27 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	for i, s := range h.sides {
 		s.encoder = newEncoder(s.Model, h.metrics, i)
 	}
+	if err := h.warm(ctx); err != nil {
+		h.Close()
+		return nil, err
+	}
 	h.handler = h.guard(h.routes())
 	return h, nil
+}
+
+// warm has each model encode a text and a picture: what is compiled for that is not for the first visitor to wait for.
+func (h *Handler) warm(ctx context.Context) error {
+	for _, s := range h.sides {
+		r := s.Model.Config.ImageResolution
+		_, _, err := s.encoder.text(ctx, "你好")
+		if err == nil {
+			_, err = s.encoder.pixels(ctx, make([]float32, 3*r*r))
+		}
+		if err != nil {
+			return fmt.Errorf("explore: %s: %w", s.Name, err)
+		}
+	}
+	return nil
 }
 
 // ServeHTTP answers one request.

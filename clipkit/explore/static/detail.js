@@ -76,8 +76,9 @@ async function explain(model, item, id, caption, why, canvas) {
   }
 }
 
-const green = [22, 163, 74], red = [220, 38, 38];
-const colour = (share, most) => `rgb(${(share >= 0 ? green : red).join(" ")} / ${Math.min(0.85, (0.85 * Math.abs(share)) / most)})`;
+// Blue and orange: colours that most pictures leave free, and that nobody takes for each other.
+const support = [29, 78, 216], hinder = [234, 88, 12];
+const colour = (share, most) => `rgb(${(share >= 0 ? support : hinder).join(" ")} / ${Math.min(0.7, (0.7 * Math.abs(share)) / most)})`;
 const largest = (shares) => Math.max(1e-6, ...shares.map(Math.abs));
 
 function tokens(list) {

@@ -267,7 +267,7 @@ async function begin() {
   dress();
   chip();
   await ask(false);
-  if (!matchMedia("(pointer: coarse)").matches) $("text").focus();
+  if (window === window.top && !matchMedia("(pointer: coarse)").matches) $("text").focus(); // in a notebook the keys are the notebook's
   await suggest();
 }
 

@@ -11,6 +11,7 @@ function shape(kind, attributes) {
 }
 
 export const scores = {
+  lines: [], // where the threshold is, in each picture
   cut: null, // below it a score is dim; null: no threshold
   below(score) { return this.cut !== null && score < this.cut; },
 
@@ -24,7 +25,8 @@ export const scores = {
     this.low = Math.min(0, ...bands.map((b) => b.low));
     this.high = Math.max(...bands.map((b) => b.high), bands.length ? -1 : 1);
     const place = document.querySelector("#bars");
-    place.replaceChildren(...this.info.models.map((m) => this.band(m)));
+    this.lines = [];
+    place.replaceChildren(element("p", "", t("cosine")), ...this.info.models.map((m) => this.band(m)));
     this.count();
   },
 
@@ -60,7 +62,6 @@ export const scores = {
     }
     const line = shape("line", { class: "cut", y1: 10, y2: base, x1: 0, x2: 0 });
     s.append(line);
-    this.lines = (this.lines || []).filter((l) => l.line.isConnected);
     this.lines.push({ line, x });
     for (const v of [this.low, (this.low + this.high) / 2, this.high]) {
       const mark = shape("text", { x: Math.min(Math.max(x(v), 14), w - 14), y: h - 3, "text-anchor": "middle" });
@@ -85,7 +86,7 @@ export const scores = {
     const items = this.panes.flatMap((p) => (p.list?.found ? p.list.items : []));
     document.querySelector("#above").textContent =
       this.cut === null || !items.length ? "" : t("above", items.filter((x) => x && x.score >= this.cut).length, items.length);
-    for (const { line, x } of this.lines || []) {
+    for (const { line, x } of this.lines) {
       line.setAttribute("transform", `translate(${x(this.cut ?? this.low)}, 0)`);
       line.style.display = this.cut === null ? "none" : "";
     }

@@ -24,12 +24,15 @@ const words = {
   sofar: ["已问 {0} 个有答案的查询：R@1 {1}%  R@5 {2}%  R@10 {3}%", "{0} labelled queries so far: R@1 {1}%  R@5 {2}%  R@10 {3}%"],
   threshold: ["分数的门槛", "Score threshold"],
   above: ["已读入的 {1} 个结果中 {0} 个不低于门槛", "{0} of the {1} results loaded reach it"],
+  cosine: [
+    "余弦不是概率，有意义的是高低的次序。它落在哪个范围由训练决定，每个模型不同（公开的权重大约 0.2 到 0.5）；图片与图片之间的余弦高得多，文字的门槛对它们没有意义。",
+    "A cosine is no probability; what counts is the order. In what range it lies is a matter of training, and other for each model (0.2 to 0.5 in the published weights). Cosines between two pictures are much higher: a threshold for texts means nothing for them."],
   band: [
-    "余弦不是概率：它落在哪个范围由训练决定，每个模型不同（公开的权重大约 0.2 到 0.5）。绿色是这套数据里配对的图文，灰色是不配对的。有意义的是高低的次序；模型比较之前先乘以 {0}。以 {1} 为界最分明：配对的有 {2}% 不低于它，不配对的有 {3}%。图片与图片之间的余弦高得多，不能用这个门槛。",
-    "A cosine is no probability: in what range it lies is a matter of training, and other for each model (0.2 to 0.5 in the published weights). Green are pairs of this set that belong together, grey are others. What counts is the order; the model multiplies by {0} before it compares. {1} parts them best: {2}% of right pairs reach it, and {3}% of others. Cosines between two pictures are much higher; this threshold is not for them."],
+    "绿色是这套数据里配对的图文，灰色是不配对的。模型比较之前先乘以 {0}。以 {1} 为界最分明：配对的有 {2}% 不低于它，不配对的有 {3}%。",
+    "Green are pairs of this set that belong together, grey are others. The model multiplies by {0} before it compares. {1} parts them best: {2}% of right pairs reach it, and {3}% of others."],
   noBand: [
-    "余弦不是概率，只有高低的次序有意义；模型比较之前先乘以 {0}。这套图片没有说明文字，所以不知道配对的余弦在哪里。",
-    "A cosine is no probability; what counts is the order. The model multiplies by {0} before it compares. These pictures have no captions, so nobody knows where right pairs lie."],
+    "模型比较之前先乘以 {0}。这套图片没有说明文字，所以不知道配对的余弦在哪里。",
+    "The model multiplies by {0} before it compares. These pictures have no captions, so nobody knows where right pairs lie."],
   useBest: ["用 {0}", "Use {0}"],
   off: ["不设门槛", "No threshold"],
   why: ["为什么", "why"],
@@ -41,8 +44,8 @@ const words = {
   working: ["正在逐块遮挡、重新编码……", "Hiding one part after another and encoding again …"],
   tokens: ["文字的每一部分贡献多少", "What each part of the text gives"],
   whyNote: [
-    "遮挡法：把一个词元或一块图片藏起来，看余弦下降多少。绿色支持这个分数，红色妨碍它。图片的遮挡物是它自己模糊后的样子；各部分共同起作用，所以加起来不等于分数。",
-    "By occlusion: a token or a part of the picture is hidden, and the fall of the cosine is shown. Green speaks for the score, red against it. What covers a part is the picture itself, blurred; parts act together, so they do not add up to the score."],
+    "遮挡法：把一个词元或一块图片藏起来，看余弦下降多少。蓝色支持这个分数，橙色妨碍它。图片的遮挡物是它自己模糊后的样子；各部分共同起作用，所以加起来不等于分数。",
+    "By occlusion: a token or a part of the picture is hidden, and the fall of the cosine is shown. Blue speaks for the score, orange against it. What covers a part is the picture itself, blurred; parts act together, so they do not add up to the score."],
   noQuery: ["先搜索点什么，才有分数可解释。", "Search for something first: then there is a score to explain."],
   close: ["关闭", "Close"],
   newHere: ["新", "new"],
