@@ -8,16 +8,16 @@ import (
 
 // floors is DESIGN.md §2: a package may import only packages of lower floors. The façade is on top; internal packages and assets below.
 var floors = [][]string{
-	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/projection", "assets"},
+	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/projection", "clipkit/device/lower", "assets"},
 	{"clipkit/arch"},
 	{"clipkit/device", "clipkit/weights", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
-	{"clipkit/train", "clipkit/eval", "clipkit/chart", "clipkit/explore"},
+	{"clipkit/train", "clipkit/eval", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
 	{"clipkit"},
 }
 
 // testOnly may import anything, and nothing but tests may import them.
-var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/device/devicetest", "clipkit/dataset/datasettest", "clipkit/index/indextest"}
+var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/device/devicetest", "clipkit/dataset/datasettest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
 
 func TestImportsPointDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.Name}} {{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "clipnb/...").Output()

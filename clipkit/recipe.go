@@ -31,7 +31,7 @@ var ErrNoRecipe = errors.New("no such recipe")
 // an eighth, which AdamW mostly evens out. A recipe of the "1p" kind compares the pairs of one batch only, as its script does.
 // MicroBatches makes the batches smaller where memory does not do.
 //
-// All scripts use mixed precision; the recipes train in float32 (train.Config.Precision can be "bf16"), and keep the last three checkpoints
+// All scripts use mixed precision; the recipes train in float32 (train.Config.Precision can be "amp"), and keep the last three checkpoints
 // where the scripts keep all.
 type Promise struct {
 	Name         string

@@ -66,15 +66,15 @@ func emptyRepository(t *testing.T) string {
 	return root
 }
 
-// programs is a PATH with nothing in it but programs of these names that do nothing.
-func programs(t *testing.T, names ...string) string {
+// programs is an environment with an empty HOME, as every login has one, and a PATH with nothing in it but programs of these names that do nothing.
+func programs(t *testing.T, names ...string) []string {
 	dir := t.TempDir()
 	for _, name := range names {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return "PATH=" + dir
+	return []string{"PATH=" + dir, "HOME=" + t.TempDir()}
 }
 
 func TestOneLineForEachThingMissing(t *testing.T) {
@@ -87,7 +87,7 @@ func TestOneLineForEachThingMissing(t *testing.T) {
 		{[]string{"go", "gcc"}, "no python3 on PATH; install Python 3.10 or later, on Debian: apt-get install python3 python3-venv"},
 	} {
 		cmd := kernelsCommand(t, "setup")
-		cmd.Dir, cmd.Env = emptyRepository(t), []string{programs(t, c.has...)}
+		cmd.Dir, cmd.Env = emptyRepository(t), programs(t, c.has...)
 		fails(t, cmd, 1, c.says)
 	}
 }
@@ -116,7 +116,7 @@ func TestWrongCommandLines(t *testing.T) {
 func TestReadOnlyFolder(t *testing.T) {
 	root := emptyRepository(t)
 	cmd := kernelsCommand(t, "setup")
-	cmd.Dir, cmd.Env = root, []string{programs(t, "go", "gcc")}
+	cmd.Dir, cmd.Env = root, programs(t, "go", "gcc")
 	if os.Getuid() == 0 { // permissions do not stop root: run as nobody
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		for dir := filepath.Dir(root); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {

@@ -46,7 +46,10 @@ type State struct {
 	Epoch   int         `json:"epoch"`   // epoch of the next batch, from 0
 	Batch   int         `json:"batch"`   // index of the next batch in it
 	Samples int64       `json:"samples"` // pairs seen
-	Updates int         `json:"updates"` // AdamW's: Step, unless the run began at another's checkpoint
+	Updates int         `json:"updates"` // AdamW's: Step, unless the run began at another's checkpoint or left steps out
+
+	LossScale float64 `json:"loss_scale,omitempty"` // of float16 training
+	GoodSteps int     `json:"good_steps,omitempty"` // since it last changed
 
 	Unvalidated bool   `json:"unvalidated,omitempty"` // the run was interrupted in the validation after this step
 	Best        *Best  `json:"best,omitempty"`        // of the validations so far, when a run looks for it

@@ -18,9 +18,11 @@ import (
 
 // Device is an open engine. It is safe for concurrent use; close it when the models on it are done.
 type Device struct {
-	Name    string // "cpu"
+	Name    string // "cpu", "cuda", "cuda:1"
 	Engine  string // "xla", "onnx" or "go"
 	Backend compute.Backend
+
+	hardware string // the GPU's name; "" = the processor
 
 	peak sync.Once
 	gf   float64 // PeakGFLOPS
@@ -28,6 +30,11 @@ type Device struct {
 
 // String gives name and engine, "cpu (xla)".
 func (d *Device) String() string { return d.Name + " (" + d.Engine + ")" }
+
+// IsCPU, IsNPU and IsCUDA tell what kind of device it is.
+func (d *Device) IsCPU() bool  { return d.Name == "cpu" }
+func (d *Device) IsNPU() bool  { return strings.HasPrefix(d.Name, "npu") }
+func (d *Device) IsCUDA() bool { return strings.HasPrefix(d.Name, "cuda") }
 
 // Close frees the engine.
 func (d *Device) Close() { d.Backend.Finalize() }
@@ -40,6 +47,9 @@ func say(line string) { fmt.Fprintln(Notices, "clipkit:", line) }
 // ErrUnknown is wrapped for a device string that names nothing.
 var ErrUnknown = errors.New("unknown device")
 
+// kinds of devices; each opens by what comes after "kind:".
+var kinds = map[string]func(rest string) (*Device, error){"cpu": openCPU, "cuda": openCUDA}
+
 // engines in the order in which "cpu" tries them.
 var engines = []struct {
 	name string
@@ -50,7 +60,7 @@ var engines = []struct {
 	{"go", openGo},
 }
 
-// Open opens a device: "cpu" (or "cpu:xla", "cpu:onnx", "cpu:go"); "" takes CLIPKIT_DEVICE, else "cpu".
+// Open opens a device: "cpu" (or "cpu:xla", "cpu:onnx", "cpu:go") or "cuda" (or "cuda:1"); "" takes CLIPKIT_DEVICE, else "cpu".
 func Open(name string) (*Device, error) {
 	if name == "" {
 		name = os.Getenv("CLIPKIT_DEVICE")
@@ -58,31 +68,41 @@ func Open(name string) (*Device, error) {
 	if name == "" {
 		name = "cpu"
 	}
-	kind, engine, asked := strings.Cut(name, ":")
-	if kind != "cpu" {
-		return nil, fmt.Errorf("opening device %q: %w; this version runs on \"cpu\" (cpu:xla, cpu:onnx, cpu:go)", name, ErrUnknown)
+	kind, rest, _ := strings.Cut(name, ":")
+	open, ok := kinds[kind]
+	if !ok {
+		return nil, fmt.Errorf("opening device %q: %w; there are \"cpu\" (cpu:xla, cpu:onnx, cpu:go) and \"cuda\" (cuda:0, cuda:1, …)", name, ErrUnknown)
 	}
+	dev, err := open(rest)
+	if err != nil {
+		return nil, fmt.Errorf("opening device %q: %w", name, err)
+	}
+	return dev, nil
+}
+
+// openCPU takes the asked engine, or the first that works.
+func openCPU(engine string) (*Device, error) {
 	var failed []string
 	for _, e := range engines {
-		if asked && e.name != engine {
+		if engine != "" && e.name != engine {
 			continue
 		}
 		b, err := e.open()
 		if err == nil {
-			if e.name == "go" && !asked {
+			if e.name == "go" && engine == "" {
 				say("no fast engine found (" + strings.Join(failed, "; ") + "): using GoMLX's pure-Go backend, many times slower")
 			}
-			return &Device{Name: kind, Engine: e.name, Backend: b}, nil
+			return &Device{Name: "cpu", Engine: e.name, Backend: b}, nil
 		}
-		if asked {
-			return nil, fmt.Errorf("opening device %q: %w", name, err)
+		if engine != "" {
+			return nil, err
 		}
 		failed = append(failed, e.name+": "+err.Error())
 	}
-	if asked {
-		return nil, fmt.Errorf("opening device %q: %w engine %q, want xla, onnx or go", name, ErrUnknown, engine)
+	if engine != "" {
+		return nil, fmt.Errorf("%w engine %q, want xla, onnx or go", ErrUnknown, engine)
 	}
-	return nil, fmt.Errorf("opening device %q: %s", name, strings.Join(failed, "; "))
+	return nil, errors.New(strings.Join(failed, "; "))
 }
 
 func openXLA() (compute.Backend, error) {

@@ -18,8 +18,21 @@ func TestXLA(t *testing.T)  { devicetest.Test(t, "cpu:xla") }
 func TestONNX(t *testing.T) { devicetest.Test(t, "cpu:onnx") }
 func TestGo(t *testing.T)   { devicetest.Test(t, "cpu:go") }
 
+func TestCUDA(t *testing.T) {
+	if _, err := os.Stat("/dev/nvidiactl"); err != nil {
+		if _, err := device.Open("cuda"); !errors.Is(err, device.ErrRuntime) || !strings.Contains(err.Error(), "no NVIDIA GPU is here") {
+			t.Errorf("without a GPU: %v", err)
+		}
+		t.Skip("no NVIDIA GPU is here")
+	}
+	devicetest.Test(t, "cuda")
+	if _, err := device.Open("cuda:99"); !errors.Is(err, device.ErrUnknown) {
+		t.Errorf("GPU 99: %v", err)
+	}
+}
+
 func TestUnknownDevices(t *testing.T) {
-	for _, name := range []string{"tpu", "cpu:turbo", "npu:0", "cuda"} {
+	for _, name := range []string{"tpu", "cpu:turbo", "npu:0", "cuda:x", "cuda:-1"} {
 		if _, err := device.Open(name); !errors.Is(err, device.ErrUnknown) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}

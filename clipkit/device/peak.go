@@ -3,6 +3,7 @@ package device
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/pip"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -17,6 +19,7 @@ import (
 
 const (
 	peakSize    = 2048 // three matrices of 16 MB: far beyond the caches
+	gpuPeakSize = 8192 // a product that takes a GPU long enough to tell
 	peakRepeats = 6
 	peakTries   = 5
 )
@@ -36,7 +39,11 @@ func (d *Device) PeakGFLOPS() float64 {
 		if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &known) != nil {
 			known = map[string]peak{} // a broken cache is measured anew
 		}
-		key := machineKey() + " / " + d.Engine
+		key := d.hardware
+		if key == "" {
+			key = machineKey()
+		}
+		key += " / " + d.Engine
 		best := known[key]
 		if best.Tries < peakTries {
 			if gf, err := d.measurePeak(); err == nil {
@@ -54,11 +61,15 @@ func (d *Device) PeakGFLOPS() float64 {
 
 // measurePeak takes the best of a few products: other work on the machine only ever slows one down.
 func (d *Device) measurePeak() (gflops float64, err error) {
-	data := make([]float32, peakSize*peakSize)
+	size := peakSize
+	if d.hardware != "" {
+		size = gpuPeakSize
+	}
+	data := make([]float32, size*size)
 	for i := range data {
 		data[i] = float32(i%17) / 256
 	}
-	x := tensors.FromFlatDataAndDimensions(data, peakSize, peakSize)
+	x := tensors.FromFlatDataAndDimensions(data, size, size)
 	err = Catch(func() error {
 		e, err := NewExec(d.Backend, func(x *Node) *Node {
 			return ReduceAllMax(Dot(x, Dot(x, x).Product()).Product())
@@ -78,7 +89,7 @@ func (d *Device) measurePeak() (gflops float64, err error) {
 			best = min(best, time.Since(start))
 			out[0].FinalizeAll()
 		}
-		gflops = 2 * 2 * float64(peakSize) * peakSize * peakSize / best.Seconds() / 1e9
+		gflops = 2 * 2 * math.Pow(float64(size), 3) / best.Seconds() / 1e9
 		return nil
 	})
 	return gflops, err
@@ -86,7 +97,7 @@ func (d *Device) measurePeak() (gflops float64, err error) {
 
 // peakFile is "" where there is no cache folder.
 func peakFile() string {
-	dir, err := cacheDir()
+	dir, err := pip.CacheDir()
 	if err != nil || os.MkdirAll(dir, 0o755) != nil {
 		return ""
 	}

@@ -9,13 +9,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
-	"strings"
-	"syscall"
 
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/pip"
 )
 
 // maxLibrary bounds what is unpacked from a wheel; XLA's plugin is 202 MB.
@@ -24,19 +22,10 @@ const maxLibrary = 1 << 30
 // ErrRuntime is wrapped when an engine's library can neither be found nor fetched.
 var ErrRuntime = errors.New("runtime library not available")
 
-// cacheDir is the user's cache folder for everything that clipkit keeps between runs and projects.
-func cacheDir() (string, error) {
-	base, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("no cache folder for runtime libraries (set HOME or XDG_CACHE_HOME): %w", err)
-	}
-	return filepath.Join(base, "clipkit"), nil
-}
-
 // fetch returns the path of the wheel's library, downloading it with pip on first use. say receives one line before a download.
 // Several processes may call it at once: the first one works, the others wait.
 func (w wheel) fetch(say func(string)) (string, error) {
-	root, err := cacheDir()
+	root, err := pip.CacheDir()
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +37,7 @@ func (w wheel) fetch(say func(string)) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("keeping %s: %w", w.pkg, err)
 	}
-	unlock, err := lock(filepath.Join(dir, ".lock"))
+	unlock, err := pip.Lock(filepath.Join(dir, ".lock"))
 	if err != nil {
 		return "", fmt.Errorf("keeping %s in %s: %w", w.pkg, dir, err)
 	}
@@ -76,35 +65,12 @@ func (w wheel) fetch(say func(string)) (string, error) {
 }
 
 func (w wheel) download(dir string) error {
-	python, err := findPython()
+	err := pip.Run("download", "--no-deps", "--only-binary=:all:", "--dest", dir, "--platform", w.platform, "--python-version", "3.11", "--implementation", "cp",
+		w.pkg+"=="+w.version)
 	if err != nil {
-		return err
-	}
-	args := []string{"-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--dest", dir,
-		"--platform", w.platform, "--python-version", "3.11", "--implementation", "cp"}
-	cmd := exec.Command(python, append(args, w.pkg+"=="+w.version)...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%w: %s -m pip download %s==%s failed: %s; check the network and pip (apt-get install python3-pip), or see \"go doc clipnb/clipkit/device\" for the variable that names a library",
-			ErrRuntime, python, w.pkg, w.version, lastLine(out.String()))
+		return fmt.Errorf("%w: %w, or see \"go doc clipnb/clipkit/device\" for the variable that names a library", ErrRuntime, err)
 	}
 	return nil
-}
-
-// findPython prefers the project's own environment, whose pip is known to be there.
-func findPython() (string, error) {
-	if root := os.Getenv("CLIPKIT_ROOT"); root != "" {
-		p := filepath.Join(root, ".venv", "bin", "python")
-		if _, err := os.Stat(p); err == nil {
-			return p, nil
-		}
-	}
-	p, err := exec.LookPath("python3")
-	if err != nil {
-		return "", fmt.Errorf("%w: python3 is needed to fetch it (apt-get install python3 python3-pip)", ErrRuntime)
-	}
-	return p, nil
 }
 
 // unpack checks the wheel's hash and copies its library to lib.
@@ -132,22 +98,4 @@ func (w wheel) unpack(file, lib string) error {
 		}
 		return err
 	})
-}
-
-// lock waits for the file's exclusive lock.
-func lock(name string) (unlock func(), err error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
-}
-
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
 }

@@ -44,7 +44,7 @@ var _ Index = (*Folder)(nil)
 
 // Create makes dir an index for a model's vectors. Where it is one already, it is opened.
 func Create(dir, model string, dim int) (*Folder, error) {
-	if err := CheckName(model, dim); err != nil {
+	if err := CheckModel(model, dim); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -84,16 +84,16 @@ func found(dir, model string, dim int) error {
 
 // Open opens what Create made. An index of another model's vectors is ErrOtherModel.
 func Open(dir, model string) (*Folder, error) {
-	r, err := load(dir)
+	t, err := load(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the index %s: %w", dir, err)
 	}
-	if r.header.Model != model {
-		r.close()
+	if t.header.Model != model {
+		t.close()
 		return nil, fmt.Errorf("%w: %s holds vectors of the model %.12q, this one is %.12q; load that model, or build an index of this one in another folder",
-			ErrOtherModel, dir, r.header.Model, model)
+			ErrOtherModel, dir, t.header.Model, model)
 	}
-	return &Folder{dir: dir, model: model, dim: r.header.Dim, rows: r, lock: flock.New(filepath.Join(dir, lockName))}, nil
+	return &Folder{dir: dir, model: model, dim: t.header.Dim, rows: t, lock: flock.New(filepath.Join(dir, lockName))}, nil
 }
 
 func (f *Folder) Model() string { return f.model }
@@ -115,7 +115,7 @@ func (f *Folder) Close() error {
 
 // Len counts the vectors.
 func (f *Folder) Len(ctx context.Context) (n int, err error) {
-	err = f.read(ctx, func(r *table) error { n = len(r.at); return nil })
+	err = f.read(ctx, func(t *table) error { n = len(t.at); return nil })
 	return n, err
 }
 
@@ -125,8 +125,8 @@ func (f *Folder) Search(ctx context.Context, q Query) (hits []Hit, err error) {
 	if err := q.Check(f.model, f.dim); err != nil {
 		return nil, err
 	}
-	err = f.read(ctx, func(r *table) error {
-		all, err := r.filtered(q.Filter).TopK(ctx, q.Vector, q.K, nil)
+	err = f.read(ctx, func(t *table) error {
+		all, err := t.filtered(q.Filter).TopK(ctx, q.Vector, q.K, nil)
 		if err == nil {
 			hits = all[0]
 			Order(hits)
@@ -139,10 +139,10 @@ func (f *Folder) Search(ctx context.Context, q Query) (hits []Hit, err error) {
 // Vectors copies the vectors of IDs.
 func (f *Folder) Vectors(ctx context.Context, ids ...int64) (map[int64][]float32, error) {
 	out := map[int64][]float32{}
-	err := f.read(ctx, func(r *table) error {
+	err := f.read(ctx, func(t *table) error {
 		for _, id := range ids {
-			if row, ok := r.at[id]; ok {
-				out[id] = slices.Clone(r.values()[int(row)*f.dim : (int(row)+1)*f.dim])
+			if row, ok := t.at[id]; ok {
+				out[id] = slices.Clone(t.values()[int(row)*f.dim : (int(row)+1)*f.dim])
 			}
 		}
 		return nil
@@ -152,9 +152,9 @@ func (f *Folder) Vectors(ctx context.Context, ids ...int64) (map[int64][]float32
 
 // Missing gives the IDs that are not there.
 func (f *Folder) Missing(ctx context.Context, ids ...int64) (missing []int64, err error) {
-	err = f.read(ctx, func(r *table) error {
+	err = f.read(ctx, func(t *table) error {
 		for _, id := range ids {
-			if _, ok := r.at[id]; !ok {
+			if _, ok := t.at[id]; !ok {
 				missing = append(missing, id)
 			}
 		}
@@ -193,16 +193,16 @@ func (f *Folder) refresh() error {
 	if f.rows.readOn() == nil {
 		return nil
 	}
-	r, err := load(f.dir)
+	t, err := load(f.dir)
 	if err != nil {
 		return fmt.Errorf("reading the index %s: %w", f.dir, err)
 	}
-	if r.header.Model != f.model || r.header.Dim != f.dim {
-		r.close()
-		return fmt.Errorf("%w: %s has been replaced by an index of the model %.12q, dimension %d; open it again", ErrOtherModel, f.dir, r.header.Model, r.header.Dim)
+	if t.header.Model != f.model || t.header.Dim != f.dim {
+		t.close()
+		return fmt.Errorf("%w: %s has been replaced by an index of the model %.12q, dimension %d; open it again", ErrOtherModel, f.dir, t.header.Model, t.header.Dim)
 	}
 	f.rows.close()
-	f.rows = r
+	f.rows = t
 	return nil
 }
 
@@ -213,6 +213,9 @@ func (f *Folder) Add(ctx context.Context, items []Item, vectors []float32) error
 	}
 	return f.alone(ctx, func() error {
 		for part := range slices.Chunk(items, recordRows) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if err := f.change(func(t *table) error { return t.append(part, vectors[:len(part)*f.dim]) }); err != nil {
 				return err
 			}

@@ -50,17 +50,20 @@ func scores(queries, panel, out []float32, dim int) {
 	C.panel_scores(floats(queries), size(n), size(dim), floats(panel), floats(out))
 }
 
-// offer gives those of up to 16 vectors [n, dim], which stand at first and after it, whose bit is in mask to the lists of the k best, best and
-// where [q, k]. panel is scratch.
-func offer(queries, vectors, panel []float32, mask uint16, dim, first, k int, best []float32, where []int32) {
-	q, n := rows(queries, dim), rows(vectors, dim)
-	must(n <= panelRows && int(mask) < 1<<n && k >= 1 && len(best) == q*k && len(where) == q*k, "top")
+// offer gives those vectors of a block that count to the lists of the k best, best and where [q, k]. next is the block after it, and panel is scratch.
+func offer(queries []float32, b, next block, panel []float32, dim, k int, best []float32, where []int32) {
+	q, n := rows(queries, dim), rows(b.vectors, dim)
+	must(n <= panelRows && int(b.mask) < 1<<n && k >= 1 && len(best) == q*k && len(where) == q*k, "top")
 	if q == 1 && n == panelRows {
-		C.rows_top(floats(queries), size(dim), floats(vectors), C.uint(mask), C.int32_t(first), size(k), floats(best), ints(where))
+		ahead := next.vectors
+		if ahead == nil {
+			ahead = b.vectors
+		}
+		C.rows_top(floats(queries), size(dim), floats(b.vectors), floats(ahead), C.uint(b.mask), C.int32_t(b.first), size(k), floats(best), ints(where))
 		return
 	}
-	fill(panel, vectors, dim)
-	C.panel_top(floats(queries), size(q), size(dim), floats(panel), C.uint(mask), C.int32_t(first), size(k), floats(best), ints(where))
+	fill(panel, b.vectors, dim)
+	C.panel_top(floats(queries), size(q), size(dim), floats(panel), C.uint(b.mask), C.int32_t(b.first), size(k), floats(best), ints(where))
 }
 
 // precede adds to before [q] how many of up to 16 vectors [n, dim] come before vector own[q], whose score is bound[q]. panel is scratch.

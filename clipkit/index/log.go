@@ -42,12 +42,16 @@ var (
 	vectorName = regexp.MustCompile(`^vectors-[0-9]{1,9}\.f32$`)
 )
 
-// line is the checksum of v's JSON and the JSON.
+// line is v's JSON behind its checksum.
 func line(v any) []byte {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // numbers and strings always have a form
 	}
+	return summed(body)
+}
+
+func summed(body []byte) []byte {
 	return fmt.Appendf(nil, "%0*x %s\n", sumWidth, crc32.Checksum(body, castagnoli), body)
 }
 
@@ -95,7 +99,7 @@ func parseHeader(b []byte) (h header, err error) {
 	if !vectorName.MatchString(h.Vectors) {
 		return h, fmt.Errorf("%w: the header names the vectors' file %.40q", ErrFormat, h.Vectors)
 	}
-	if err := CheckName(h.Model, h.Dim); err != nil {
+	if err := CheckModel(h.Model, h.Dim); err != nil {
 		return h, fmt.Errorf("%w: the header: %w", ErrFormat, err)
 	}
 	return h, nil

@@ -31,8 +31,8 @@ func (x *Exact) Ranks(queries []float32, right [][]int) ([]int, error) {
 		for i := range before {
 			before[i] = make([]int64, hi-lo)
 		}
-		x.scan(ctx, parts, func(part int, vectors, panel []float32, _ uint16, first int) {
-			precede(asked, vectors, panel, x.dim, first, bound, own, before[part])
+		x.scan(ctx, parts, func(part int, b, _ block, panel []float32) {
+			precede(asked, b.vectors, panel, x.dim, b.first, bound, own, before[part])
 		})
 		for i := range bound {
 			switch {

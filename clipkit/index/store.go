@@ -51,8 +51,8 @@ type Index interface {
 	Close() error
 }
 
-// CheckName refuses a model and dimension that no index can be made for.
-func CheckName(model string, dim int) error {
+// CheckModel refuses a model and dimension that no index can be made for.
+func CheckModel(model string, dim int) error {
 	if dim < 1 || dim > MaxDim {
 		return fmt.Errorf("%w: an index of dimension %d, at most %d", ErrShape, dim, MaxDim)
 	}

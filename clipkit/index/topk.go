@@ -27,8 +27,8 @@ func (x *Exact) TopK(ctx context.Context, queries []float32, k int, progress fun
 		for i := range parts {
 			best[i], where[i] = slices.Repeat([]float32{lowest}, (hi-lo)*k), make([]int32, (hi-lo)*k)
 		}
-		x.scan(ctx, parts, func(part int, vectors, panel []float32, mask uint16, first int) {
-			offer(queries[lo*x.dim:hi*x.dim], vectors, panel, mask, x.dim, first, k, best[part], where[part])
+		x.scan(ctx, parts, func(part int, b, next block, panel []float32) {
+			offer(queries[lo*x.dim:hi*x.dim], b, next, panel, x.dim, k, best[part], where[part])
 		})
 		for i := lo; i < hi; i++ {
 			out[i] = x.join(best, where, i-lo, k)
@@ -104,22 +104,38 @@ func split(n, parts int) []span {
 	return out
 }
 
-// scan hands the vectors of each part to visit, up to 16 at a time, with a panel as scratch, which of them count, and the number of the
-// first. Parts run side by side.
-func (x *Exact) scan(ctx context.Context, parts []span, visit func(part int, vectors, panel []float32, mask uint16, first int)) {
+// block is up to 16 vectors side by side that are looked at together.
+type block struct {
+	vectors []float32
+	mask    uint16 // a bit for each that counts
+	first   int    // where the first stands
+}
+
+// block finds the first in which a vector counts, from row at to before hi; it has no vectors where there is none.
+func (x *Exact) block(at, hi int) block {
+	for ; at < hi; at += panelRows {
+		end := min(at+panelRows, hi)
+		mask := uint16(1<<(end-at) - 1)
+		if x.mask != nil {
+			mask = x.mask[at/panelRows]
+		}
+		if mask != 0 {
+			return block{x.vectors[at*x.dim : end*x.dim], mask, at}
+		}
+	}
+	return block{}
+}
+
+// scan hands the vectors of each part to visit, block by block, with the block that comes next and a panel as scratch. Parts run side by side.
+func (x *Exact) scan(ctx context.Context, parts []span, visit func(part int, b, next block, panel []float32)) {
 	var wg sync.WaitGroup
 	for i, p := range parts {
 		wg.Go(func() {
 			panel := newPanel(x.dim)
-			for at := p.lo; at < p.hi && ctx.Err() == nil; at += panelRows {
-				end := min(at+panelRows, p.hi)
-				mask := uint16(1<<(end-at) - 1)
-				if x.mask != nil {
-					mask = x.mask[at/panelRows]
-				}
-				if mask != 0 {
-					visit(i, x.vectors[at*x.dim:end*x.dim], panel, mask, at)
-				}
+			for b := x.block(p.lo, p.hi); b.vectors != nil && ctx.Err() == nil; {
+				next := x.block(b.first+panelRows, p.hi)
+				visit(i, b, next, panel)
+				b = next
 			}
 		})
 	}

@@ -33,7 +33,7 @@ func BenchmarkEncode(b *testing.B) {
 			kind  string
 			batch int
 			flops float64
-		}{{"image", 8, cfg.ImageFLOPs()}, {"image", 32, cfg.ImageFLOPs()}, {"text", 32, cfg.TextFLOPs(52)}, {"text", 1, cfg.TextFLOPs(52)}} {
+		}{{"image", 8, cfg.ImageFLOPs()}, {"image", 32, cfg.ImageFLOPs()}, {"image", 256, cfg.ImageFLOPs()}, {"text", 32, cfg.TextFLOPs(52)}, {"text", 1, cfg.TextFLOPs(52)}} {
 			b.Run(fmt.Sprintf("%s/%s/batch=%d", precision, c.kind, c.batch), func(b *testing.B) {
 				pixels, ids := make([]float32, c.batch*3*224*224), make([]int32, c.batch*52)
 				for i := range pixels {

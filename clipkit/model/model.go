@@ -41,12 +41,12 @@ func NewIn(cfg arch.Config, dev *device.Device, precision Precision) (*Model, er
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	if err := precision.Check(); err != nil {
+	if err := precision.CheckOn(dev); err != nil {
 		return nil, err
 	}
 	m := &Model{Config: cfg, Device: dev, Store: gomodel.NewStore(), precision: precision}
 	for _, t := range cfg.Tensors() {
-		zero := tensors.FromShape(shapes.Make(precision.stored(t), t.Shape...))
+		zero := tensors.FromShape(shapes.Make(precision.stored(t, dev), t.Shape...))
 		if _, err := m.Store.CreateVariable(t.Name, zero); err != nil {
 			return nil, fmt.Errorf("allocating %s: %w", t.Name, err)
 		}
@@ -99,6 +99,8 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 			data = weights.F32(t.Name, t.Shape, values).Data
 		case "BF16":
 			data = weights.BF16(t.Name, t.Shape, values).Data
+		case "F16":
+			data = weights.F16(t.Name, t.Shape, values).Data
 		}
 	}
 	return device.Catch(func() error {
@@ -217,7 +219,7 @@ func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exe
 		if *exec == nil {
 			e, err := gomodel.NewExec(m.Device.Backend, m.Store, func(s *gomodel.Scope, x *Node) *Node {
 				p := NewParams(m.Config, s.Store(), x.Graph())
-				p.Compute = m.precision.compute()
+				p.Multiply(m.precision.compute(m.Device), m.Device)
 				return L2Normalize(tower(p, x), -1)
 			})
 			if err != nil {

@@ -11,9 +11,10 @@ import (
 	"clipnb/clipkit/weights"
 )
 
+// open opens the device that CLIPKIT_DEVICE names.
 func open(t testing.TB) *device.Device {
 	t.Helper()
-	d, err := device.Open("cpu")
+	d, err := device.Open("")
 	if err != nil {
 		t.Fatal(err)
 	}

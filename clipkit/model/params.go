@@ -2,6 +2,7 @@ package model
 
 import (
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/device"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -24,6 +25,8 @@ type Params struct {
 	// for a third more work. A ResNet has no such blocks.
 	Recompute bool
 
+	attends dtypes.DType // Compute, of attention's products
+
 	Taps *Taps // of training in bf16; nil = gradients as they come
 
 	store *gomodel.Store
@@ -32,7 +35,16 @@ type Params struct {
 
 // NewParams reads from store inside g, in evaluation mode.
 func NewParams(cfg arch.Config, store *gomodel.Store, g *Graph) *Params {
-	return &Params{Config: cfg, Compute: dtypes.Float32, store: store, graph: g}
+	return &Params{Config: cfg, Compute: dtypes.Float32, attends: dtypes.Float32, store: store, graph: g}
+}
+
+// Multiply sets Compute for a device. On a processor attention's products, a twentieth of the work, stay float32 beside bf16, which is fast there
+// in large 2-D products only.
+func (p *Params) Multiply(compute dtypes.DType, dev *device.Device) {
+	p.Compute, p.attends = compute, compute
+	if compute == dtypes.BFloat16 && dev.IsCPU() {
+		p.attends = dtypes.Float32
+	}
 }
 
 // block marks x as the input of a transformer block.
@@ -99,8 +111,8 @@ func (p *Params) dot(x, w *Node, axis int) *Node {
 	switch {
 	case p.Taps != nil:
 		return p.Taps.product(x, w, axis)
-	case p.Training && p.Compute == dtypes.BFloat16:
-		return rounded(x, w, axis)
+	case p.Training && p.Compute != dtypes.Float32:
+		return rounded(x, w, axis, p.Compute)
 	}
 	return Dot(p.operand(x), p.operand(w)).WithOutputDType(dtypes.Float32).General([]int{1}, nil, []int{axis}, nil)
 }
@@ -135,17 +147,20 @@ func (p *Params) attention(q, k, v, mask *Node, heads int, rate float64) *Node {
 	q = Reshape(split(MulScalar(q, 1/sqrt(d)), queries, 0, 2, 1, 3), batch*heads, queries, d)
 	k = Reshape(split(k, keys, 0, 2, 1, 3), batch*heads, keys, d)
 	v = Reshape(split(v, keys, 0, 2, 1, 3), batch*heads, keys, d)
-	scores := Reshape(matmul(q, k, 2), batch, heads, queries, keys)
+	scores := Reshape(p.matmul(q, k, 2), batch, heads, queries, keys)
 	if mask != nil {
 		scores = Add(scores, mask)
 	}
 	weights := p.dropout(p.softmax(scores), rate)
-	out := matmul(Reshape(weights, batch*heads, queries, keys), v, 1) // [B·heads, Q, d]
+	out := p.matmul(Reshape(weights, batch*heads, queries, keys), v, 1) // [B·heads, Q, d]
 	return Reshape(TransposeAllAxes(Reshape(out, batch, heads, queries, d), 0, 2, 1, 3), batch, queries, width)
 }
 
-// matmul is [N,M,K] × [N,K,L] (axis 1) or [N,L,K] (axis 2) → [N,M,L], float32 whatever Compute is: attention's products are a twentieth of
-// the work, and bf16 is fast in large 2-D products only. On XLA the scores are faster with axis 2, without turning the keys first.
-func matmul(a, b *Node, axis int) *Node {
-	return Dot(a, b).General([]int{2}, []int{0}, []int{axis}, []int{0})
+// matmul is [N,M,K] × [N,K,L] (axis 1) or [N,L,K] (axis 2) → [N,M,L]. On XLA the scores are faster with axis 2, without turning the keys first.
+func (p *Params) matmul(a, b *Node, axis int) *Node {
+	product := Dot(a, b)
+	if p.attends != dtypes.Float32 {
+		product = halfDot(a, b, p.attends)
+	}
+	return ConvertDType(product.General([]int{2}, []int{0}, []int{axis}, []int{0}), dtypes.Float32)
 }

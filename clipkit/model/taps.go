@@ -18,16 +18,21 @@ type tapped struct {
 
 // product is dot(x, w), with bf16 operands and w's gradient left to Gradient.
 func (t *Taps) product(x, w *Node, axis int) *Node {
-	y := rounded(x, StopGradient(w), axis)
+	y := rounded(x, StopGradient(w), axis, dtypes.BFloat16)
 	tap := ZerosLike(y)
 	t.list = append(t.list, tapped{x: x, w: w, tap: tap, axis: axis})
 	return Add(y, tap)
 }
 
-// rounded is the product in bf16, gradients included, as autocast makes it: its value is rounded, too.
-func rounded(x, w *Node, axis int) *Node {
-	bf16 := func(x *Node) *Node { return ConvertDType(x, dtypes.BFloat16) }
-	return ConvertDType(Dot(bf16(x), bf16(w)).General([]int{1}, nil, []int{axis}, nil), dtypes.Float32)
+// rounded is the product in a half precision, gradients included, as autocast makes it: its value is rounded, too.
+func rounded(x, w *Node, axis int, half dtypes.DType) *Node {
+	return ConvertDType(halfDot(x, w, half).General([]int{1}, nil, []int{axis}, nil), dtypes.Float32)
+}
+
+// halfDot is a product of operands in a half precision whose gradients are such products as well. GoMLX takes the type of a derivative from that of
+// the sums, which it sets to float32; every engine here sums in float32 in any case.
+func halfDot(a, b *Node, half dtypes.DType) *DotBuilder {
+	return Dot(ConvertDType(a, half), ConvertDType(b, half)).WithAccumulatorDType(half)
 }
 
 // Gradient is that of loss, which was computed with these taps, with respect to each of wrt.

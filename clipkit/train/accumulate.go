@@ -27,11 +27,23 @@ func (s *Stepper) featuresGraph(scope *gomodel.Scope, in []*Node) []*Node {
 	return []*Node{images, texts}
 }
 
-// backwardGraph: a batch with the others' features → loss and accuracies [3], then the gradient of every parameter.
+// backwardGraph: a batch with the others' features → loss and accuracies [3], then the gradient of every parameter. In float16 the norm of the
+// gradients is the fourth number.
 func (s *Stepper) backwardGraph(scope *gomodel.Scope, in []*Node) []*Node {
-	taps := s.taps()
-	loss, imageToText, textToImage := s.loss(scope, s.batchOf(in), taps)
-	return append([]*Node{Stack([]*Node{loss, imageToText, textToImage}, 0)}, s.gradients(scope, loss, taps)...)
+	taps, b := s.taps(), s.batchOf(in)
+	loss, imageToText, textToImage := s.loss(scope, b, taps)
+	numbers := []*Node{loss, imageToText, textToImage}
+	if b.scale != nil {
+		loss = Mul(loss, b.scale)
+	}
+	grads := s.gradients(scope, loss, taps)
+	if b.scale != nil {
+		for i, g := range grads {
+			grads[i] = Div(g, b.scale)
+		}
+		numbers = append(numbers, norm(grads))
+	}
+	return append([]*Node{Stack(numbers, 0)}, grads...)
 }
 
 // backpropagate gives the loss and the two accuracies of a batch, and the gradients, in the order of s.params.
@@ -40,7 +52,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 	var cached features
 	for j := 0; k > 1 && j < k; j++ {
 		part := b.part(j, k)
-		part.keep, part.teacher, part.pictures, part.captions = nil, nil, nil, nil
+		part.keep, part.teacher, part.pictures, part.captions, part.scale = nil, nil, nil, nil, 0
 		f, err := s.features.run(s.model, part.tensors()...)
 		if err != nil {
 			return nil, nil, fmt.Errorf("features of micro-batch %d of %d: %w", j+1, k, err)
@@ -53,6 +65,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 			*into = append(*into, values...)
 		}
 	}
+	norms := float32(0)
 	for j := range k {
 		part := b.part(j, k)
 		part.others = features{n: b.n - part.n, images: without(cached.images, j, k), texts: without(cached.texts, j, k)}
@@ -62,6 +75,10 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("gradients of micro-batch %d of %d: %w", j+1, k, err)
+		}
+		if s.scaled() {
+			norms += out[3]
+			out[3] = norms
 		}
 		if j == 0 {
 			grads = pass[1:]
@@ -73,7 +90,8 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 }
 
 // Gradients computes what Step would, up to the update, and changes nothing: each receives the gradient of the loss with respect to
-// every trained parameter, in the order of Parameters. logit_scale's is accum_freq times that of the whole batch's loss.
+// every trained parameter, in the order of Parameters. logit_scale's is accum_freq times that of the whole batch's loss. Skipped says that in float16
+// some are not finite.
 func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (StepResult, error) {
 	b, err := s.batch(images, ids, different(n), seed)
@@ -112,5 +130,6 @@ func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	if err != nil {
 		return StepResult{}, err
 	}
-	return StepResult{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2]), LogitScale: float64(scale[0])}, nil
+	return StepResult{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2]), LogitScale: float64(scale[0]),
+		Skipped: s.scaled() && !finite(float64(out[3]))}, nil
 }

@@ -18,6 +18,7 @@ type batch struct {
 	images []float32 // [n,3,pixels,pixels]
 	ids    []int32   // [n,T]
 	random []uint64  // [3], state of the dropout generator
+	scale  float32   // of the loss; 0 = it is not scaled
 
 	keep    []int32   // [n,k], the patches that a masked ViT looks at; nil = all
 	teacher []float32 // [N,T'], the teacher's features of these n and all other pictures of the step; nil = no teacher
@@ -36,6 +37,7 @@ type features struct {
 // batchNodes is a batch in a graph.
 type batchNodes struct {
 	images, ids, random     *Node
+	scale                   *Node // of the loss, a scalar; nil = it is not scaled
 	keep, teacher           *Node
 	positives               *Node // [N,N], which texts are right for which pictures; nil = the diagonal
 	otherImages, otherTexts *Node
@@ -47,7 +49,7 @@ func (s *Stepper) batch(images []float32, ids []int32, pictures []int64, seed ui
 	if n < 1 || n%k != 0 || len(images) != n*3*r*r || len(ids)%n != 0 || len(ids) == 0 {
 		return batch{}, fmt.Errorf("%d image values and %d ids do not make %d pairs at %d×%d in %d micro-batches", len(images), len(ids), n, r, r, k)
 	}
-	b := batch{n: n, pixels: r, images: images, ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}}
+	b := batch{n: n, pixels: r, images: images, ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}, scale: float32(s.scale.Factor)}
 	if s.config.TrimText {
 		b.ids = trim(ids, n)
 	}
@@ -128,7 +130,7 @@ func (s *Stepper) patchNoise(seed uint64, n int) []float32 {
 
 // part is the j-th of k micro-batches. Its dropout differs from the others' and is the same in both passes over it.
 func (b batch) part(j, k int) batch {
-	p := batch{n: b.n / k, pixels: b.pixels, images: share(b.images, j, k), ids: share(b.ids, j, k), keep: share(b.keep, j, k)}
+	p := batch{n: b.n / k, pixels: b.pixels, scale: b.scale, images: share(b.images, j, k), ids: share(b.ids, j, k), keep: share(b.keep, j, k)}
 	p.random = []uint64{b.random[0], b.random[1], b.random[2] + uint64(j)}
 	if b.teacher != nil {
 		p.teacher = own(b.teacher, j, k)
@@ -159,6 +161,9 @@ func (b batch) tensors() []*tensors.Tensor {
 		tensors.FromFlatDataAndDimensions(b.ids, b.n, len(b.ids)/b.n),
 		tensors.FromFlatDataAndDimensions(b.random, 3),
 	}
+	if b.scale != 0 {
+		in = append(in, tensors.FromScalar(b.scale))
+	}
 	if len(b.keep) > 0 {
 		in = append(in, tensors.FromFlatDataAndDimensions(b.keep, b.n, len(b.keep)/b.n))
 	}
@@ -185,6 +190,9 @@ func (s *Stepper) batchOf(in []*Node) batchNodes {
 	next := func() (x *Node) {
 		x, in = in[0], in[1:]
 		return x
+	}
+	if s.scaled() {
+		b.scale = next()
 	}
 	if s.masked() {
 		b.keep = next()

@@ -69,17 +69,18 @@ func BenchmarkStep(b *testing.B) {
 // BenchmarkFullStep is a whole step of ViT-B-16 with RoBERTa-base and random weights, in pairs/s, as a share of the machine's measured f32
 // matmul peak, and with the largest resident size of the process so far (run one case in a process to trust it). texts=52 are captions that
 // fill the context, texts=20 such as Flickr30k-CN's, where trim_text leaves padding out. Where CLIPKIT_TORCH_PYTHON names a python with torch
-// and cn-clip, PyTorch takes the same step after every one of ours: "×pytorch".
+// and cn-clip, PyTorch takes the same step after every one of ours: "×pytorch". It runs on the device that CLIPKIT_DEVICE names; batch 128 is
+// for GPUs.
 func BenchmarkFullStep(b *testing.B) {
 	cfg, err := arch.Lookup("ViT-B-16")
 	if err != nil {
 		b.Fatal(err)
 	}
 	for _, precision := range []string{"f32", "bf16"} {
-		for _, batch := range []int{8, 16} {
+		for _, batch := range []int{8, 16, 128} {
 			for _, tokens := range []int{52, 20} {
 				b.Run(fmt.Sprintf("%s/batch=%d/texts=%d", precision, batch, tokens), func(b *testing.B) {
-					dev, err := device.Open("cpu")
+					dev, err := device.Open("")
 					if err != nil {
 						b.Fatal(err)
 					}

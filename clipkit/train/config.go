@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/device"
 	"clipnb/clipkit/model"
 )
 
@@ -49,7 +50,7 @@ type Config struct {
 	FreezeVision bool    `json:"freeze_vision"`       // train only the text tower and the logit scale [--freeze-vision]
 	LoRARank     int     `json:"lora_rank"`           // train only low-rank additions to the blocks' matrices, of this rank; 0 = train everything
 	LoRAAlpha    float64 `json:"lora_alpha"`          // the additions are multiplied by alpha/rank
-	Precision    string  `json:"precision,omitempty"` // of products: "f32" (also ""), or "bf16" with float32 weights, sums, norms and loss [--precision; its amp is bf16 here]
+	Precision    string  `json:"precision,omitempty"` // of products: "f32" (also ""); "bf16" or "f16" with float32 weights, sums, norms and loss; "amp" = the device's choice of the two [--precision]
 	Recompute    bool    `json:"grad_checkpointing"`  // compute blocks again for their gradients: ViT-B-16 at batch 16 takes 5.4 GB, not 7.2, at 0.8 of the speed [--grad-checkpointing]
 
 	ContextLength int        `json:"context_length"` // tokens per text [--context-length]
@@ -176,8 +177,8 @@ func (c Config) checkStep(cfg arch.Config) error {
 		return bad("layer_lr_decay", c.LayerDecay, "in [0, 1], where 0 and 1 are off")
 	case c.Loss != "" && c.Loss != "contrastive" && c.Loss != "siglip":
 		return bad("loss", fmt.Sprintf("%q", c.Loss), `"contrastive" or "siglip"`)
-	case c.Precision != "" && c.Precision != string(model.F32) && c.Precision != string(model.BF16):
-		return bad("precision", fmt.Sprintf("%q", c.Precision), `"f32" or "bf16"`)
+	case c.Precision != "" && c.Precision != mixed && model.Precision(c.Precision).Check() != nil:
+		return bad("precision", fmt.Sprintf("%q", c.Precision), `"f32", "bf16", "f16" or "amp"`)
 	case math.IsNaN(c.SigLIPBias) || math.Abs(c.SigLIPBias) > 1000:
 		return bad("siglip_bias", c.SigLIPBias, "a number such as -10")
 	case c.LoRARank < 0 || c.LoRARank > cfg.TextWidth:
@@ -190,6 +191,20 @@ func (c Config) checkStep(cfg arch.Config) error {
 		return bad("loss", c.Loss, `"contrastive" with lora_rank: only the additions train, so the siglip bias could not`)
 	}
 	return nil
+}
+
+// mixed leaves the choice of a half precision to the device.
+const mixed = "amp"
+
+// precision of products on a device.
+func (c Config) precision(dev *device.Device) model.Precision {
+	switch c.Precision {
+	case "":
+		return model.F32
+	case mixed:
+		return model.Mixed(dev)
+	}
+	return model.Precision(c.Precision)
 }
 
 func bad(field string, value any, want string) error {

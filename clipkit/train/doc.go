@@ -38,7 +38,8 @@
 //	--resume                       resume; a run that exists continues without
 //	--reset-optimizer              reset_optimizer
 //	--reset-data-offset            reset_data_offset
-//	--precision                    precision, "f32" for fp32 and "bf16" for amp, without loss scaling; none for fp16
+//	--precision                    precision, "f32" for fp32 and "amp" for amp: "bf16" where the engine has it, else "f16" with a scaled
+//	                               loss (model.Mixed); none for fp16, whose weights are float16
 //	--vision-model --text-model    arch.Lookup, arch.Parse
 //	--clip-weight-path             weights.LoadInit, before the run
 //	--bert-weight-path             the same

@@ -181,7 +181,6 @@ func (j *Job) epoch(ctx context.Context) error {
 			return err
 		}
 		j.state.Step++
-		j.state.Updates = j.stepper.steps
 		j.state.Batch++
 		j.state.Samples += int64(c.perStep())
 		if j.state.Batch == j.perPass {
@@ -223,6 +222,9 @@ func (j *Job) watch(b *dataset.Batch, res StepResult) error {
 	if b.Truncated > 0 && !j.cut {
 		j.cut = true
 		j.Say(fmt.Sprintf("%d of the %d captions of batch %d are longer than context_length %d and are cut", b.Truncated, len(b.Pairs), b.Index+1, c.ContextLength))
+	}
+	if res.Skipped {
+		j.Say(fmt.Sprintf("step %d was left out: its gradients overflow float16; the loss scale is now %g", step, j.stepper.LossScale().Factor))
 	}
 	if median, spiked := j.guard.spiked(res.Loss, c.SpikeFactor); spiked {
 		last := "there is no checkpoint yet"
@@ -382,6 +384,8 @@ func (j *Job) write(dir string) (path string, err error) {
 	if parts.Adapters, err = j.stepper.additions(); err != nil {
 		return "", fmt.Errorf("saving the additions of LoRA: %w", err)
 	}
+	scale := j.stepper.LossScale()
+	j.state.Updates, j.state.LossScale, j.state.GoodSteps = j.stepper.steps, scale.Factor, scale.Good
 	path, err = checkpoint.Save(dir, j.state, parts)
 	if err != nil {
 		return "", fmt.Errorf("%w; nothing of the checkpoints before is lost: free space or make %s writable, and run it again", err, dir)

@@ -96,6 +96,9 @@ func (j *Job) load(c *checkpoint.Checkpoint, optimizer bool) error {
 	if err := j.stepper.checkAdapters(read); err != nil {
 		return err
 	}
+	if err := j.stepper.SetLossScale(LossScale{Factor: c.State.LossScale, Good: c.State.GoodSteps}); err != nil {
+		return fmt.Errorf("%w (reset_optimizer leaves it out)", err)
+	}
 	return j.stepper.SetMoments(c.State.Updates, read)
 }
 

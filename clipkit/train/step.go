@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
@@ -31,7 +32,11 @@ type Stepper struct {
 	scales []float64     // of each of params, its share of the learning rate
 	groups [][]int       // which of params are updated together
 	steps  int           // updates done, the t of AdamW's bias correction
-	noise  func(seed uint64, n int) []float32
+
+	precision model.Precision // of products
+	scale     LossScale       // in float16
+
+	noise func(seed uint64, n int) []float32
 
 	graphUpdates bool // update by graphs also where it could be done in place
 
@@ -47,6 +52,7 @@ type StepResult struct {
 	ImageToTextAcc float64 // share of the batch, 0..1
 	TextToImageAcc float64
 	LogitScale     float64 // the parameter after the update and the clamp
+	Skipped        bool    // the gradients were not finite in float16: nothing was updated, and the loss scale halved
 }
 
 // siglipBias is the parameter that the siglip loss brings with it. It lies beside the moments and is no part of the model's state dict.
@@ -62,7 +68,13 @@ func NewStepper(m *model.Model, cfg Config) (*Stepper, error) {
 	if m.Precision() != model.F32 {
 		return nil, fmt.Errorf("%w: the model's precision is %s, want %s: only float32 models train", ErrConfig, m.Precision(), model.F32)
 	}
-	s := &Stepper{model: m, config: cfg}
+	s := &Stepper{model: m, config: cfg, precision: cfg.precision(m.Device)}
+	if err := s.precision.CheckOn(m.Device); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if s.scaled() {
+		s.scale.Factor = firstFactor
+	}
 	if err := s.chooseParameters(); err != nil {
 		s.Close()
 		return nil, err
@@ -99,6 +111,9 @@ func (s *Stepper) chooseParameters() error {
 		s.scales = append(s.scales, LayerScale(cfg, t.Name, s.config.LayerDecay))
 	}
 	s.groups = groups(s.params)
+	if s.model.Device.IsCUDA() { // starting a graph costs more there than memory
+		s.groups = [][]int{slices.Concat(s.groups...)}
+	}
 	return nil
 }
 
@@ -151,9 +166,9 @@ func (s *Stepper) Close() {
 	device.FreeBlocks()
 }
 
-// taps of a graph that trains in bf16. Recomputed blocks go without: a tap would keep what they are to forget.
+// taps of a graph that trains in bf16 on a processor. Recomputed blocks go without: a tap would keep what they are to forget.
 func (s *Stepper) taps() *model.Taps {
-	if s.config.Precision != string(model.BF16) || s.config.Recompute {
+	if s.precision != model.BF16 || s.config.Recompute || !s.model.Device.IsCPU() {
 		return nil
 	}
 	return &model.Taps{}
@@ -173,16 +188,14 @@ func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes, taps *model.Taps) (
 	cfg, store, g := s.model.Config, scope.Store(), b.images.Graph()
 	p := model.NewParams(cfg, store, g)
 	p.Training, p.Recompute, p.Taps = true, s.config.Recompute, taps
-	if s.config.Precision == string(model.BF16) {
-		p.Compute = dtypes.BFloat16
-	}
+	p.Multiply(s.precision.Products(), s.model.Device)
 	if cfg.TextDropout > 0 || cfg.TextAttnDropout > 0 {
 		p.Random = b.random
 	}
 	vision := p
 	if s.visionFrozen() {
 		vision = model.NewParams(cfg, store, g)
-		vision.Compute = p.Compute
+		vision.Multiply(p.Compute, s.model.Device)
 	}
 	vision.Keep = b.keep
 	images = L2Normalize(model.VisualFeatures(vision, b.images), -1)
@@ -245,19 +258,36 @@ func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr flo
 		return StepResult{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}
 	res := StepResult{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2])}
-	if math.IsNaN(res.Loss) || math.IsInf(res.Loss, 0) {
+	diverged := !finite(res.Loss)
+	res.Skipped = !diverged && s.scaled() && !finite(float64(out[3]))
+	if diverged || res.Skipped {
 		for _, g := range grads {
 			_ = g.FinalizeAll()
 		}
+	}
+	if diverged {
 		return res, fmt.Errorf("training step %d: %w: loss is %v, and the model is as it was; lower the learning rate (now %.3g) or look at the data", s.steps+1, ErrDiverged, res.Loss, lr)
+	}
+	if res.Skipped {
+		if err := s.overflowed(res.Loss, lr); err != nil {
+			return res, fmt.Errorf("training step %d: %w", s.steps+1, err)
+		}
+		grads = nil
 	}
 	if res.LogitScale, err = s.apply(lr, grads); err != nil {
 		return StepResult{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}
-	s.steps++
+	if !res.Skipped {
+		s.steps++
+		if s.scaled() {
+			s.scale = s.scale.after(true)
+		}
+	}
 	device.KeepBlocks()
 	return res, nil
 }
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // Moments copies the optimizer's state out: two tensors per parameter, named as in the store, and those parameters that are not the model's
 // (LoRA's factors, siglip's bias).

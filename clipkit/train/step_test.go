@@ -12,7 +12,8 @@ import (
 	"clipnb/clipkit/weights"
 )
 
-func tiny(t testing.TB, kind string) *model.Model { return tinyOn(t, "cpu", kind) }
+// tiny is a tiny model of the fixtures on the device that CLIPKIT_DEVICE names.
+func tiny(t testing.TB, kind string) *model.Model { return tinyOn(t, "", kind) }
 
 func tinyOn(t testing.TB, engine, kind string) *model.Model {
 	t.Helper()

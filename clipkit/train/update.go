@@ -65,15 +65,17 @@ func (s *Stepper) updateGraph(in []*Node) (out []*Node) {
 	return out
 }
 
-// apply updates every trained parameter, which takes the gradients, and clamps the logit scale, which it returns.
+// apply updates every trained parameter, which takes the gradients, and clamps the logit scale, which it returns. Without gradients it only clamps.
 func (s *Stepper) apply(lr float64, grads []*tensors.Tensor) (logitScale float64, err error) {
-	for _, group := range s.groups {
-		if err := s.applyTo(group, lr, grads); err != nil {
-			return 0, fmt.Errorf("updating %s and others: %w", s.params[group[0]].Name, err)
+	if grads != nil {
+		for _, group := range s.groups {
+			if err := s.applyTo(group, lr, grads); err != nil {
+				return 0, fmt.Errorf("updating %s and others: %w", s.params[group[0]].Name, err)
+			}
 		}
-	}
-	if err := s.merge(); err != nil {
-		return 0, err
+		if err := s.merge(); err != nil {
+			return 0, err
+		}
 	}
 	_, scale, err := s.model.Get("logit_scale")
 	if err != nil {
