@@ -15,6 +15,7 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/index"
+	"clipnb/clipkit/index/pgvector"
 	"clipnb/clipkit/internal/atomicfile"
 )
 
@@ -22,8 +23,9 @@ import (
 type IndexOption func(*indexOptions)
 
 type indexOptions struct {
-	run    string
-	engine func(ctx context.Context, model string, dim int) (Engine, error)
+	run      string
+	postgres string
+	engine   func(ctx context.Context, model string, dim int) (Engine, error)
 }
 
 // KeepIndex keeps the index in experiments/<run>/index, in the exact engine's files (index.Folder), under the split's and the checkpoint's
@@ -31,7 +33,10 @@ type indexOptions struct {
 // is encoded.
 func KeepIndex(run string) IndexOption { return func(o *indexOptions) { o.run = run } }
 
-// InEngine keeps the index in an engine of one's own choice: open makes or opens its two parts for a checkpoint's hash and dimension.
+// InPostgres keeps the index in a database with pgvector (package pgvector), for several processes and larger sets.
+func InPostgres(url string) IndexOption { return func(o *indexOptions) { o.postgres = url } }
+
+// InEngine keeps the index in any other engine: open makes or opens its two parts for a checkpoint's hash and dimension.
 func InEngine(open func(ctx context.Context, model string, dim int) (Engine, error)) IndexOption {
 	return func(o *indexOptions) { o.engine = open }
 }
@@ -49,19 +54,27 @@ func (e Engine) close() error {
 	return err
 }
 
-// folders opens the exact engine's files under dir.
-func folders(dir, model string, dim int, texts bool) (e Engine, err error) {
-	images, err := index.Create(filepath.Join(dir, "images"), model, dim)
-	if err != nil {
-		return e, err
-	}
-	e.Images = images
-	if texts {
-		captions, err := index.Create(filepath.Join(dir, "texts"), model, dim)
-		if err != nil {
-			return e, errors.Join(err, images.Close())
+// place is a kept index that another process can open: a folder, or names in a database.
+type place struct {
+	Folder        string
+	Postgres, Key string
+}
+
+// open opens the two parts, or makes them.
+func (p place) open(ctx context.Context, model string, dim int, texts bool) (e Engine, err error) {
+	one := func(what string) (index.Index, error) {
+		if p.Postgres != "" {
+			return pgvector.Open(ctx, pgvector.Config{URL: p.Postgres, Name: p.Key + "-" + what, Model: model, Dim: dim})
 		}
-		e.Texts = captions
+		return index.Create(filepath.Join(p.Folder, what), model, dim)
+	}
+	if e.Images, err = one("images"); err != nil {
+		return Engine{}, err
+	}
+	if texts {
+		if e.Texts, err = one("texts"); err != nil {
+			return Engine{}, errors.Join(err, e.Images.Close())
+		}
 	}
 	return e, nil
 }
@@ -72,24 +85,29 @@ func (ix *Index) keep(ctx context.Context, o indexOptions) error {
 	if err != nil {
 		return err
 	}
-	features := ix.features
-	if o.engine != nil {
-		ix.engine, err = o.engine(ctx, sum, ix.model.Config.EmbedDim)
-	} else {
-		ix.folder = filepath.Join(experiments(), o.run, "index", ix.name(sum))
-		ix.engine, err = folders(ix.folder, sum, ix.model.Config.EmbedDim, len(ix.split.Texts()) > 0)
-		if err == nil && features == nil {
-			features, err = keptFeatures(ix.model, ix.split, o.run, sum)
-		}
+	name, dim, texts := ix.name(sum), ix.model.Config.EmbedDim, len(ix.split.Texts()) > 0
+	var features *eval.Features
+	switch {
+	case o.engine != nil:
+		ix.engine, err = o.engine(ctx, sum, dim)
+	case o.postgres != "":
+		ix.place = place{Postgres: o.postgres, Key: fmt.Sprintf("%.12x", sha256.Sum256([]byte(name)))}
+		ix.engine, err = ix.place.open(ctx, sum, dim, texts)
+	default:
+		ix.place = place{Folder: filepath.Join(experiments(), o.run, "index", name)}
+		ix.engine, err = ix.place.open(ctx, sum, dim, texts)
 		if err == nil {
 			err = ix.forgetOthers(ctx)
 		}
+	}
+	if err == nil && o.run != "" {
+		features, err = keptFeatures(ix.model, ix.split, o.run, sum)
 	}
 	if err == nil {
 		err = ix.fill(ctx, features)
 	}
 	if err != nil {
-		return fmt.Errorf("building an index of %s: %w", ix.split.Name(), errors.Join(err, ix.engine.close()))
+		return fmt.Errorf("indexing %s: %w", ix.split.Name(), errors.Join(err, ix.engine.close()))
 	}
 	return nil
 }
@@ -115,74 +133,54 @@ func keptFeatures(m *Model, split dataset.Source, run, sum string) (*eval.Featur
 	return f, nil
 }
 
-// fill adds what is missing: from features where they are given, else it encodes.
+// fill adds what is missing: from features where they are given, which are in the split's order, else it encodes.
 func (ix *Index) fill(ctx context.Context, features *eval.Features) error {
-	images, err := ix.engine.Images.Missing(ctx, ix.split.ImageIDs()...)
-	if err != nil {
-		return err
-	}
-	var textIDs []int64
-	if ix.engine.Texts != nil {
-		for _, t := range ix.split.Texts() {
-			textIDs = append(textIDs, t.ID)
-		}
-		if textIDs, err = ix.engine.Texts.Missing(ctx, textIDs...); err != nil {
-			return err
-		}
-	}
+	ids, texts := ix.split.ImageIDs(), ix.split.Texts()
+	images, captions := ix.encodePictures, ix.encodeCaptions
 	if features != nil {
-		if err := addKept(ctx, ix.engine.Images, images, features.ImageIDs, features.Images, ix.split.Name()); err != nil {
-			return err
-		}
-		return addKept(ctx, ix.engine.Texts, textIDs, features.TextIDs, features.Texts, ix.split.Name())
+		images, captions = rowsOf(features.Images, features.Dim), rowsOf(features.Texts, features.Dim)
 	}
-	bar, done := newProgress("indexing "+ix.split.Name(), len(images)+len(textIDs)), 0
+	bar := newProgress("indexing "+ix.split.Name(), len(ids)+len(texts))
 	defer bar.finish()
-	add := func(to index.Index, ids []int64, vectors []float32) error {
-		done += len(ids)
-		bar.set(done, 0)
-		return to.Add(ctx, items(ids, ix.split.Name()), vectors)
-	}
-	err = eval.EncodePictures(ctx, ix.model.Model, ix.split, images, func(ids []int64, v []float32) error { return add(ix.engine.Images, ids, v) })
-	if err != nil || len(textIDs) == 0 {
+	if err := index.Build(ctx, ix.engine.Images, items(ids, ix.split.Name()), images, bar.set); err != nil {
 		return err
 	}
-	wanted := map[int64]bool{}
-	for _, id := range textIDs {
-		wanted[id] = true
-	}
-	texts := slices.DeleteFunc(slices.Clone(ix.split.Texts()), func(t dataset.Text) bool { return !wanted[t.ID] })
-	return eval.EncodeCaptions(ctx, ix.model.Model, texts, ix.model.Config.ContextLength, func(some []dataset.Text, v []float32) error {
-		ids := make([]int64, len(some))
-		for i, t := range some {
-			ids[i] = t.ID
-		}
-		return add(ix.engine.Texts, ids, v)
-	})
-}
-
-// addKept adds those of vectors that are missing.
-func addKept(ctx context.Context, to index.Index, missing, ids []int64, vectors []float32, split string) error {
-	if len(missing) == 0 {
+	if ix.engine.Texts == nil {
 		return nil
 	}
-	wanted := make(map[int64]bool, len(missing))
-	for _, id := range missing {
-		wanted[id] = true
+	textIDs := make([]int64, len(texts))
+	for i, t := range texts {
+		textIDs[i] = t.ID
 	}
-	dim, some, values := to.Dim(), []int64(nil), []float32(nil)
-	for i, id := range ids {
-		if wanted[id] {
-			some, values = append(some, id), append(values, vectors[i*dim:(i+1)*dim]...)
+	return index.Build(ctx, ix.engine.Texts, items(textIDs, ix.split.Name()), captions, func(done, _ int) { bar.set(len(ids)+done, 0) })
+}
+
+// rowsOf takes rows out of vectors [n, dim].
+func rowsOf(vectors []float32, dim int) func(context.Context, []int) ([]float32, error) {
+	return func(_ context.Context, rows []int) (out []float32, err error) {
+		for _, i := range rows {
+			out = append(out, vectors[i*dim:(i+1)*dim]...)
 		}
-		if len(some) == 4096 || i == len(ids)-1 {
-			if err := to.Add(ctx, items(some, split), values); err != nil {
-				return err
-			}
-			some, values = some[:0], values[:0]
-		}
+		return out, nil
 	}
-	return nil
+}
+
+func (ix *Index) encodePictures(ctx context.Context, rows []int) ([]float32, error) {
+	all := ix.split.ImageIDs()
+	ids := make([]int64, len(rows))
+	for k, i := range rows {
+		ids[k] = all[i]
+	}
+	return eval.EncodePictures(ctx, ix.model.Model, ix.split, ids)
+}
+
+func (ix *Index) encodeCaptions(ctx context.Context, rows []int) ([]float32, error) {
+	all := ix.split.Texts()
+	texts := make([]dataset.Text, len(rows))
+	for k, i := range rows {
+		texts[k] = all[i]
+	}
+	return eval.EncodeCaptions(ctx, ix.model.Model, texts, ix.model.Config.ContextLength)
 }
 
 func items(ids []int64, split string) []index.Item {
@@ -195,14 +193,14 @@ func items(ids []int64, split string) []index.Item {
 
 // forgetOthers takes out of a folder's index the pictures that are no longer there. The file of ids always names at least those that the index has.
 func (ix *Index) forgetOthers(ctx context.Context) error {
-	path, now := filepath.Join(ix.folder, "ids.json"), ix.split.ImageIDs()
+	path, now := filepath.Join(ix.place.Folder, "ids.json"), ix.split.ImageIDs()
 	var known []int64
 	b, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(b, &known)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading %s: %w; delete the folder %s, and the index is built again", path, err, ix.folder)
+		return fmt.Errorf("reading %s: %w; delete the folder %s, and the index is built again", path, err, ix.place.Folder)
 	}
 	here := make(map[int64]bool, len(now))
 	for _, id := range now {

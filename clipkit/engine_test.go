@@ -15,6 +15,7 @@ import (
 	"clipnb/clipkit"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/index"
+	"clipnb/clipkit/index/pgvector/pgserver"
 )
 
 // counting counts how many pictures are read, and ends a context after some.
@@ -191,5 +192,51 @@ func TestIndexFollowsAFolderOfPictures(t *testing.T) {
 	}
 	if _, err := clipkit.OpenPictures(ctx, t.TempDir()); !errors.Is(err, dataset.ErrNotFound) {
 		t.Error(err)
+	}
+}
+
+// In PostgreSQL the index is the one in memory, and the page's process opens it by its address.
+func TestIndexInPostgres(t *testing.T) {
+	server, err := pgserver.Start("fsync=off")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	t.Setenv("CLIPKIT_ROOT", t.TempDir())
+	ctx := t.Context()
+	data, err := clipkit.OpenDataset(ctx, "emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clipkit.Load(ctx, "emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	ix, err := clipkit.BuildIndex(ctx, m, data.Valid, clipkit.InPostgres(server.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ix.Close()
+	memory, err := clipkit.BuildIndex(ctx, m, data.Valid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := clipkit.Explore(ctx, ix, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	for name, search := range map[string]func(context.Context, string, int) ([]clipkit.Hit, error){"here": ix.SearchText, "by the page": page.SearchText} {
+		want, err := memory.SearchText(ctx, "红色的心", 5)
+		got, err2 := search(ctx, "红色的心", 5)
+		if err != nil || err2 != nil || len(got) != 5 {
+			t.Fatal(name, err, err2, len(got))
+		}
+		for i := range want {
+			if got[i].ImageID != want[i].ImageID {
+				t.Errorf("%s: hit %d is %d, want %d", name, i, got[i].ImageID, want[i].ImageID)
+			}
+		}
 	}
 }

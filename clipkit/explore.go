@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,7 +89,7 @@ type sideSpec struct {
 	Device    string
 	Precision string
 	Sum       string // of the parameters
-	Folder    string // of the index
+	Index     place
 }
 
 // reference is how a split is opened again.
@@ -159,7 +160,7 @@ func newSide(ctx context.Context, ix *Index) (s sideSpec, err error) {
 		return s, err
 	}
 	s.As, s.Device, s.Precision = m.as, m.Device.Name+":"+m.Device.Engine, string(m.Precision())
-	if s.Folder, err = ix.inFolder(ctx, s.Sum); err != nil {
+	if s.Index, err = ix.inPlace(ctx, s.Sum); err != nil {
 		return s, err
 	}
 	if s.Model, err = filepath.Abs(m.Source); err == nil && m.Source != embeddedSource {
@@ -176,28 +177,23 @@ func newSide(ctx context.Context, ix *Index) (s sideSpec, err error) {
 	return s, err
 }
 
-// inFolder is the folder of the index; one in memory is written into a folder first.
-func (ix *Index) inFolder(ctx context.Context, sum string) (string, error) {
-	if ix.folder != "" {
-		if have := ix.engine.Images.Model(); have != sum {
-			return "", fmt.Errorf("the index is of the checkpoint %.12s, and the model has changed to %.12s since; build it again", have, sum)
-		}
-		return ix.folder, nil
+// inPlace is where another process finds the index; one in memory is written into a folder first.
+func (ix *Index) inPlace(ctx context.Context, sum string) (place, error) {
+	switch {
+	case ix.exact != nil:
+	case ix.place == place{}:
+		return place{}, fmt.Errorf("another process cannot open this index's engine by itself; serve it from your own program (explore.New with Index.Side), or build it with KeepIndex")
+	case ix.engine.Images.Model() != sum:
+		return place{}, fmt.Errorf("the index is of the checkpoint %.12s, and the model has changed to %.12s since; build it again", ix.engine.Images.Model(), sum)
+	default:
+		return ix.place, nil
 	}
-	if ix.exact == nil {
-		return "", fmt.Errorf("this index is in an engine that another process cannot open by itself; serve it from your own program with explore.New, or build it with KeepIndex")
-	}
-	dir := filepath.Join(pages(), ix.name(sum))
-	kept := &Index{model: ix.model, split: ix.split, features: ix.features}
+	kept := &Index{model: ix.model, split: ix.split, place: place{Folder: filepath.Join(pages(), "index", ix.name(sum))}}
 	var err error
-	if kept.engine, err = folders(dir, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
-		return "", err
+	if kept.engine, err = kept.place.open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
+		return place{}, err
 	}
-	if err := kept.fill(ctx, ix.features); err != nil {
-		kept.engine.close()
-		return "", err
-	}
-	return dir, kept.engine.close()
+	return kept.place, errors.Join(kept.fill(ctx, ix.features), kept.engine.close())
 }
 
 // Side gives the index and its model to a page that one serves oneself, with explore.New. Closing the index ends it, for one that KeepIndex keeps;
@@ -208,11 +204,11 @@ func (ix *Index) Side(ctx context.Context, name string) (explore.Side, error) {
 		if err != nil {
 			return explore.Side{}, err
 		}
-		dir, err := ix.inFolder(ctx, sum)
+		at, err := ix.inPlace(ctx, sum)
 		if err != nil {
 			return explore.Side{}, err
 		}
-		if ix.engine, err = folders(dir, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
+		if ix.engine, err = at.open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
 			return explore.Side{}, err
 		}
 	}

@@ -267,7 +267,7 @@ func (spec pageSpec) open(ctx context.Context) (h *explore.Handler, closeAll fun
 			return nil, nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
 		opened = append(opened, m.Close)
-		e, err := folders(s.Folder, s.Sum, m.Config.EmbedDim, len(source.Texts()) > 0)
+		e, err := s.Index.open(ctx, s.Sum, m.Config.EmbedDim, len(source.Texts()) > 0)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", s.Name, err)
 		}

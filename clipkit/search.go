@@ -19,8 +19,8 @@ type Index struct {
 	texts    map[int64][]string // captions by picture
 	features *eval.Features     // in memory; or
 	exact    *index.Exact
-	engine   Engine // in an engine's keeping
-	folder   string // of the engine that is a folder
+	engine   Engine // in an engine's keeping,
+	place    place  // which another process can open if this is not empty
 }
 
 // Hit is a found picture.
@@ -42,7 +42,7 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Ind
 		f(&o)
 	}
 	ix := &Index{model: m, split: split, texts: captions(split)}
-	if o.run != "" || o.engine != nil {
+	if o.run != "" || o.postgres != "" || o.engine != nil {
 		return ix, ix.keep(ctx, o)
 	}
 	f, err := extract(ctx, m, split)

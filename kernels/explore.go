@@ -17,7 +17,7 @@ import (
 
 // exploreFlags are what the page is made of.
 type exploreFlags struct {
-	target, data, split, model, beside, device, precision, addr, token string
+	target, data, split, model, beside, device, precision, engine, addr, token string
 }
 
 // serveExplore serves the retrieval page for a run, a data set or a folder of pictures until it is interrupted.
@@ -28,7 +28,8 @@ func serveExplore(ctx context.Context, args []string, out io.Writer) error {
 		name, value string
 	}{
 		{&f.data, "data", ""}, {&f.split, "split", ""}, {&f.model, "model", ""}, {&f.beside, "beside", ""}, {&f.device, "device", ""},
-		{&f.precision, "precision", "amp"}, {&f.addr, "addr", "127.0.0.1:8350"}, {&f.token, "token", os.Getenv("CLIPKIT_TOKEN")},
+		{&f.precision, "precision", "amp"}, {&f.engine, "engine", "exact"},
+		{&f.addr, "addr", "127.0.0.1:8350"}, {&f.token, "token", os.Getenv("CLIPKIT_TOKEN")},
 	} {
 		flags.StringVar(s.to, s.name, s.value, "")
 	}
@@ -59,7 +60,11 @@ func serveExplore(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 		defer m.Close()
-		ix, err := clipkit.BuildIndex(ctx, m, source, clipkit.KeepIndex(f.keeper()))
+		options := []clipkit.IndexOption{clipkit.KeepIndex(f.keeper())}
+		if f.engine != "exact" {
+			options = append(options, clipkit.InPostgres(f.engine))
+		}
+		ix, err := clipkit.BuildIndex(ctx, m, source, options...)
 		if err != nil {
 			return err
 		}

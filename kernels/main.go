@@ -86,6 +86,7 @@ const usage = `usage: go run ./kernels COMMAND
        -model MODEL              what to load; default the run, else emoji
        -beside MODEL             a second one, side by side
        -data DATASET, -split test   instead of the run's data
+       -engine exact             where vectors are kept: files here, or postgres://… (a server with pgvector)
        -addr 127.0.0.1:8350      where to listen; another machine's reach needs -token (or the environment's CLIPKIT_TOKEN)
        -token TOKEN              16 characters or more; the page is then at /TOKEN/
        -device, -precision amp|fp32|fp16
