@@ -20,7 +20,7 @@ type Pictures struct {
 
 var _ Source = (*Pictures)(nil)
 
-// OpenPictures opens the pictures in dir or below it. Hidden files and links to folders are passed over.
+// OpenPictures opens the pictures in dir or below it. Hidden files, links to folders and links that lead out of dir are passed over.
 func OpenPictures(dir string) (*Pictures, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -40,8 +40,7 @@ func OpenPictures(dir string) (*Pictures, error) {
 	for i, path := range paths {
 		info, err := fs.Stat(root.FS(), path)
 		if err != nil {
-			root.Close()
-			return nil, fmt.Errorf("opening %s: %w; wait until nobody changes the folder", dir, err)
+			continue // a link that leads out of the folder, or a file that has just gone
 		}
 		id := pictureID(path, info)
 		for _, taken := p.at[id]; taken; _, taken = p.at[id] {
