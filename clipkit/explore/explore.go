@@ -20,7 +20,7 @@
 //	                 {"text": "在雪地里", "picture": "<key>", "weight": 0.7}   text and picture mixed: 0 is the text alone, 1 the picture
 //	                 more: "model" (0 or 1), "offset", "filter": {"split": "test"}
 //	POST api/picture <the file's bytes>    a picture of one's own, for searches: {"picture": "<key>"}; Content-Type image/…
-//	POST api/encode  {"texts": ["猫"], "pictures": ["<base64>"], "model": 0}   unit vectors
+//	POST api/encode  {"texts": ["猫"], "pictures": ["<base64>"], "model": 0}   unit vectors; "as_is": texts are not prepared as captions are
 //	POST api/why     {"text": "红色的猫", "image": 301}            what of the text and of the picture makes the score (type Why)
 //	GET  thumb/<set>/<side>/<id>           a picture of the set, small: the side is 192 or 768 pixels; may be kept for ever
 //	GET  healthz                           encodes a text with every model; 200, or 503 with the reason

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// emoji is the embedded set's test split with its small model, and a second model that is a little different.
+// emoji is a split of the embedded set with its small model, and perhaps a second model that is a little different.
 type emoji struct {
 	split  dataset.Source
 	models []*clipkit.Model
@@ -46,33 +46,39 @@ type emoji struct {
 	err    error
 }
 
-var embedded = sync.OnceValue(func() (e emoji) {
+var (
+	embedded = sync.OnceValue(func() emoji { return indexed("test", "zero-shot", "finetuned") })
+	small    = sync.OnceValue(func() emoji { return indexed("valid", "zero-shot") }) // for what starts many times
+)
+
+// indexed makes sides of a split; the second one's model is disturbed.
+func indexed(split string, names ...string) (e emoji) {
 	ctx := context.Background()
 	data, err := clipkit.OpenDataset(ctx, "emoji")
-	if err != nil {
-		return emoji{err: err}
+	if err == nil {
+		e.split, err = clipkit.Split(data, split)
 	}
-	e.split = data.Test
-	for i, name := range []string{"zero-shot", "finetuned"} {
-		m, err := clipkit.Load(ctx, "emoji")
+	for i, name := range names {
+		var m *clipkit.Model
+		var ix *clipkit.Index
+		var side explore.Side
+		if err == nil {
+			m, err = clipkit.Load(ctx, "emoji")
+		}
 		if err == nil && i == 1 {
 			err = disturb(m)
 		}
-		if err != nil {
-			return emoji{err: err}
+		if err == nil {
+			ix, err = clipkit.BuildIndex(ctx, m, e.split)
 		}
-		ix, err := clipkit.BuildIndex(ctx, m, e.split)
-		if err != nil {
-			return emoji{err: err}
-		}
-		side, err := ix.Side(ctx, name)
-		if err != nil {
-			return emoji{err: err}
+		if err == nil {
+			side, err = ix.Side(ctx, name)
 		}
 		e.models, e.sides = append(e.models, m), append(e.sides, side)
 	}
+	e.err = err
 	return e
-})
+}
 
 // disturb adds noise to the projection of texts, so that rankings change a little.
 func disturb(m *clipkit.Model) error {

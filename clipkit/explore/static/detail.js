@@ -45,14 +45,17 @@ export async function open(info, model, item, act) {
   dialog.replaceChildren(close, sides);
   dialog.showModal();
   close.focus();
-  if (asksNothing()) { why.append(element("p", "note", t("noQuery"))); return; }
+  if (asksNothing() || (caption && !hasPicture())) {
+    why.append(element("p", "note", t(caption ? "twoTexts" : "noQuery")));
+    return;
+  }
   why.append(element("p", "note", t("working")));
   await explain(model, item, id, caption, why, canvas);
 }
 
 async function explain(model, item, id, caption, why, canvas) {
   const ask = { model };
-  if (caption) { // the pair is this caption and the picture that was asked, or the caption's own
+  if (caption) { // the pair is this caption and the picture that was asked
     ask.text = item.text;
     if (state.picture) ask.picture = state.picture; else ask.image = id;
   } else {

@@ -30,7 +30,7 @@ export class Grid {
     for (const c of this.cells.values()) c.remove();
     this.cells.clear();
     this.render();
-    this.settle();
+    this.fetch();
   }
 
   measure() {
@@ -74,13 +74,15 @@ export class Grid {
   // settle loads pictures and further items once the view rests: a long pull at the scroll bar asks for nothing on its way.
   settle() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      if (!this.list) return;
-      for (const [i, c] of this.cells) {
-        if (!this.list.get(i)) this.list.want(i);
-        for (const img of c.querySelectorAll("img:not([src])")) img.src = img.dataset.src;
-      }
-    }, 60);
+    this.timer = setTimeout(() => this.fetch(), 60);
+  }
+
+  fetch() {
+    if (!this.list) return;
+    for (const [i, c] of this.cells) {
+      if (!this.list.get(i)) this.list.want(i);
+      for (const img of c.querySelectorAll("img:not([src])")) img.src = img.dataset.src;
+    }
   }
 
   click(e) {

@@ -199,7 +199,7 @@ function keysHelp() {
 }
 
 function press(e) {
-  if (e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
+  if (e.isComposing || e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
   const inText = e.target === $("text");
   if (e.key === "Escape") {
     if (asksNothing() && !inText) return;
@@ -218,11 +218,13 @@ function press(e) {
 }
 
 function listen() {
-  $("text").addEventListener("input", () => {
+  const typed = () => {
     state.text = $("text").value;
     clearTimeout(typing);
-    typing = setTimeout(() => ask(false), 120);
-  });
+    typing = setTimeout(() => ask(false), 60);
+  };
+  $("text").addEventListener("input", (e) => { if (!e.isComposing) typed(); }); // not for the letters of an unfinished character
+  $("text").addEventListener("compositionend", typed);
   $("ask").addEventListener("submit", (e) => { e.preventDefault(); ask(true); });
   $("weight").addEventListener("input", () => {
     state.weight = Number($("weight").value);

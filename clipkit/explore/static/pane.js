@@ -21,7 +21,7 @@ export class Pane {
   show(list, other) {
     this.list = list;
     this.other = other;
-    list.changed = () => { this.grid.render(); this.grid.settle(); scores.count(); };
+    list.changed = () => { this.grid.render(); this.grid.fetch(); scores.count(); };
     this.grid.show(list);
     this.title();
   }

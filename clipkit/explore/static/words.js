@@ -47,6 +47,7 @@ const words = {
     "遮挡法：把一个词元或一块图片藏起来，看余弦下降多少。蓝色支持这个分数，橙色妨碍它。图片的遮挡物是它自己模糊后的样子；各部分共同起作用，所以加起来不等于分数。",
     "By occlusion: a token or a part of the picture is hidden, and the fall of the cosine is shown. Blue speaks for the score, orange against it. What covers a part is the picture itself, blurred; parts act together, so they do not add up to the score."],
   noQuery: ["先搜索点什么，才有分数可解释。", "Search for something first: then there is a score to explain."],
+  twoTexts: ["这里比的是两段文字；有图片参加的分数才能解释。", "Two texts are compared here; only a score with a picture in it can be explained."],
   close: ["关闭", "Close"],
   newHere: ["新", "new"],
   newHint: ["不在另一个模型的前 {0} 名", "not among the other model's first {0}"],
