@@ -33,7 +33,8 @@ type indexOptions struct {
 // is encoded.
 func KeepIndex(run string) IndexOption { return func(o *indexOptions) { o.run = run } }
 
-// InPostgres keeps the index in a database with pgvector (package pgvector), for several processes and larger sets.
+// InPostgres keeps the index in a database with pgvector (package pgvector), for several processes and larger sets. A folder of pictures that
+// has changed is indexed anew there.
 func InPostgres(url string) IndexOption { return func(o *indexOptions) { o.postgres = url } }
 
 // InEngine keeps the index in any other engine: open makes or opens its two parts for a checkpoint's hash and dimension.
@@ -91,7 +92,7 @@ func (ix *Index) keep(ctx context.Context, o indexOptions) error {
 	case o.engine != nil:
 		ix.engine, err = o.engine(ctx, sum, dim)
 	case o.postgres != "":
-		ix.place = place{Postgres: o.postgres, Key: fmt.Sprintf("%.12x", sha256.Sum256([]byte(name)))}
+		ix.place = place{Postgres: o.postgres, Key: fmt.Sprintf("%.12x", sha256.Sum256([]byte(name+samples(ix))))}
 		ix.engine, err = ix.place.open(ctx, sum, dim, texts)
 	default:
 		ix.place = place{Folder: filepath.Join(experiments(), o.run, "index", name)}
@@ -114,11 +115,16 @@ func (ix *Index) keep(ctx context.Context, o indexOptions) error {
 
 // name tells this split and checkpoint from others. The pictures of a folder may change; they are told apart by their ids.
 func (ix *Index) name(sum string) string {
-	samples := eval.OriginOf(ix.model.Model, sum, ix.split, ix.model.Config.ContextLength).Samples
+	what := samples(ix)
 	if p, ok := ix.split.(*dataset.Pictures); ok {
-		samples = fmt.Sprintf("%x", sha256.Sum256([]byte(p.Dir)))
+		what = fmt.Sprintf("%x", sha256.Sum256([]byte(p.Dir)))
 	}
-	return fmt.Sprintf("%s-%.8s-%.12s", strings.ReplaceAll(ix.split.Name(), "/", "-"), samples, sum)
+	return fmt.Sprintf("%s-%.8s-%.12s", strings.ReplaceAll(ix.split.Name(), "/", "-"), what, sum)
+}
+
+// samples is a hash of the split's ids and captions.
+func samples(ix *Index) string {
+	return eval.OriginOf(ix.model.Model, "", ix.split, ix.model.Config.ContextLength).Samples
 }
 
 // keptFeatures are those that an evaluation has left in the run's folder, or nil.

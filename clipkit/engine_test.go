@@ -187,6 +187,18 @@ func TestIndexFollowsAFolderOfPictures(t *testing.T) {
 	if labels, n := build(); n != 2 || !labels["红/1.png"] {
 		t.Error(labels)
 	}
+	pictures, err := clipkit.OpenPictures(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pictures.Close()
+	memory, err := clipkit.BuildIndex(ctx, m, pictures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if hits, err := memory.SearchText(ctx, "红色", 5); err != nil || len(hits) != 2 || hits[0].Captions[0] == "" {
+		t.Errorf("in memory: %v %v", hits, err)
+	}
 	if folders, _ := filepath.Glob(filepath.Join(os.Getenv("CLIPKIT_ROOT"), "experiments", "mine", "index", "*")); len(folders) != 1 {
 		t.Errorf("indexes: %v", folders)
 	}

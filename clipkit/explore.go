@@ -2,18 +2,17 @@ package clipkit
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/eval"
 	"clipnb/clipkit/explore"
 
 	"github.com/janpfeifer/gonb/gonbui"
@@ -114,7 +113,7 @@ func newSpec(ctx context.Context, ix *Index, m *Model, o exploreOptions) (s page
 		return s, fmt.Errorf("page name %q: want a name without spaces and slashes", o.name)
 	}
 	s = pageSpec{Name: o.name, Title: ix.split.Name()}
-	if s.Data, err = referTo(ix.split); err != nil {
+	if s.Data, err = referTo(ix); err != nil {
 		return s, err
 	}
 	sides := []*Index{ix}
@@ -147,10 +146,6 @@ func newSpec(ctx context.Context, ix *Index, m *Model, o exploreOptions) (s page
 		}
 	}
 	return s, nil
-}
-
-func samples(ix *Index) string {
-	return eval.OriginOf(ix.model.Model, "", ix.split, ix.model.Config.ContextLength).Samples
 }
 
 // newSide puts index and model where another process can open them.
@@ -241,21 +236,27 @@ func remember(path string, d *dataset.Dataset) {
 	}
 }
 
-// referTo says how to open a split again. One that has no name is copied.
-func referTo(s dataset.Source) (reference, error) {
+// referTo says how to open an index's split again. One that has no name is copied.
+func referTo(ix *Index) (reference, error) {
+	s := ix.split
 	if p, ok := s.(*dataset.Pictures); ok {
 		return reference{Dir: p.Dir}, nil
 	}
-	if r, ok := opened.Load(s); ok {
-		return r.(reference), nil
+	if reflect.TypeOf(s).Comparable() { // a source of somebody else's may be no key
+		if r, ok := opened.Load(s); ok {
+			return r.(reference), nil
+		}
 	}
-	dir := filepath.Join(pages(), "copy-"+rand.Text()[:8])
+	dir := filepath.Join(pages(), "copy-"+samples(ix)[:12])
+	imgs, texts := filepath.Join(dir, "test_imgs.tsv"), filepath.Join(dir, "test_texts.jsonl")
+	if isFile(texts) { // it is written last
+		return reference{Data: dir, Split: "test"}, nil
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return reference{}, fmt.Errorf("copying %s: %w", s.Name(), err)
 	}
 	say(fmt.Sprintf("copying %d pictures to %s, because another process cannot open %s", len(s.ImageIDs()), dir, s.Name()))
-	err := dataset.WriteTSV(s, filepath.Join(dir, "test_imgs.tsv"), filepath.Join(dir, "test_texts.jsonl"))
-	return reference{Data: dir, Split: "test"}, err
+	return reference{Data: dir, Split: "test"}, dataset.WriteTSV(s, imgs, texts)
 }
 
 // open opens it in the page's process.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"slices"
 
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
@@ -43,15 +44,37 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Ind
 	}
 	ix := &Index{model: m, split: split, texts: captions(split)}
 	if o.run != "" || o.postgres != "" || o.engine != nil {
-		return ix, ix.keep(ctx, o)
+		if err := ix.keep(ctx, o); err != nil {
+			return nil, err
+		}
+		return ix, nil
 	}
-	f, err := extract(ctx, m, split)
+	f, err := extractAny(ctx, m, split)
 	if err != nil {
 		return nil, err
 	}
 	ix.features = f
 	ix.exact, err = index.NewExact(f.Dim, f.ImageIDs, f.Images)
 	return ix, err
+}
+
+// extractAny is extract, also for pictures that have no captions.
+func extractAny(ctx context.Context, m *Model, split dataset.Source) (*eval.Features, error) {
+	if len(split.Texts()) > 0 {
+		return extract(ctx, m, split)
+	}
+	f := &eval.Features{Dim: m.Config.EmbedDim, ImageIDs: split.ImageIDs()}
+	bar := newProgress("encoding "+split.Name(), len(f.ImageIDs))
+	defer bar.finish()
+	for part := range slices.Chunk(f.ImageIDs, 256) {
+		v, err := eval.EncodePictures(ctx, m.Model, split, part)
+		if err != nil {
+			return nil, err
+		}
+		f.Images = append(f.Images, v...)
+		bar.set(len(f.Images)/f.Dim, 0)
+	}
+	return f, nil
 }
 
 // captions lists the texts of each picture, in file order.

@@ -10,9 +10,7 @@ import (
 	"io/fs"
 	"mime"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"clipnb/clipkit/dataset"
@@ -239,133 +237,6 @@ func span(r *http.Request, total int) (from, to int, err error) {
 		}
 	}
 	return from, min(from+n, total), nil
-}
-
-func (h *Handler) serveThumb(w http.ResponseWriter, r *http.Request) {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	side, err2 := strconv.Atoi(r.PathValue("side"))
-	if err != nil || err2 != nil || !slices.Contains(thumbSides, side) || r.PathValue("set") != h.set {
-		fail(w, http.StatusNotFound, errors.New("no such picture"))
-		return
-	}
-	tag := fmt.Sprintf(`"%s-%d-%d"`, h.set, side, id)
-	kept := func() {
-		w.Header().Set("ETag", tag)
-		w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
-	}
-	if r.Header.Get("If-None-Match") == tag {
-		kept()
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	t, err := h.thumbnail(r.Context(), thumb{id, side})
-	if err != nil {
-		fail(w, statusOf(err), err)
-		return
-	}
-	kept()
-	w.Header().Set("Content-Type", t.kind)
-	w.Header().Set("Content-Length", strconv.Itoa(len(t.data)))
-	_, _ = w.Write(t.data)
-}
-
-// takePicture keeps a visitor's picture for searches.
-func (h *Handler) takePicture(r *http.Request) (any, error) {
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if !strings.HasPrefix(kind, "image/") && kind != "application/octet-stream" {
-		return nil, fmt.Errorf("%w %.60q; want image/… and the file's bytes as the body", errMedia, r.Header.Get("Content-Type"))
-	}
-	var encoded []byte
-	err := h.bulk.do(r.Context(), func() (err error) {
-		encoded, err = io.ReadAll(http.MaxBytesReader(nil, r.Body, maxPicture))
-		return err
-	})
-	if errors.Is(err, errBusy) {
-		return nil, err
-	}
-	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return nil, fmt.Errorf("a picture of more than %d MiB; make it smaller first: %w", maxPicture>>20, err)
-		}
-		return nil, badf("reading the picture: %v", err)
-	}
-	key, p, err := h.keep(r.Context(), encoded)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"picture": key, "width": p.width, "height": p.height}, nil
-}
-
-// encode gives vectors to other programs and to later cells of a notebook.
-func (h *Handler) encode(r *http.Request) (vectors any, err error) {
-	err = h.bulk.do(r.Context(), func() (err error) {
-		vectors, err = h.encodeBulk(r)
-		return err
-	})
-	return vectors, err
-}
-
-func (h *Handler) encodeBulk(r *http.Request) (any, error) {
-	var q struct {
-		Texts    []string `json:"texts"`
-		Pictures [][]byte `json:"pictures"`
-		Model    int      `json:"model"`
-		AsIs     bool     `json:"as_is"` // texts are tokenized as they are, without lower case and straight quotes
-	}
-	if err := ask(r, maxEncode, &q); err != nil {
-		return nil, err
-	}
-	s, err := h.side(q.Model)
-	if err != nil {
-		return nil, err
-	}
-	if len(q.Texts)+len(q.Pictures) == 0 || len(q.Texts) > maxTexts || len(q.Pictures) > maxPictures {
-		return nil, badf("%d texts and %d pictures; want at least one, at most %d and %d", len(q.Texts), len(q.Pictures), maxTexts, maxPictures)
-	}
-	vectors := map[string]any{"dim": s.Model.Config.EmbedDim, "model": s.Model.Config.Name, "hash": s.Images.Model()}
-	if vectors["texts"], err = s.encodeTexts(r.Context(), q.Texts, q.AsIs); err != nil {
-		return nil, err
-	}
-	vectors["pictures"], err = h.encodePictures(r.Context(), q.Pictures, q.Model)
-	return vectors, err
-}
-
-const (
-	maxTexts    = 256 // of one api/encode
-	maxPictures = 64
-)
-
-func (s *side) encodeTexts(ctx context.Context, texts []string, asIs bool) ([][]float32, error) {
-	var ids []int32
-	for i, text := range texts {
-		if err := checkText(text); err != nil {
-			return nil, fmt.Errorf("text %d: %w", i, err)
-		}
-		if !asIs {
-			text = caption(text)
-		}
-		row, _ := s.encoder.tokens(text)
-		ids = append(ids, row...)
-	}
-	flat, err := many(ctx, ids, len(texts), s.Model.EncodeTexts)
-	return slices.Collect(slices.Chunk(flat, s.Model.Config.EmbedDim)), err
-}
-
-func (h *Handler) encodePictures(ctx context.Context, files [][]byte, side int) ([][]float32, error) {
-	var out [][]float32
-	for i, encoded := range files {
-		p, err := h.prepare(ctx, encoded)
-		if err != nil {
-			return nil, fmt.Errorf("picture %d: %w", i, err)
-		}
-		v, err := h.vector(ctx, p, side)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, nil
 }
 
 // health encodes a text with every model, through the same queue as all others.
