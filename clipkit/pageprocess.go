@@ -142,38 +142,32 @@ func openPage(ctx context.Context, spec pageSpec, owner process) (*Page, error) 
 		spec.Token = rand.Text()
 	}
 	s = pageState{Owner: owner, Port: l.Addr().(*net.TCPAddr).Port, Token: spec.Token, Key: spec.key()}
-	if s.Page, err = startPage(ctx, spec, l.(*net.TCPListener), s); err != nil {
-		return nil, err
-	}
-	if err := s.write(spec.Name); err != nil {
-		return nil, err
-	}
-	return newPage(spec.Name, s), nil
+	return startPage(ctx, spec, l.(*net.TCPListener), s)
 }
 
 // startPage starts the page's process and waits until it answers.
-func startPage(ctx context.Context, spec pageSpec, l *net.TCPListener, s pageState) (p process, err error) {
+func startPage(ctx context.Context, spec pageSpec, l *net.TCPListener, s pageState) (*Page, error) {
 	program, err := os.Executable()
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	socket, err := l.File()
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	defer socket.Close()
 	if err := os.MkdirAll(pages(), 0o755); err != nil {
-		return p, err
+		return nil, err
 	}
 	logFile := filepath.Join(pages(), spec.Name+".log")
 	log, err := os.Create(logFile)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	defer log.Close()
 	in, err := json.Marshal(spec)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	c := exec.Command(program)
 	for _, e := range os.Environ() { // what a cell writes to GoNB's pipe ends in its output; the page must not
@@ -186,20 +180,26 @@ func startPage(ctx context.Context, spec pageSpec, l *net.TCPListener, s pageSta
 	c.ExtraFiles = []*os.File{socket}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupted cell does not interrupt it
 	if err := c.Start(); err != nil {
-		return p, err
+		return nil, err
 	}
-	p = thisProcess(c.Process.Pid)
+	s.Page = thisProcess(c.Process.Pid)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() { cancel(fmt.Errorf("its process ended (%v)", c.Wait())) }()
-	if err := newPage(spec.Name, s).Healthy(ctx); err != nil {
-		c.Process.Kill()
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		return p, fmt.Errorf("%w; what it said is in %s, the end: %s", err, logFile, tail(logFile))
+	page := newPage(spec.Name, s)
+	// The state is written before the page is ready: where this cell is interrupted meanwhile, the next one finds it.
+	if err = s.write(spec.Name); err == nil {
+		err = page.Healthy(ctx)
 	}
-	return p, nil
+	if err == nil {
+		return page, nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	c.Process.Kill()
+	os.Remove(stateFile(spec.Name, spec.Owner))
+	return nil, fmt.Errorf("%w; what it said is in %s, the end: %s", err, logFile, tail(logFile))
 }
 
 // tail gives the last lines of a log.
