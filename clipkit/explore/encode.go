@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"clipnb/clipkit/imaging"
 	"context"
 	"fmt"
 	"net/http"
@@ -63,17 +64,15 @@ func (s *side) encodeTexts(ctx context.Context, texts []string, asIs bool) ([][]
 }
 
 func (h *Handler) encodePictures(ctx context.Context, files [][]byte, side int) ([][]float32, error) {
-	var out [][]float32
+	var pixels []float32
 	for i, encoded := range files {
 		p, err := h.prepare(ctx, encoded)
 		if err != nil {
 			return nil, fmt.Errorf("picture %d: %w", i, err)
 		}
-		v, err := h.vector(ctx, p, side)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
+		pixels = append(pixels, imaging.Normalise(p.rgb[side])...)
 	}
-	return out, nil
+	m := h.sides[side].Model
+	flat, err := many(ctx, pixels, len(files), m.EncodeImages)
+	return slices.Collect(slices.Chunk(flat, m.Config.EmbedDim)), err
 }

@@ -37,7 +37,6 @@ type job struct {
 	ctx    context.Context
 	ids    []int32
 	pixels []float32
-	since  time.Time
 	done   chan result // takes one without a reader
 }
 
@@ -82,7 +81,7 @@ func (e *encoder) pixels(ctx context.Context, pixels []float32) ([]float32, erro
 }
 
 func (e *encoder) ask(ctx context.Context, j *job) ([]float32, error) {
-	j.ctx, j.since, j.done = ctx, time.Now(), make(chan result, 1)
+	j.ctx, j.done = ctx, make(chan result, 1)
 	select {
 	case e.queue <- j:
 	default:

@@ -1,16 +1,16 @@
 package explore
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"image"
-	"image/jpeg"
-	"image/png"
+	"io"
+	"mime"
+	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"clipnb/clipkit/imaging"
@@ -79,6 +79,34 @@ func (h *Handler) keep(ctx context.Context, encoded []byte) (key string, p *pict
 	return key, p, err
 }
 
+// takePicture keeps a visitor's picture for searches.
+func (h *Handler) takePicture(r *http.Request) (any, error) {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if !strings.HasPrefix(kind, "image/") && kind != "application/octet-stream" {
+		return nil, fmt.Errorf("%w %.60q; want image/… and the file's bytes as the body", errMedia, r.Header.Get("Content-Type"))
+	}
+	var encoded []byte
+	err := h.bulk.do(r.Context(), func() (err error) {
+		encoded, err = io.ReadAll(http.MaxBytesReader(nil, r.Body, maxPicture))
+		return err
+	})
+	if errors.Is(err, errBusy) {
+		return nil, err
+	}
+	if err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return nil, fmt.Errorf("a picture of more than %d MiB; make it smaller first: %w", maxPicture>>20, err)
+		}
+		return nil, badf("reading the picture: %v", err)
+	}
+	key, p, err := h.keep(r.Context(), encoded)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"picture": key, "width": p.width, "height": p.height}, nil
+}
+
 // visitors gives a picture that keep has kept.
 func (h *Handler) visitors(key string) (*picture, error) {
 	if p, ok := h.pictures.Get(key); ok && len(key) == 32 {
@@ -103,68 +131,4 @@ func (h *Handler) ofSet(ctx context.Context, id int64) (*picture, error) {
 	}
 	h.pictures.Add(key, p)
 	return p, nil
-}
-
-// thumb names a small form of a picture of the set; thumbnail is that.
-type thumb struct {
-	id   int64
-	side int
-}
-
-type thumbnail struct {
-	kind string // media type
-	data []byte
-}
-
-// thumbSides are the sizes that are made: for the grid and for a look at one.
-var thumbSides = []int{192, 768}
-
-func (h *Handler) thumbnail(ctx context.Context, t thumb) (thumbnail, error) {
-	if kept, ok := h.thumbs.Get(t); ok {
-		return kept, nil
-	}
-	encoded, err := h.source.Image(t.id)
-	if err != nil {
-		return thumbnail{}, err
-	}
-	var made thumbnail
-	err = h.decoding.do(ctx, func() error {
-		p, err := imaging.Decode(encoded)
-		if err != nil {
-			return err
-		}
-		made, err = shrink(p, t.side)
-		return err
-	})
-	if err == nil && t.side == thumbSides[0] { // the large ones are seen once
-		h.thumbs.Add(t, made)
-	}
-	return made, err
-}
-
-// shrink makes a picture fit into side × side pixels: a JPEG, or a PNG where something shines through.
-func shrink(p *imaging.Picture, side int) (thumbnail, error) {
-	if p.Mode != imaging.RGBA && p.Mode != imaging.GreyAlpha {
-		p = p.RGB()
-	}
-	if longer := max(p.Width, p.Height); longer > side {
-		p = p.Resize(max(1, p.Width*side/longer), max(1, p.Height*side/longer))
-	}
-	var b bytes.Buffer
-	if p.Mode != imaging.RGB {
-		err := png.Encode(&b, p.Image())
-		return thumbnail{"image/png", b.Bytes()}, err
-	}
-	err := jpeg.Encode(&b, opaque(p), &jpeg.Options{Quality: 85})
-	return thumbnail{"image/jpeg", b.Bytes()}, err
-}
-
-// opaque is an RGB picture in the form that image/jpeg is quick with.
-func opaque(p *imaging.Picture) image.Image {
-	m := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
-	for i := range p.Width * p.Height {
-		copy(m.Pix[4*i:], p.Pix[3*i:3*i+3])
-		m.Pix[4*i+3] = 255
-	}
-	return m
 }

@@ -71,7 +71,7 @@ function tally(shown, answers, signal) {
     const all = Object.values(asked[p.model] || {});
     if (!all.length || !p.sofar) return;
     const share = [0, 1, 2].map((k) => Math.round((100 * all.reduce((sum, at) => sum + at[k], 0)) / all.length));
-    p.sofar.textContent = t("sofar", all.length, ...share);
+    p.sofar.textContent = p.sofar.title = t("sofar", all.length, ...share);
   });
   write();
   setTimeout(() => {
