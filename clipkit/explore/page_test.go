@@ -328,3 +328,28 @@ func TestPageScrollsThroughManyPictures(t *testing.T) {
 	}
 	shot(tab, "many")
 }
+
+// From a text to its pictures on the screen: asked, answered, every thumbnail in view loaded. What the wait after a key stroke adds is not in it.
+func TestTextToScreen(t *testing.T) {
+	s := start(t, wide(t, *pictures))
+	tab := visit(t, s.URL+"/", browser.Look{Width: 1100, Height: 800})
+	var took []float64
+	tab.Eval(`(async () => {
+		const took = [], text = document.querySelector("#text");
+		for (let i = 0; i < 40; i++) {
+			text.value = "第" + i + "个问题";
+			text.dispatchEvent(new Event("input"));
+			const start = performance.now();
+			document.querySelector("#ask").requestSubmit();
+			const shown = () => new URLSearchParams(location.hash.slice(1)).get("q") === text.value && document.body.dataset.answered === location.hash &&
+				[...document.querySelectorAll(".cell img")].every((i) => i.complete && i.naturalWidth > 0);
+			while (!shown()) await new Promise((next) => requestAnimationFrame(next));
+			took.push(performance.now() - start);
+		}
+		return took.slice(8).sort((a, b) => a - b);
+	})()`, &took)
+	t.Logf("text to %s pictures on the screen, %d × 512: p50 %.0f ms, p95 %.0f ms", tab.Text(`document.querySelectorAll(".cell img").length`), *pictures, took[len(took)/2], took[len(took)*95/100])
+	if took[0] <= 0 || len(took) != 32 {
+		t.Errorf("%v", took)
+	}
+}
