@@ -1,8 +1,17 @@
 package clipkit_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,7 +26,34 @@ import (
 	"clipnb/clipkit/internal/browser"
 )
 
-// lab starts JupyterLab as "kernels lab" does, under a path as a hub gives it, and returns the address of that path.
+// certificate writes one that is its own authority, for 127.0.0.1.
+func certificate(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	err = errors.Join(os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), 0o600),
+		os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certFile, keyFile
+}
+
+// lab starts JupyterLab as "kernels lab" does, with HTTPS and under a path as a hub gives it, and returns the address of that path.
 func lab(t *testing.T, token string) (base string) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "kernels")
@@ -37,8 +73,9 @@ func lab(t *testing.T, token string) (base string) {
 		t.Fatal(err)
 	}
 	defer log.Close()
+	certFile, keyFile := certificate(t)
 	c := exec.Command(program, "lab", "--no-browser", fmt.Sprintf("--ServerApp.port=%d", port), "--ServerApp.base_url=/user/somebody/",
-		"--IdentityProvider.token="+token, "--LabApp.workspaces_dir="+t.TempDir(), "--LabApp.expose_app_in_browser=True")
+		"--IdentityProvider.token="+token, "--ServerApp.certfile="+certFile, "--ServerApp.keyfile="+keyFile, "--LabApp.workspaces_dir="+t.TempDir(), "--LabApp.expose_app_in_browser=True")
 	c.Dir, c.Stdout, c.Stderr = "..", log, log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -53,9 +90,10 @@ func lab(t *testing.T, token string) (base string) {
 			c.Process.Kill()
 		}
 	})
-	base = fmt.Sprintf("http://127.0.0.1:%d/user/somebody/", port)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	base = fmt.Sprintf("https://127.0.0.1:%d/user/somebody/", port)
 	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(200 * time.Millisecond) { // it may have to be set up first
-		if reply, err := http.Get(base + "api/status?token=" + token); err == nil {
+		if reply, err := client.Get(base + "api/status?token=" + token); err == nil {
 			reply.Body.Close()
 			if reply.StatusCode == http.StatusOK {
 				return base
@@ -91,7 +129,7 @@ func writeNotebook(t *testing.T, name string, cells ...string) (path string) {
 	return "experiments/" + name + "/page.ipynb"
 }
 
-// The page in JupyterLab, under a hub's path: shown through Jupyter's own address, there again after a reload and after the cell is run
+// The page in JupyterLab with HTTPS and under a hub's path: shown through Jupyter's own address, there again after a reload and after the cell is run
 // again, used by a later cell, gone with the kernel.
 func TestPageInJupyterLab(t *testing.T) {
 	if testing.Short() {
