@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -53,18 +54,22 @@ func create(t testing.TB, dir string) *index.Folder {
 	return x
 }
 
-// add adds vectors of angle 0.001 × ID.
 func add(t testing.TB, x index.Index, ids ...int64) {
 	t.Helper()
+	if err := addTo(x, ids...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// addTo adds vectors of angle 0.001 × ID.
+func addTo(x index.Index, ids ...int64) error {
 	var items []index.Item
 	var vectors []float32
 	for _, id := range ids {
 		items = append(items, index.Item{ID: id, Tags: map[string]string{"half": fmt.Sprint(id % 2)}})
 		vectors = append(vectors, vector(id)...)
 	}
-	if err := x.Add(ctx, items, vectors); err != nil {
-		t.Fatal(err)
-	}
+	return x.Add(ctx, items, vectors)
 }
 
 func vector(id int64) []float32 {
@@ -111,6 +116,51 @@ func TestRewriting(t *testing.T) {
 		if err != nil || len(hits) != 3 || hits[0].ID != 2950 {
 			t.Error(hits, err)
 		}
+	}
+}
+
+// Two that write make the files be written anew again and again, while others search.
+func TestRewritingUnderSearches(t *testing.T) {
+	dir := t.TempDir()
+	handles := []*index.Folder{create(t, dir), create(t, dir), create(t, dir)}
+	add(t, handles[0], 1500) // stays
+	var writers, searchers sync.WaitGroup
+	stop := make(chan struct{})
+	for i := range 2 {
+		writers.Go(func() {
+			for range 12 {
+				if err := addTo(handles[i], numbers(int64(i*700), int64(i*700+700))...); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for _, x := range handles {
+		searchers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				hits, err := x.Search(ctx, index.Query{Vector: vector(1500), Model: "m", K: 1})
+				if err != nil || len(hits) != 1 || hits[0].ID != 1500 {
+					t.Error(hits, err)
+					return
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(stop)
+	searchers.Wait()
+	for _, x := range handles {
+		if n, err := x.Len(ctx); n != 1401 || err != nil {
+			t.Error(n, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "vectors-1.f32")); err == nil {
+		t.Error("the files were never written anew")
 	}
 }
 
@@ -190,13 +240,7 @@ func TestDamage(t *testing.T) {
 // ops is what the killed writer does, over and over: op i adds 40 vectors and deletes those of op i-3. Files are written anew every 30 ops or so.
 func ops(x index.Index, from int64, done func(i int64)) error {
 	for i := from; ; i++ {
-		ids := numbers(40*i, 40*i+40)
-		var items []index.Item
-		var vectors []float32
-		for _, id := range ids {
-			items, vectors = append(items, index.Item{ID: id}), append(vectors, vector(id)...)
-		}
-		if err := x.Add(ctx, items, vectors); err != nil {
+		if err := addTo(x, numbers(40*i, 40*i+40)...); err != nil {
 			return err
 		}
 		if i >= 3 {

@@ -115,14 +115,10 @@ func length(t *testing.T, x index.Index, want int) {
 func random(rng *rand.Rand, n, dim int) []float32 {
 	v := make([]float32, n*dim)
 	for row := range slices.Chunk(v, dim) {
-		var sum float64
 		for d := range row {
 			row[d] = float32(rng.NormFloat64())
-			sum += float64(row[d]) * float64(row[d])
 		}
-		for d := range row {
-			row[d] /= float32(math.Sqrt(sum))
-		}
+		normalise(row)
 	}
 	return v
 }
@@ -432,15 +428,15 @@ func models(t *testing.T, engine Engine) {
 	length(t, x, 1)
 }
 
-// concurrent: writers and searchers at once; what one writer has added and not yet deleted is always there.
+// concurrent: writers and searchers at once, over two handles; what one writer has added and not yet deleted is always there.
 func concurrent(t *testing.T, engine Engine) {
 	const dim, writers, rounds = 8, 4, 12
-	x := open(t, engine, "concurrent", dim)
+	handles := []index.Index{open(t, engine, "concurrent", dim), open(t, engine, "concurrent", dim)}
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	for i := range 2 {
 		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(9, uint64(i)))
+			x, rng := handles[i], rand.New(rand.NewPCG(9, uint64(i)))
 			for {
 				select {
 				case <-stop:
@@ -458,7 +454,7 @@ func concurrent(t *testing.T, engine Engine) {
 	var w sync.WaitGroup
 	for i := range writers {
 		w.Go(func() {
-			rng := rand.New(rand.NewPCG(8, uint64(i)))
+			x, rng := handles[i%2], rand.New(rand.NewPCG(8, uint64(i)))
 			tag := map[string]string{"writer": fmt.Sprint(i)}
 			for r := range rounds {
 				id := int64(i*1000 + r)
@@ -482,7 +478,9 @@ func concurrent(t *testing.T, engine Engine) {
 	w.Wait()
 	close(stop)
 	wg.Wait()
-	length(t, x, writers*rounds*2/3)
+	for _, x := range handles {
+		length(t, x, writers*rounds*2/3)
+	}
 }
 
 // handles: an index that is open twice, as by two processes.

