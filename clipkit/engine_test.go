@@ -33,19 +33,25 @@ func (c *counting) Image(id int64) ([]byte, error) {
 	return c.Source.Image(id)
 }
 
+// emojiModel is the embedded set and model, in a root of the test's own.
+func emojiModel(t *testing.T) (context.Context, *dataset.Dataset, *clipkit.Model) {
+	t.Helper()
+	t.Setenv("CLIPKIT_ROOT", t.TempDir())
+	data, err := clipkit.OpenDataset(t.Context(), "emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := clipkit.Load(t.Context(), "emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return t.Context(), data, m
+}
+
 // An index that is kept is the one in memory; an interrupted build goes on where it was, and a finished one is only opened.
 func TestKeptIndexResumes(t *testing.T) {
-	t.Setenv("CLIPKIT_ROOT", t.TempDir())
-	ctx := t.Context()
-	data, err := clipkit.OpenDataset(ctx, "emoji")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := clipkit.Load(ctx, "emoji")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
+	ctx, data, m := emojiModel(t)
 	short, cancel := context.WithCancel(ctx)
 	first := &counting{Source: data.Test, after: 400, end: cancel}
 	if _, err := clipkit.BuildIndex(short, m, first, clipkit.KeepIndex("run")); !errors.Is(err, context.Canceled) {
@@ -87,17 +93,7 @@ func TestKeptIndexResumes(t *testing.T) {
 
 // Features that an evaluation has left are taken over: nothing is encoded.
 func TestIndexFromARunsFeatures(t *testing.T) {
-	t.Setenv("CLIPKIT_ROOT", t.TempDir())
-	ctx := t.Context()
-	data, err := clipkit.OpenDataset(ctx, "emoji")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := clipkit.Load(ctx, "emoji")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
+	ctx, data, m := emojiModel(t)
 	if _, err := clipkit.EvaluateRetrieval(ctx, m, data.Valid, clipkit.KeepFeatures("run")); err != nil {
 		t.Fatal(err)
 	}
@@ -130,13 +126,8 @@ func TestIndexFromARunsFeatures(t *testing.T) {
 
 // A folder of pictures that grows, changes and shrinks: only what is new is encoded, and what is gone is not found.
 func TestIndexFollowsAFolderOfPictures(t *testing.T) {
-	t.Setenv("CLIPKIT_ROOT", t.TempDir())
-	ctx, dir := t.Context(), t.TempDir()
-	m, err := clipkit.Load(ctx, "emoji")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
+	ctx, _, m := emojiModel(t)
+	dir := t.TempDir()
 	draw := func(name string, c color.Color) {
 		p := image.NewRGBA(image.Rect(0, 0, 32, 32))
 		for i := range 32 * 32 {
@@ -214,17 +205,7 @@ func TestIndexInPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	t.Setenv("CLIPKIT_ROOT", t.TempDir())
-	ctx := t.Context()
-	data, err := clipkit.OpenDataset(ctx, "emoji")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := clipkit.Load(ctx, "emoji")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
+	ctx, data, m := emojiModel(t)
 	ix, err := clipkit.BuildIndex(ctx, m, data.Valid, clipkit.InPostgres(server.URL))
 	if err != nil {
 		t.Fatal(err)
