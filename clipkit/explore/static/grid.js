@@ -67,6 +67,7 @@ export class Grid {
     c.style.height = this.height + "px";
     c.style.transform = `translate(${(i % this.columns) * this.width}px, ${Math.floor(i / this.columns) * this.height}px)`;
     c.classList.toggle("here", i === this.here);
+    c.ariaSelected = i === this.here;
     const item = this.list.get(i);
     if (item && !c.firstChild) this.draw(c, item, i);
   }
