@@ -19,6 +19,8 @@ import (
 type Model struct {
 	*model.Model
 	Source string // what it was loaded from
+
+	as []string // what As said
 }
 
 // Close frees the model and its device.
@@ -90,6 +92,14 @@ func Probabilities(logits []float32) []float32 { return eval.Softmax(logits) }
 // datasets/; a folder in the reference's layout (LMDB, or tsv and jsonl); or a folder of pictures with a file of captions.
 // A relative path is looked up in the working directory, then in the repository's datasets/ folder.
 func OpenDataset(ctx context.Context, path string) (*dataset.Dataset, error) {
+	data, err := openDataset(ctx, path)
+	if err == nil {
+		remember(path, data)
+	}
+	return data, err
+}
+
+func openDataset(ctx context.Context, path string) (*dataset.Dataset, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -109,6 +119,14 @@ func OpenDataset(ctx context.Context, path string) (*dataset.Dataset, error) {
 		}
 	}
 	return dataset.Open(path)
+}
+
+// OpenPictures opens a folder of pictures without captions, to search in.
+func OpenPictures(ctx context.Context, dir string) (*dataset.Pictures, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return dataset.OpenPictures(dir)
 }
 
 // CheckDataset says before training what will hurt it: captions and pictures that repeat and so act as false negatives in a batch of

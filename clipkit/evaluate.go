@@ -79,7 +79,11 @@ func KeptFeatures(ctx context.Context, m *Model, split dataset.Source, prefix st
 	}
 	bar := newProgress("encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
 	defer bar.finish()
-	return eval.ExtractTo(ctx, prefix+"-"+sum[:12]+".features.safetensors", m.Model, sum, split, m.Config.ContextLength, bar.set)
+	return eval.ExtractTo(ctx, featuresFile(prefix, sum), m.Model, sum, split, m.Config.ContextLength, bar.set)
+}
+
+func featuresFile(prefix, sum string) string {
+	return prefix + "-" + sum[:12] + ".features.safetensors"
 }
 
 // SaveReport keeps a report in a run's eval folder under a name, for a later cell.

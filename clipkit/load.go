@@ -65,13 +65,17 @@ func Load(ctx context.Context, name string, opts ...Option) (*Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return assemble(cfg, o, source, func(m *model.Model) error {
+	m, err := assemble(cfg, o, source, func(m *model.Model) error {
 		note, err := weights.LoadResized(m, cfg, f)
 		if note != "" {
 			say(note)
 		}
 		return err
 	})
+	if err == nil {
+		m.as = o.as
+	}
+	return m, err
 }
 
 // New makes a model of a known architecture with fresh random weights, for training from scratch.
@@ -160,7 +164,7 @@ func find(ctx context.Context, name string, as []string) (cfg arch.Config, f *we
 	}
 	switch {
 	case name == "emoji":
-		path = "emoji (embedded)"
+		path = embeddedSource
 		if f, err = weights.Parse(path, assets.SmallModel); err == nil {
 			cfg, err = weights.Architecture(f)
 		}

@@ -8,9 +8,11 @@ import (
 	"image/color"
 	"image/draw"
 	"image/png"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -227,5 +229,43 @@ func TestResultsNotebookRunsHeadless(t *testing.T) {
 	visit := browser.Open(t, page)
 	if n := strings.Count(visit.DOM, "<svg"); len(visit.Requests) > 0 || n < 9 { // throughput, and two of each of four sets
 		t.Errorf("%d live charts, requests %v", n, visit.Requests)
+	}
+}
+
+// The retrieval notebook, with two models and a folder of pictures. Its pages are there while it runs and gone with its kernel.
+func TestRetrievalNotebookRunsHeadless(t *testing.T) {
+	folder, name := t.TempDir(), fmt.Sprintf("test-retrieval-%d", os.Getpid())
+	squares(t, folder)
+	run := filepath.Join("..", "experiments", name)
+	t.Cleanup(func() { os.RemoveAll(run) })
+	nb, page := execute(t, "retrieval", "name="+name, "after=emoji", "folder="+folder, "query=红心")
+	links := map[string]bool{}
+	for i, c := range nb.Cells {
+		if c.CellType == "code" && c.Count == nil {
+			t.Errorf("cell %d was not executed", i+1)
+		}
+	}
+	for _, link := range regexp.MustCompile(`http://127\.0\.0\.1:\d+/[A-Z0-9]+/`).FindAllString(page, -1) {
+		links[link] = true
+	}
+	if len(links) != 3 {
+		t.Errorf("links to pages: %v", links)
+	}
+	for link := range links {
+		if reply, err := http.Get(link + "healthz"); err == nil {
+			reply.Body.Close()
+			t.Errorf("%s answers after the kernel has ended: %s", link, reply.Status)
+		}
+	}
+	for _, part := range []string{"文搜图 · By text: 红心", "狗 – 小狗: ", "我的图片 · My pictures: 红心", "方块 "} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page has no %q", part)
+		}
+	}
+	if kept, err := filepath.Glob(filepath.Join(run, "index", "*", "images", "index.log")); err != nil || len(kept) != 2 { // the emoji, the folder
+		t.Errorf("indexes kept: %v %v", kept, err)
+	}
+	if visit := browser.Open(t, page); len(visit.Requests) > 0 {
+		t.Errorf("the page asks for %v", visit.Requests)
 	}
 }

@@ -4,19 +4,24 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"slices"
 
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/eval"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/tokenizer"
 )
 
 // Index finds the pictures of one split by text or by picture.
 type Index struct {
-	model  *Model
-	split  dataset.Source
-	images *index.Exact
-	texts  map[int64][]string // captions by picture
+	model    *Model
+	split    dataset.Source
+	texts    map[int64][]string // captions by picture
+	features *eval.Features     // in memory; or
+	exact    *index.Exact
+	engine   Engine // in an engine's keeping,
+	place    place  // which another process can open if this is not empty
 }
 
 // Hit is a found picture.
@@ -27,17 +32,49 @@ type Hit struct {
 	Captions []string
 }
 
-// BuildIndex encodes the pictures of a split and keeps them in memory for exact search.
-func BuildIndex(ctx context.Context, m *Model, split dataset.Source) (*Index, error) {
-	f, err := extract(ctx, m, split)
+// BuildIndex encodes the pictures and captions of a split. Unless an option says more, they are kept in memory, for exact search. With an
+// engine, what it has already is not encoded again: an interrupted build continues, and one that was finished is only opened.
+func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...IndexOption) (*Index, error) {
+	if split == nil {
+		return nil, fmt.Errorf("building an index: the data set has no such split")
+	}
+	var o indexOptions
+	for _, f := range opts {
+		f(&o)
+	}
+	ix := &Index{model: m, split: split, texts: captions(split)}
+	if o.run != "" || o.postgres != "" || o.engine != nil {
+		if err := ix.keep(ctx, o); err != nil {
+			return nil, err
+		}
+		return ix, nil
+	}
+	f, err := extractAny(ctx, m, split)
 	if err != nil {
 		return nil, err
 	}
-	x, err := index.NewExact(f.Dim, f.ImageIDs, f.Images)
-	if err != nil {
-		return nil, err
+	ix.features = f
+	ix.exact, err = index.NewExact(f.Dim, f.ImageIDs, f.Images)
+	return ix, err
+}
+
+// extractAny is extract, also for pictures that have no captions.
+func extractAny(ctx context.Context, m *Model, split dataset.Source) (*eval.Features, error) {
+	if len(split.Texts()) > 0 {
+		return extract(ctx, m, split)
 	}
-	return &Index{model: m, split: split, images: x, texts: captions(split)}, nil
+	f := &eval.Features{Dim: m.Config.EmbedDim, ImageIDs: split.ImageIDs()}
+	bar := newProgress("encoding "+split.Name(), len(f.ImageIDs))
+	defer bar.finish()
+	for part := range slices.Chunk(f.ImageIDs, 256) {
+		v, err := eval.EncodePictures(ctx, m.Model, split, part)
+		if err != nil {
+			return nil, err
+		}
+		f.Images = append(f.Images, v...)
+		bar.set(len(f.Images)/f.Dim, 0)
+	}
+	return f, nil
 }
 
 // captions lists the texts of each picture, in file order.
@@ -57,7 +94,7 @@ func (ix *Index) SearchText(ctx context.Context, text string, k int) ([]Hit, err
 	if err != nil {
 		return nil, err
 	}
-	return ix.search(v[0], k)
+	return ix.search(ctx, v[0], k)
 }
 
 // SearchImage gives the k pictures nearest to a picture.
@@ -66,11 +103,17 @@ func (ix *Index) SearchImage(ctx context.Context, picture image.Image, k int) ([
 	if err != nil {
 		return nil, err
 	}
-	return ix.search(v[0], k)
+	return ix.search(ctx, v[0], k)
 }
 
-func (ix *Index) search(query []float32, k int) ([]Hit, error) {
-	found, err := ix.images.Search(query, k)
+func (ix *Index) search(ctx context.Context, query []float32, k int) ([]Hit, error) {
+	var found []index.Hit
+	var err error
+	if ix.exact != nil {
+		found, err = ix.exact.Search(query, k)
+	} else {
+		found, err = ix.engine.Images.Search(ctx, index.Query{Vector: query, Model: ix.engine.Images.Model(), K: k})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +123,18 @@ func (ix *Index) search(query []float32, k int) ([]Hit, error) {
 		if err != nil {
 			return nil, fmt.Errorf("fetching picture %d: %w", h.ID, err)
 		}
-		hits = append(hits, Hit{ImageID: h.ID, Score: h.Score, Encoded: encoded, Captions: ix.texts[h.ID]})
+		captions := ix.texts[h.ID]
+		if p, ok := ix.split.(*dataset.Pictures); ok {
+			captions = []string{p.Label(h.ID)}
+		}
+		hits = append(hits, Hit{ImageID: h.ID, Score: h.Score, Encoded: encoded, Captions: captions})
 	}
 	return hits, nil
+}
+
+// Close closes the engine, if there is one; what it keeps stays.
+func (ix *Index) Close() error {
+	return ix.engine.close()
 }
 
 // Pictures makes the hits ready for chart.Grid, each with its first caption.

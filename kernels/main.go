@@ -11,6 +11,7 @@
 //	go run ./kernels convert [-half] [-flash] IN OUT     .pt, .safetensors, a folder of transformers: from one to another, slim
 //	go run ./kernels zeroshot [-resume MODEL] FOLDER     classify pictures in class folders by their labels alone
 //	go run ./kernels extract -resume MODEL -text-data F  a split's features, in the reference's files
+//	go run ./kernels explore RUN_OR_FOLDER               the retrieval page, on its own (package explore)
 //	go run ./kernels topk, score, invert                 the reference's predictions, its scorer, the truth turned round (package eval)
 //
 // # Set-up
@@ -81,6 +82,14 @@ const usage = `usage: go run ./kernels COMMAND
        -top-k 10 -output FILE
   score TRUTH PREDICTIONS OUT    recall of predictions, in the reference's JSON; -tr: of pictures, with invert's file as the truth
   invert -input TEXTS            writes <split>_texts.tr.jsonl, the texts of each picture
+  explore WHAT                   the retrieval page for a run's data and checkpoint, a data set ("emoji"), or a folder of pictures
+       -model MODEL              what to load; default the run, else emoji
+       -beside MODEL             a second one, side by side
+       -data DATASET, -split test   instead of the run's data
+       -engine exact             where vectors are kept: files here, or postgres://… (a server with pgvector)
+       -addr 127.0.0.1:8350      where to listen; another machine's reach needs -token (or the environment's CLIPKIT_TOKEN)
+       -token TOKEN              16 characters or more; the page is then at /TOKEN/
+       -device, -precision amp|fp32|fp16
   help                           this text; more in kernels/main.go
 `
 
@@ -160,11 +169,13 @@ func dispatch(ctx context.Context, args []string, out io.Writer) (status int, er
 		return 0, score(args, out)
 	case "invert":
 		return 0, invert(args, out)
+	case "explore":
+		return 0, serveExplore(ctx, args, out)
 	case "doctor":
 		if len(args) > 0 {
 			return 2, fmt.Errorf("doctor takes no arguments, not %q; %w", args[0], errUsage)
 		}
 		return doctor(ctx, root, out), nil
 	}
-	return 2, fmt.Errorf("there is no command %q (lab, exec, doctor, setup, check, lmdb, fetch, convert, zeroshot, extract, topk, score, invert, help); %w", name, errUsage)
+	return 2, fmt.Errorf("there is no command %q (lab, exec, doctor, setup, check, lmdb, fetch, convert, zeroshot, extract, topk, score, invert, explore, help); %w", name, errUsage)
 }

@@ -118,7 +118,7 @@ func (s *setup) lock(ctx context.Context, path string) (unlock func(), err error
 
 // probeVenv prints the version of a .venv's Python, and fails where JupyterLab is not there.
 const probeVenv = `import sys, importlib.util as u
-missing = [m for m in ("jupyterlab", "nbclient", "nbconvert") if u.find_spec(m) is None]
+missing = [m for m in ("jupyterlab", "nbclient", "nbconvert", "jupyter_server_proxy") if u.find_spec(m) is None]
 sys.exit("no " + missing[0] if missing else print("%d.%d.%d" % sys.version_info[:3]))`
 
 func venvStamp(requirements []byte, pythonVersion string) string {

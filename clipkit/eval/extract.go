@@ -172,3 +172,22 @@ func decode(s dataset.Source, ids []int64, resolution int) ([]float32, error) {
 	}
 	return pixels, first
 }
+
+// EncodePictures encodes some pictures of a split, [len(ids), dim]: for indexes, which keep vectors themselves.
+func EncodePictures(ctx context.Context, m *model.Model, s dataset.Source, ids []int64) (vectors []float32, err error) {
+	err = extraction{model: m, source: s}.encodeImages(ctx, ids, func(v []float32) error { vectors = append(vectors, v...); return nil })
+	if err != nil {
+		return nil, fmt.Errorf("encoding pictures of %s: %w", s.Name(), err)
+	}
+	return vectors, nil
+}
+
+// EncodeCaptions is EncodePictures for texts, which are prepared as captions are.
+func EncodeCaptions(ctx context.Context, m *model.Model, texts []dataset.Text, contextLength int) (vectors []float32, err error) {
+	e := extraction{model: m, contextLength: contextLength}
+	err = e.encodeTexts(ctx, texts, func(v []float32) error { vectors = append(vectors, v...); return nil })
+	if err != nil {
+		return nil, fmt.Errorf("encoding captions: %w", err)
+	}
+	return vectors, nil
+}

@@ -5,6 +5,8 @@
 //	len(visit.Requests) == 0                       // what it tried to load from a network
 //	browser.Screenshot(t, page, "/tmp/page.png", browser.Look{Width: 1000, Height: 800, Dark: true})
 //
+// A [Tab] is a page that a test types and clicks in.
+//
 // Chromium is looked for in $CLIPKIT_CHROMIUM, then by its usual names in $PATH. Each call starts a fresh profile and takes one to
 // three seconds. Only tests import this package.
 package browser

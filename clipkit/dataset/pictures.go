@@ -1,0 +1,75 @@
+package dataset
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// Pictures are the picture files of a folder, without captions: a split to search, not to train on. An id is made of a file's path, size and
+// time, so it stays as it is while others come and go, and a file that is changed has another.
+type Pictures struct {
+	folderSource
+	Dir string // absolute
+	at  map[int64]int
+}
+
+var _ Source = (*Pictures)(nil)
+
+// OpenPictures opens the pictures in dir or below it. Hidden files, links to folders and links that lead out of dir are passed over.
+func OpenPictures(dir string) (*Pictures, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening pictures: %w", err)
+	}
+	paths, err := listPictures(dir)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", dir, err)
+	}
+	p := &Pictures{Dir: dir, at: make(map[int64]int, len(paths))}
+	p.folderSource = folderSource{name: filepath.Base(dir) + "/pictures", root: root, paths: paths, close: sync.OnceValue(root.Close)}
+	p.mine = func(int64) bool { return true }
+	for i, path := range paths {
+		info, err := fs.Stat(root.FS(), path)
+		if err != nil {
+			continue // a link that leads out of the folder, or a file that has just gone
+		}
+		id := pictureID(path, info)
+		for _, taken := p.at[id]; taken; _, taken = p.at[id] {
+			id++
+		}
+		p.ids, p.at[id] = append(p.ids, id), i
+	}
+	return p, nil
+}
+
+// pictureID has 52 bits: programs that read numbers as float64 keep all of them.
+func pictureID(path string, info fs.FileInfo) int64 {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d", path, info.Size(), info.ModTime().UnixNano()))
+	return int64(binary.BigEndian.Uint64(sum[:]) >> 12)
+}
+
+// Image reads a picture file.
+func (p *Pictures) Image(id int64) ([]byte, error) {
+	i, ok := p.at[id]
+	if !ok {
+		return nil, fmt.Errorf("%w: picture %d in %s", ErrNotFound, id, p.Dir)
+	}
+	return p.folderSource.Image(int64(i + 1))
+}
+
+// Label is a picture's path below the folder.
+func (p *Pictures) Label(id int64) string {
+	if i, ok := p.at[id]; ok {
+		return p.paths[i]
+	}
+	return ""
+}

@@ -1,0 +1,150 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// Tab is a page that a test works in, through Chromium's devtools protocol.
+//
+//	tab := browser.Drive(t, "http://127.0.0.1:8350/", browser.Look{Width: 1000, Height: 700})
+//	tab.Type("猫")                                        // into what has the focus
+//	tab.Wait(`document.querySelectorAll(".cell").length > 5`)
+//	tab.Requests()                                       // every address that was asked for
+//
+// Hosts other than this machine cannot be reached, but asking for one is seen.
+type Tab struct {
+	t        testing.TB
+	ctx      context.Context
+	mu       sync.Mutex
+	requests []string
+	troubles []string
+}
+
+// patience bounds each step: a machine that also runs other tests is slow.
+const patience = 60 * time.Second
+
+// Drive opens an address. The test is skipped, saying why, where there is no Chromium.
+func Drive(t testing.TB, url string, look Look) *Tab {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(find(t)), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.WindowSize(look.Width, look.Height), chromedp.WSURLReadTimeout(patience),
+		chromedp.Flag("ignore-certificate-errors", true), // tests sign their own
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"))
+	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, end := chromedp.NewContext(allocator)
+	t.Cleanup(func() { chromedp.Cancel(ctx); end(); endAllocator() })
+	b := &Tab{t: t, ctx: ctx}
+	chromedp.ListenTarget(ctx, b.note)
+	scheme := "light"
+	if look.Dark {
+		scheme = "dark"
+	}
+	b.do(chromedp.ActionFunc(func(ctx context.Context) error { return log.Enable().Do(ctx) }), network.Enable(),
+		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
+		chromedp.Navigate(url))
+	return b
+}
+
+// note keeps what the page asks for and what goes wrong in it.
+func (b *Tab) note(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		b.requests = append(b.requests, e.Request.URL)
+	case *runtime.EventExceptionThrown:
+		b.troubles = append(b.troubles, e.ExceptionDetails.Error())
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.LevelError {
+			b.troubles = append(b.troubles, e.Entry.Text+" "+e.Entry.URL)
+		}
+	}
+}
+
+func (b *Tab) do(actions ...chromedp.Action) {
+	b.t.Helper()
+	// The first run starts the browser, which must outlive its deadline.
+	if err := chromedp.Run(b.ctx); err != nil {
+		b.t.Fatalf("browser: starting Chromium: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if err := chromedp.Run(ctx, actions...); err != nil {
+		b.t.Fatalf("browser: %v; troubles in the page: %q", err, b.Troubles())
+	}
+}
+
+// Go opens another address, Reload the same one again.
+func (b *Tab) Go(url string) { b.t.Helper(); b.do(chromedp.Navigate(url)) }
+func (b *Tab) Reload()       { b.t.Helper(); b.do(chromedp.Reload()) }
+
+// Eval runs a script, waits for it if it is a promise, and puts its value into to, which may be nil.
+func (b *Tab) Eval(script string, to any) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate(script, to, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+}
+
+// Text is the value of a script as a string.
+func (b *Tab) Text(script string) (s string) {
+	b.t.Helper()
+	b.Eval("String("+script+")", &s)
+	return s
+}
+
+// Wait waits until a script's value is true.
+func (b *Tab) Wait(script string) {
+	b.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		var is bool
+		b.Eval("(() => { try { return !!("+script+") } catch { return false } })()", &is)
+		if is {
+			return
+		}
+		if time.Now().After(end) {
+			b.t.Fatalf("browser: after %v still not: %s; troubles in the page: %q; it shows: %.2000s", patience, script, b.Troubles(), b.Text("document.body.innerText"))
+		}
+	}
+}
+
+// Type sends keys to what has the focus: text, or a key of package kb such as kb.Enter.
+func (b *Tab) Type(keys string) { b.t.Helper(); b.do(chromedp.KeyEvent(keys)) }
+
+// Click clicks on the first element that matches.
+func (b *Tab) Click(selector string) { b.t.Helper(); b.do(chromedp.Click(selector, chromedp.ByQuery)) }
+
+// Shot writes a PNG of what is in view.
+func (b *Tab) Shot(file string) {
+	b.t.Helper()
+	var png []byte
+	b.do(chromedp.CaptureScreenshot(&png))
+	if err := os.WriteFile(file, png, 0o644); err != nil {
+		b.t.Fatal(fmt.Errorf("browser: %w", err))
+	}
+}
+
+// Requests are the addresses that were asked for, Troubles the page's errors: exceptions, failed loads, what its policy has blocked.
+func (b *Tab) Requests() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string{}, b.requests...)
+}
+func (b *Tab) Troubles() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string{}, b.troubles...)
+}
+
+// Need skips the test, saying why, where there is no Chromium: for tests that prepare much before they open a page.
+func Need(t testing.TB) { t.Helper(); find(t) }

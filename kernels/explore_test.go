@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// explorePage runs the command until the page answers, asks it something, and interrupts it.
+func explorePage(t *testing.T, ask string, args ...string) (said, answer string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out, in := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := serveExplore(ctx, args, in)
+		in.CloseWithError(err)
+		ended <- err
+	}()
+	line := make([]byte, 500)
+	n, err := out.Read(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said = string(line[:n])
+	url := regexp.MustCompile(`http://\S+`).FindString(said)
+	reply, err := http.Post(url+"api/search", "application/json", strings.NewReader(ask))
+	if err != nil {
+		t.Fatal(said, err)
+	}
+	b, err := io.ReadAll(reply.Body)
+	reply.Body.Close()
+	if err != nil || reply.StatusCode != http.StatusOK {
+		t.Errorf("%s %s %v", reply.Status, b, err)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+	return said, string(b)
+}
+
+func TestExploreCommand(t *testing.T) {
+	t.Setenv("CLIPKIT_ROOT", t.TempDir())
+	if _, answer := explorePage(t, `{"text": "红心", "k": 1, "model": 1}`, "-addr", "127.0.0.1:0", "-split", "valid", "-beside", "emoji", "emoji"); !strings.Contains(answer, `"captions":["`) {
+		t.Error(answer)
+	}
+	dir := t.TempDir()
+	for i, name := range []string{"rgb_exact_224x224.png", "p_120x88.png"} {
+		b, err := os.ReadFile("../clipkit/imaging/testdata/" + name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, []string{"猫.png", "狗.png"}[i]), b, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const token = "0123456789abcdefgh"
+	said, answer := explorePage(t, `{"text": "猫"}`, "-addr", "127.0.0.1:0", "-token", token, dir)
+	if !strings.Contains(said, "/"+token+"/") || !strings.Contains(answer, `"captions":["猫.png"]`) || !strings.Contains(answer, `"total":2`) {
+		t.Error(said, answer)
+	}
+	for name, args := range map[string][]string{
+		"nothing to show": {}, "two things": {"emoji", "emoji"}, "precision": {"-precision", "f8", "emoji"}, "reach without a token": {"-addr", "0.0.0.0:0", "emoji"},
+		"no such thing": {"-addr", "127.0.0.1:0", "nowhere"}, "no such split": {"-addr", "127.0.0.1:0", "-split", "dev", "emoji"}, "a weak token": {"-addr", "127.0.0.1:0", "-token", "x", "-split", "valid", "emoji"},
+	} {
+		if err := serveExplore(t.Context(), args, io.Discard); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
