@@ -26,8 +26,7 @@ type Params struct {
 	Recompute bool
 
 	attends dtypes.DType // Compute, of attention's products
-
-	Taps *Taps // of training in bf16; nil = gradients as they come
+	turned  bool         // how weights' gradients in half precision are fast
 
 	store *gomodel.Store
 	graph *Graph
@@ -41,7 +40,7 @@ func NewParams(cfg arch.Config, store *gomodel.Store, g *Graph) *Params {
 // Multiply sets Compute for a device. On a processor attention's products, a twentieth of the work, stay float32 beside bf16, which is fast there
 // in large 2-D products only.
 func (p *Params) Multiply(compute dtypes.DType, dev *device.Device) {
-	p.Compute, p.attends = compute, compute
+	p.Compute, p.attends, p.turned = compute, compute, dev.IsCPU()
 	if compute == dtypes.BFloat16 && dev.IsCPU() {
 		p.attends = dtypes.Float32
 	}
@@ -109,10 +108,10 @@ func (p *Params) affine(x, weight, bias *Node) *Node {
 // dot is the 2-D product of x [M,K] with w [N,K] (axis 1) or [K,N] (axis 0) → [M,N], float32.
 func (p *Params) dot(x, w *Node, axis int) *Node {
 	switch {
-	case p.Taps != nil:
-		return p.Taps.product(x, w, axis)
-	case p.Training && p.Compute != dtypes.Float32:
+	case p.Training && p.Compute != dtypes.Float32 && p.Recompute:
 		return rounded(x, w, axis, p.Compute)
+	case p.Training && p.Compute != dtypes.Float32:
+		return p.product(x, w, axis)
 	}
 	return Dot(p.operand(x), p.operand(w)).WithOutputDType(dtypes.Float32).General([]int{1}, nil, []int{axis}, nil)
 }

@@ -23,20 +23,20 @@ import (
 
 // featuresGraph: a batch → images [n,D], texts [n,D].
 func (s *Stepper) featuresGraph(scope *gomodel.Scope, in []*Node) []*Node {
-	images, texts := s.towers(scope, batchNodes{images: in[0], ids: in[1], random: in[2]}, nil)
+	images, texts := s.towers(scope, batchNodes{images: in[0], ids: in[1], random: in[2]})
 	return []*Node{images, texts}
 }
 
 // backwardGraph: a batch with the others' features → loss and accuracies [3], then the gradient of every parameter. In float16 the norm of the
 // gradients is the fourth number.
 func (s *Stepper) backwardGraph(scope *gomodel.Scope, in []*Node) []*Node {
-	taps, b := s.taps(), s.batchOf(in)
-	loss, imageToText, textToImage := s.loss(scope, b, taps)
+	b := s.batchOf(in)
+	loss, imageToText, textToImage := s.loss(scope, b)
 	numbers := []*Node{loss, imageToText, textToImage}
 	if b.scale != nil {
 		loss = Mul(loss, b.scale)
 	}
-	grads := s.gradients(scope, loss, taps)
+	grads := s.gradients(scope, loss)
 	if b.scale != nil {
 		for i, g := range grads {
 			grads[i] = Div(g, b.scale)

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
-	"clipnb/clipkit/model"
 	"clipnb/clipkit/weights"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -81,13 +80,13 @@ func (s *Stepper) adapt() error {
 }
 
 // loraGradients turns the gradients of the matrices into those of their factors: of A scale·Bᵀ·G, of B scale·G·Aᵀ, in the order of s.params.
-func (s *Stepper) loraGradients(scope *gomodel.Scope, loss *Node, taps *model.Taps) (grads []*Node) {
+func (s *Stepper) loraGradients(scope *gomodel.Scope, loss *Node) (grads []*Node) {
 	g := loss.Graph()
 	matrices := make([]*Node, len(s.adapters))
 	for i, ad := range s.adapters {
 		matrices[i] = s.value(scope, g, ad.matrix.Name)
 	}
-	for i, grad := range gradient(taps, loss, matrices...) {
+	for i, grad := range Gradient(loss, matrices...) {
 		a, b := s.value(scope, g, s.adapters[i].a.Name), s.value(scope, g, s.adapters[i].b.Name)
 		ofA := Dot(b, grad).General([]int{0}, nil, []int{0}, nil)
 		ofB := Dot(grad, a).General([]int{1}, nil, []int{1}, nil)

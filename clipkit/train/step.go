@@ -166,28 +166,12 @@ func (s *Stepper) Close() {
 	device.FreeBlocks()
 }
 
-// taps of a graph that trains in bf16 on a processor. Recomputed blocks go without: a tap would keep what they are to forget.
-func (s *Stepper) taps() *model.Taps {
-	if s.precision != model.BF16 || s.config.Recompute || !s.model.Device.IsCPU() {
-		return nil
-	}
-	return &model.Taps{}
-}
-
-// gradient of the loss with respect to each of wrt.
-func gradient(taps *model.Taps, loss *Node, wrt ...*Node) []*Node {
-	if taps == nil {
-		return Gradient(loss, wrt...)
-	}
-	return taps.Gradient(loss, wrt...)
-}
-
 // towers gives the unit features [n,D] of a batch in training mode.
 // A frozen vision tower gets no gradient, and its BatchNorm neither uses nor moves the batch's statistics (SPEC §5.8).
-func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes, taps *model.Taps) (images, texts *Node) {
+func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes) (images, texts *Node) {
 	cfg, store, g := s.model.Config, scope.Store(), b.images.Graph()
 	p := model.NewParams(cfg, store, g)
-	p.Training, p.Recompute, p.Taps = true, s.config.Recompute, taps
+	p.Training, p.Recompute = true, s.config.Recompute
 	p.Multiply(s.precision.Products(), s.model.Device)
 	if cfg.TextDropout > 0 || cfg.TextAttnDropout > 0 {
 		p.Random = b.random
@@ -206,8 +190,8 @@ func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes, taps *model.Taps) (
 }
 
 // loss is what a step minimises, over the batch and the features of others that came with it.
-func (s *Stepper) loss(scope *gomodel.Scope, b batchNodes, taps *model.Taps) (loss, imageToText, textToImage *Node) {
-	images, texts := s.towers(scope, b, taps)
+func (s *Stepper) loss(scope *gomodel.Scope, b batchNodes) (loss, imageToText, textToImage *Node) {
+	images, texts := s.towers(scope, b)
 	if b.otherImages != nil {
 		images = Concatenate([]*Node{images, b.otherImages}, 0)
 		texts = Concatenate([]*Node{texts, b.otherTexts}, 0)
@@ -230,15 +214,15 @@ func (s *Stepper) value(scope *gomodel.Scope, g *Graph, name string) *Node {
 }
 
 // gradients of the loss, in the order of the parameters.
-func (s *Stepper) gradients(scope *gomodel.Scope, loss *Node, taps *model.Taps) []*Node {
+func (s *Stepper) gradients(scope *gomodel.Scope, loss *Node) []*Node {
 	if s.config.LoRARank > 0 {
-		return s.loraGradients(scope, loss, taps)
+		return s.loraGradients(scope, loss)
 	}
 	values := make([]*Node, len(s.params))
 	for i, t := range s.params {
 		values[i] = s.value(scope, loss.Graph(), t.Name)
 	}
-	return gradient(taps, loss, values...)
+	return Gradient(loss, values...)
 }
 
 // Step trains on one batch: images [n,3,R,R], ids [n,T], with the given learning rate. seed keys the dropout and the masks of this step.

@@ -80,7 +80,7 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// In bf16 and f16 the loss and the gradients are those of float32 to about two digits, whether the weight gradients are computed by taps or, with
+// In bf16 and f16 the loss and the gradients are those of float32 to about two digits, whether the weight gradients are written out or, with
 // grad_checkpointing, as they come; and the master weights move by less than a bf16 weight could.
 func TestHalfPrecisionGradients(t *testing.T) {
 	m := tinyOn(t, "cpu:xla", "vit")
@@ -90,7 +90,7 @@ func TestHalfPrecisionGradients(t *testing.T) {
 	want, wantGrads := gradientsOf(t, s, images, ids, 8)
 	s.Close()
 	for name, change := range map[string]func(*Config){
-		"taps": func(*Config) {}, "recompute": func(c *Config) { c.Recompute = true }, "lora": func(c *Config) { c.LoRARank, c.LoRAAlpha = 2, 2 },
+		"written out": func(*Config) {}, "recompute": func(c *Config) { c.Recompute = true }, "lora": func(c *Config) { c.LoRARank, c.LoRAAlpha = 2, 2 },
 		"accumulated": func(c *Config) { c.AccumFreq = 2 }, "frozen": func(c *Config) { c.FreezeVision = true },
 		"f16": func(c *Config) { c.Precision = "f16" }, "f16 lora": func(c *Config) { c.Precision, c.LoRARank, c.LoRAAlpha = "f16", 2, 2 }} {
 		load(t, m, "vit")
