@@ -9,6 +9,7 @@
 //	after, err := clipkit.EvaluateRetrieval(ctx, m, data.Test)
 //	ix, err := clipkit.BuildIndex(ctx, m, data.Test)
 //	hits, err := ix.SearchText(ctx, "狗", 8)
+//	page, err := clipkit.Explore(ctx, ix, m)   // the retrieval page; later cells: clipkit.Attach(ctx)
 //	clipkit.Show(chart.Loss(run.Rows))
 //
 // Recipes are settings with a promise of what they need and reach: fmt.Println(clipkit.Must(clipkit.FindRecipe("own/vit-b-16"))) says how to
