@@ -1,13 +1,14 @@
 package indextest
 
 import (
-	"clipnb/clipkit/index"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
+
+	"clipnb/clipkit/index"
 )
 
 // concurrent: writers and searchers at once, over two handles; what one writer has added and not yet deleted is always there.
