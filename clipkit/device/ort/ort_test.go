@@ -21,7 +21,7 @@ func TestWhole(t *testing.T) {
 
 func TestErrorsSayWhatMatters(t *testing.T) {
 	for raw, want := range map[string]string{
-		"/build/CI/core/session/bridge.cc:1952 onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library /x/libp.so with error: libascendcl.so: cannot open":       "Failed to load library /x/libp.so with error: libascendcl.so: cannot open",
+		"/build/CI/core/session/bridge.cc:1952 onnxruntime::Provider& onnxruntime::ProviderLibrary::Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library /x/libp.so with error: libascendcl.so: cannot open":      "Failed to load library /x/libp.so with error: libascendcl.so: cannot open",
 		"Exception during initialization: /o/basic_backend.cc:136 ep::Backend::Backend(std::unique_ptr<P>&) /o/interface.cc:28 auto ep::Boundary(Func&&) [with bool typed = false] [OpenVINO-EP] Exception while Reading": "Exception during initialization: Exception while Reading",
 		"plain\n  text": "plain text",
 	} {
