@@ -71,6 +71,29 @@ INLINE void products(int rows, const float *queries, size_t dim, const float *pa
         for (int p = 0; p < PARTS; p++) sum[r][p] = s[r][p];
 }
 
+// products_wide is products for WIDE queries with AVX-512, whose vectors hold a panel's whole row: the same sums, to the bit. wide tells whether this
+// processor has it.
+enum { WIDE = 12 };
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+__attribute__((target("avx512f"), noinline)) static void products_wide(const float *queries, size_t dim, const float *panel, floats sum[][PARTS]) {
+    typedef float row __attribute__((vector_size(4 * PANEL), aligned(4)));
+    row s[WIDE] = {0};
+    for (size_t d = 0; d < dim; d++) {
+        row x = *(const row *)(panel + d * PANEL);
+#pragma GCC unroll 12
+        for (int r = 0; r < WIDE; r++) s[r] += queries[r * dim + d] * x;
+    }
+    for (int r = 0; r < WIDE; r++) *(row *)sum[r] = s[r];
+}
+INLINE int wide(void) { return __builtin_cpu_supports("avx512f"); }
+#else
+static void products_wide(const float *queries, size_t dim, const float *panel, floats sum[][PARTS]) {
+    products(ROWS, queries, dim, panel, sum);
+    products(ROWS, queries + ROWS * dim, dim, panel, sum + ROWS);
+}
+INLINE int wide(void) { return 0; }
+#endif
+
 VECTOR void panel_scores(const float *queries, size_t count, size_t dim, const float *panel, float *out) {
     for (size_t q = 0; q < count; q++) {
         floats s[1][PARTS];
@@ -99,8 +122,12 @@ INLINE void top(const floats s[PARTS], unsigned mask, int32_t first, size_t k, f
 
 // panel_top offers the vectors from first on whose bit is in mask to the lists best and where, [count, k].
 VECTOR void panel_top(const float *queries, size_t count, size_t dim, const float *panel, unsigned mask, int32_t first, size_t k, float *best, int32_t *where) {
-    floats s[ROWS][PARTS];
+    floats s[WIDE][PARTS];
     size_t q = 0;
+    for (; wide() && q + WIDE <= count; q += WIDE) {
+        products_wide(queries + q * dim, dim, panel, s);
+        for (int r = 0; r < WIDE; r++) top(s[r], mask, first, k, best + (q + r) * k, where + (q + r) * k);
+    }
     for (; q + ROWS <= count; q += ROWS) {
         products(ROWS, queries + q * dim, dim, panel, s);
         for (int r = 0; r < ROWS; r++) top(s[r], mask, first, k, best + (q + r) * k, where + (q + r) * k);
@@ -145,8 +172,12 @@ INLINE int64_t rank(const floats s[PARTS], int n, int32_t first, float bound, in
 // panel_rank adds to before [count] how many of the vectors first … first+n-1 come before vector own[q], whose score is bound[q].
 VECTOR void panel_rank(const float *queries, size_t count, size_t dim, const float *panel, int n, int32_t first, const float *bound, const int32_t *own,
                        int64_t *before) {
-    floats s[ROWS][PARTS];
+    floats s[WIDE][PARTS];
     size_t q = 0;
+    for (; wide() && q + WIDE <= count; q += WIDE) {
+        products_wide(queries + q * dim, dim, panel, s);
+        for (int r = 0; r < WIDE; r++) before[q + r] += rank(s[r], n, first, bound[q + r], own[q + r]);
+    }
     for (; q + ROWS <= count; q += ROWS) {
         products(ROWS, queries + q * dim, dim, panel, s);
         for (int r = 0; r < ROWS; r++) before[q + r] += rank(s[r], n, first, bound[q + r], own[q + r]);
