@@ -57,13 +57,13 @@ VECTOR void pack(const float *rows, size_t n, size_t dim, float *panel) {
 
 // products adds up rows × 16 inner products over the dimension in its order, one sum for each product. So a score depends on the two
 // vectors alone, not on the block that they fall in, and is the same in both directions: what ties, ties everywhere.
-INLINE void products(int rows, const float *queries, size_t dim, const float *panel, floats sum[][PARTS]) {
+INLINE void products(int rows, const float *queries, size_t stride, size_t dim, const float *panel, floats sum[][PARTS]) {
     floats s[ROWS][PARTS] = {0};
     for (size_t d = 0; d < dim; d++) {
         floats x[PARTS];
         for (int p = 0; p < PARTS; p++) x[p] = *(const floats *)(panel + d * PANEL + p * LANES);
         for (int r = 0; r < rows; r++) {
-            float q = queries[r * dim + d];
+            float q = queries[r * stride + d];
             for (int p = 0; p < PARTS; p++) s[r][p] += q * x[p];
         }
     }
@@ -75,21 +75,21 @@ INLINE void products(int rows, const float *queries, size_t dim, const float *pa
 // processor has it.
 enum { WIDE = 12 };
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-__attribute__((target("avx512f"), noinline)) static void products_wide(const float *queries, size_t dim, const float *panel, floats sum[][PARTS]) {
+__attribute__((target("avx512f"), noinline)) static void products_wide(const float *queries, size_t stride, size_t dim, const float *panel, floats sum[][PARTS]) {
     typedef float row __attribute__((vector_size(4 * PANEL), aligned(4)));
     row s[WIDE] = {0};
     for (size_t d = 0; d < dim; d++) {
         row x = *(const row *)(panel + d * PANEL);
 #pragma GCC unroll 12
-        for (int r = 0; r < WIDE; r++) s[r] += queries[r * dim + d] * x;
+        for (int r = 0; r < WIDE; r++) s[r] += queries[r * stride + d] * x;
     }
     for (int r = 0; r < WIDE; r++) *(row *)sum[r] = s[r];
 }
 INLINE int wide(void) { return __builtin_cpu_supports("avx512f"); }
 #else
-static void products_wide(const float *queries, size_t dim, const float *panel, floats sum[][PARTS]) {
-    products(ROWS, queries, dim, panel, sum);
-    products(ROWS, queries + ROWS * dim, dim, panel, sum + ROWS);
+static void products_wide(const float *queries, size_t stride, size_t dim, const float *panel, floats sum[][PARTS]) {
+    products(ROWS, queries, stride, dim, panel, sum);
+    products(ROWS, queries + ROWS * stride, stride, dim, panel, sum + ROWS);
 }
 INLINE int wide(void) { return 0; }
 #endif
@@ -97,7 +97,7 @@ INLINE int wide(void) { return 0; }
 VECTOR void panel_scores(const float *queries, size_t count, size_t dim, const float *panel, float *out) {
     for (size_t q = 0; q < count; q++) {
         floats s[1][PARTS];
-        products(1, queries + q * dim, dim, panel, s);
+        products(1, queries + q * dim, dim, dim, panel, s);
         for (int i = 0; i < PANEL; i++) out[q * PANEL + i] = s[0][i / LANES][i % LANES];
     }
 }
@@ -120,20 +120,20 @@ INLINE void top(const floats s[PARTS], unsigned mask, int32_t first, size_t k, f
         if ((mask >> i & 1) && s[i / LANES][i % LANES] > best[k - 1]) insert(s[i / LANES][i % LANES], first + i, k, best, where);
 }
 
-// panel_top offers the vectors from first on whose bit is in mask to the lists best and where, [count, k].
-VECTOR void panel_top(const float *queries, size_t count, size_t dim, const float *panel, unsigned mask, int32_t first, size_t k, float *best, int32_t *where) {
+// panel_top's queries lie stride numbers apart. It offers the vectors from first on whose bit is in mask to the lists best and where, [count, k].
+VECTOR void panel_top(const float *queries, size_t stride, size_t count, size_t dim, const float *panel, unsigned mask, int32_t first, size_t k, float *best, int32_t *where) {
     floats s[WIDE][PARTS];
     size_t q = 0;
     for (; wide() && q + WIDE <= count; q += WIDE) {
-        products_wide(queries + q * dim, dim, panel, s);
+        products_wide(queries + q * stride, stride, dim, panel, s);
         for (int r = 0; r < WIDE; r++) top(s[r], mask, first, k, best + (q + r) * k, where + (q + r) * k);
     }
     for (; q + ROWS <= count; q += ROWS) {
-        products(ROWS, queries + q * dim, dim, panel, s);
+        products(ROWS, queries + q * stride, stride, dim, panel, s);
         for (int r = 0; r < ROWS; r++) top(s[r], mask, first, k, best + (q + r) * k, where + (q + r) * k);
     }
     for (; q < count; q++) {
-        products(1, queries + q * dim, dim, panel, s);
+        products(1, queries + q * stride, stride, dim, panel, s);
         top(s[0], mask, first, k, best + q * k, where + q * k);
     }
 }
@@ -175,15 +175,15 @@ VECTOR void panel_rank(const float *queries, size_t count, size_t dim, const flo
     floats s[WIDE][PARTS];
     size_t q = 0;
     for (; wide() && q + WIDE <= count; q += WIDE) {
-        products_wide(queries + q * dim, dim, panel, s);
+        products_wide(queries + q * dim, dim, dim, panel, s);
         for (int r = 0; r < WIDE; r++) before[q + r] += rank(s[r], n, first, bound[q + r], own[q + r]);
     }
     for (; q + ROWS <= count; q += ROWS) {
-        products(ROWS, queries + q * dim, dim, panel, s);
+        products(ROWS, queries + q * dim, dim, dim, panel, s);
         for (int r = 0; r < ROWS; r++) before[q + r] += rank(s[r], n, first, bound[q + r], own[q + r]);
     }
     for (; q < count; q++) {
-        products(1, queries + q * dim, dim, panel, s);
+        products(1, queries + q * dim, dim, dim, panel, s);
         before[q] += rank(s[0], n, first, bound[q], own[q]);
     }
 }

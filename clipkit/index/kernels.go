@@ -50,10 +50,26 @@ func scores(queries, panel, out []float32, dim int) {
 	C.panel_scores(floats(queries), size(n), size(dim), floats(panel), floats(out))
 }
 
-// offer gives those vectors of a block that count to the lists of the k best, best and where [q, k]. next is the block after it, and panel is scratch.
-func offer(queries []float32, b, next block, panel []float32, dim, k int, best []float32, where []int32) {
-	q, n := rows(queries, dim), rows(b.vectors, dim)
-	must(n <= panelRows && int(b.mask) < 1<<n && k >= 1 && len(best) == q*k && len(where) == q*k, "top")
+// spread lets queries [q, dim] lie stride numbers apart. Where dim is a multiple of many cache lines, all of them would fall into a few of a cache's
+// sets, and push each other out.
+func spread(queries []float32, dim int) (apart []float32, stride int) {
+	n := rows(queries, dim)
+	if dim%256 != 0 || n == 1 {
+		return queries, dim
+	}
+	stride = dim + 16
+	apart = make([]float32, n*stride)
+	for i := range n {
+		copy(apart[i*stride:], queries[i*dim:(i+1)*dim])
+	}
+	return apart, stride
+}
+
+// offer gives those vectors of a block that count to the lists of the k best, best and where [q, k]. Queries are as spread leaves them, next is the
+// block after it, and panel is scratch.
+func offer(queries []float32, stride int, b, next block, panel []float32, dim, k int, best []float32, where []int32) {
+	q, n := rows(queries, stride), rows(b.vectors, dim)
+	must(stride >= dim && n <= panelRows && int(b.mask) < 1<<n && k >= 1 && len(best) == q*k && len(where) == q*k, "top")
 	if q == 1 && n == panelRows {
 		ahead := next.vectors
 		if ahead == nil {
@@ -63,7 +79,7 @@ func offer(queries []float32, b, next block, panel []float32, dim, k int, best [
 		return
 	}
 	fill(panel, b.vectors, dim)
-	C.panel_top(floats(queries), size(q), size(dim), floats(panel), C.uint(b.mask), C.int32_t(b.first), size(k), floats(best), ints(where))
+	C.panel_top(floats(queries), size(stride), size(q), size(dim), floats(panel), C.uint(b.mask), C.int32_t(b.first), size(k), floats(best), ints(where))
 }
 
 // precede adds to before [q] how many of up to 16 vectors [n, dim] come before vector own[q], whose score is bound[q]. panel is scratch.

@@ -23,12 +23,13 @@ func (x *Exact) TopK(ctx context.Context, queries []float32, k int, progress fun
 		return out, ctx.Err()
 	}
 	err := x.sweep(ctx, len(out), progress, func(lo, hi int, parts []span) {
+		asked, stride := spread(queries[lo*x.dim:hi*x.dim], x.dim)
 		best, where := make([][]float32, len(parts)), make([][]int32, len(parts))
 		for i := range parts {
 			best[i], where[i] = slices.Repeat([]float32{lowest}, (hi-lo)*k), make([]int32, (hi-lo)*k)
 		}
 		x.scan(ctx, parts, func(part int, b, next block, panel []float32) {
-			offer(queries[lo*x.dim:hi*x.dim], b, next, panel, x.dim, k, best[part], where[part])
+			offer(asked, stride, b, next, panel, x.dim, k, best[part], where[part])
 		})
 		for i := lo; i < hi; i++ {
 			out[i] = x.join(best, where, i-lo, k)
