@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Table shows rows under a header. Cells that are numbers, with or without a percent sign, are aligned to the right.
@@ -23,6 +24,9 @@ func Table(header []string, rows [][]string) Figure {
 			align := "left"
 			if _, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(cell, "%")), 64); err == nil {
 				align = "right"
+			}
+			if utf8.RuneCountInString(cell) > 30 { // or other columns would leave it a word a line
+				align += ";min-width:20em"
 			}
 			fmt.Fprintf(&b, `<td style="padding:4px 12px;border-bottom:1px solid #cbd5e1;text-align:%s">%s</td>`, align, escape(cell))
 		}
