@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gomlx/go-xla/compute/xla"
-
 	"clipnb/clipkit/internal/pip"
+
+	"github.com/gomlx/go-xla/compute/xla"
 )
 
 // XLA's plugin for CUDA is 400 MB and wants 2 GB of NVIDIA's libraries beside it, so it is not fetched in passing: it lies in a Python environment,

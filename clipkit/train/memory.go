@@ -85,7 +85,7 @@ func convOutputs(cfg arch.Config) (n float64) {
 func (j *Job) fits() error {
 	cfg := j.Model.Config
 	free := j.Memory
-	if free == 0 && j.Model.Device.Name == "cpu" {
+	if free == 0 && j.Model.Device.IsCPU() {
 		free = freeMemory()
 	}
 	if free <= 0 {
