@@ -113,6 +113,8 @@ func TestLabelsAreTrimmed(t *testing.T) {
 func FuzzLabels(f *testing.F) {
 	f.Add([]byte("猫\n狗\n"))
 	f.Add([]byte("\ufeff\r\n\xff"))
+	f.Add([]byte("\ufeff\ufeff"))
+	f.Add([]byte(" \ufeff猫\u00a0\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		labels, err := parseLabels("l.txt", data)
 		if err != nil {

@@ -3,6 +3,7 @@ package eval
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -13,7 +14,7 @@ const (
 )
 
 // ReadLabels reads a label_cn.txt: the name of one class a line, in the order of the classes' numbers, UTF-8. White space around a name is
-// dropped, and so is a byte order mark. A blank line is an error, because it would shift every class after it; a name may come twice
+// dropped, and so are byte order marks. A blank line is an error, because it would shift every class after it; a name may come twice
 // (ImageNet's does), and its classes are then told apart by nothing.
 func ReadLabels(path string) ([]string, error) {
 	data, err := readLimited(path, maxLabelFile)
@@ -24,13 +25,14 @@ func ReadLabels(path string) ([]string, error) {
 }
 
 func parseLabels(name string, data []byte) ([]string, error) {
-	text := strings.TrimRight(strings.TrimPrefix(string(data), "\ufeff"), " \t\r\n")
+	around := func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' }
+	text := strings.TrimRightFunc(string(data), around)
 	if text == "" {
 		return nil, fmt.Errorf("%w: %s is empty; want the name of one class a line", ErrZeroShot, name)
 	}
 	var labels []string
 	for line := range strings.Lines(text) {
-		label := strings.TrimSpace(line)
+		label := strings.TrimFunc(line, around)
 		at := fmt.Sprintf("%s:%d", name, len(labels)+1)
 		switch {
 		case !utf8.ValidString(label):
