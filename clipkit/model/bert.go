@@ -26,7 +26,8 @@ func TextFeatures(p *Params, ids *Node) *Node {
 		x = bertLayer(p, fmt.Sprintf("bert.encoder.layer.%d.", i), p.block(x), mask, wanted)
 	}
 	x = p.lastBlock(x)
-	return p.dot(Reshape(x, batch, width), p.raw("text_projection"), 0)
+	features, _ := p.dot(Reshape(x, batch, width), p.raw("text_projection"), 0, nil)
+	return features
 }
 
 // bertEmbeddings: word + position + type 0, normalised. [B,T] → [B,T,width].
@@ -51,7 +52,7 @@ func bertLayer(p *Params, name string, x, mask *Node, wanted int) *Node {
 	a := p.attention(self("query", rest), self("key", x), self("value", x), mask, p.Config.TextHeads, p.Config.TextAttnDropout)
 	a = p.dropout(p.linear(name+"attention.output.dense", a), p.Config.TextDropout)
 	x = p.layerNorm(name+"attention.output.LayerNorm", Add(a, rest), bertEpsilon)
-	h := p.gelu(p.linear(name+"intermediate.dense", x))
+	h := p.activated(name+"intermediate.dense", x, gelu)
 	h = p.dropout(p.linear(name+"output.dense", h), p.Config.TextDropout)
 	return p.layerNorm(name+"output.LayerNorm", Add(h, x), bertEpsilon)
 }

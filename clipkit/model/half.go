@@ -10,33 +10,25 @@ import (
 // a CPU with bf16 instructions gained a quarter with weights' gradients that are turned first, a fifth with half input gradients, a twentieth
 // without the copies.
 
-// product is dot(x, w) as autocast makes it: its operands and its value are rounded, and so are those of its two derivatives, but for the weight's,
+// halfProduct is dot as autocast makes it: the operands and the value are rounded, and so are those of its derivatives, but for the weight's,
 // which is float32.
-func (p *Params) product(x, w *Node, axis int) *Node {
-	var dy *Node // what the loss says of the value, known before its two uses
-	inX := IdentityWithCustomGradient(x, func(_, _ *Node) *Node {
+func (p *Params) halfProduct(x, w *Node, axis int, bias *Node) (value *Node, of summands) {
+	y := halfDot(StopGradient(x), StopGradient(w), p.Compute).General([]int{1}, nil, []int{axis}, nil)
+	dx := func(dy *Node) *Node {
 		return float32Of(halfDot(dy, w, p.Compute).General([]int{1}, nil, []int{1 - axis}, nil))
-	})
-	inW := IdentityWithCustomGradient(w, func(_, _ *Node) *Node {
+	}
+	dw := func(dy *Node) *Node {
 		if axis == 1 {
 			return p.weightGradient(dy, x)
 		}
 		return p.weightGradient(x, dy)
-	})
-	y := rounded(StopGradient(x), StopGradient(w), axis, p.Compute)
-	// Gradients reach inX and inW by way of a zero, because what is handed on must have their shapes.
-	zero := MulScalar(Add(p.corner(inX), p.corner(inW)), 0)
-	return IdentityWithCustomGradient(Add(y, zero), func(_, v *Node) *Node { dy = v; return v })
-}
-
-// corner is the first value of a matrix, [1,1], taken from what the product reads, so that nothing else is kept for it.
-func (p *Params) corner(x *Node) *Node {
-	return float32Of(Slice(ConvertDType(x, p.Compute), AxisRange(0, 1), AxisRange(0, 1)))
-}
-
-// rounded is the product in a half precision with GoMLX's derivatives, which recomputed blocks need.
-func rounded(x, w *Node, axis int, half dtypes.DType) *Node {
-	return float32Of(halfDot(x, w, half).General([]int{1}, nil, []int{axis}, nil))
+	}
+	d := &derivatives{}
+	of = summands{y, Add(d.of(x, p.Compute, dx), d.of(w, p.Compute, dw))}
+	if bias != nil {
+		of.shift = Add(bias, of.shift)
+	}
+	return d.begin(of.sum(), p.Compute), of
 }
 
 // halfDot is a product of operands in a half precision. Its sums are asked for in that, too, for GoMLX takes the type of a derivative from them;
@@ -44,8 +36,6 @@ func rounded(x, w *Node, axis int, half dtypes.DType) *Node {
 func halfDot(a, b *Node, half dtypes.DType) *DotBuilder {
 	return Dot(ConvertDType(a, half), ConvertDType(b, half)).WithAccumulatorDType(half)
 }
-
-func float32Of(x *Node) *Node { return ConvertDType(x, dtypes.Float32) }
 
 // weightGradient is aᵀ·b of a [M,A] and b [M,B]. On a processor a is turned first, in a way that the compiler cannot fold into the product.
 func (p *Params) weightGradient(a, b *Node) *Node {

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"slices"
+
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
 
@@ -93,35 +95,47 @@ func (p *Params) linear(name string, x *Node) *Node {
 // operand converts one side of a product to the type that products compute in.
 func (p *Params) operand(x *Node) *Node { return ConvertDType(x, p.Compute) }
 
-// affine flattens all axes but the last, so that every engine sees a 2-D product.
+// affine flattens all axes but the last, so that every engine sees a 2-D product. bias may be nil.
 func (p *Params) affine(x, weight, bias *Node) *Node {
-	dims := append([]int{}, x.Shape().Dimensions...)
-	in, out := dims[len(dims)-1], weight.Shape().Dim(0)
-	y := p.dot(Reshape(x, -1, in), weight, 1)
-	if bias != nil {
-		y = Add(y, ExpandLeftToRank(bias, 2))
-	}
-	dims[len(dims)-1] = out
+	y, _ := p.dot(rows(x), weight, 1, bias)
+	return unflatten(y, x)
+}
+
+// rows flattens x [..., N] to [M, N].
+func rows(x *Node) *Node { return Reshape(x, -1, x.Shape().Dim(-1)) }
+
+// unflatten gives y [M, N] the axes of x before its last one.
+func unflatten(y, x *Node) *Node {
+	dims := slices.Clone(x.Shape().Dimensions)
+	dims[len(dims)-1] = y.Shape().Dim(-1)
 	return Reshape(y, dims...)
 }
 
-// dot is the 2-D product of x [M,K] with w [N,K] (axis 1) or [K,N] (axis 0) → [M,N], float32.
-func (p *Params) dot(x, w *Node, axis int) *Node {
-	switch {
-	case p.Training && p.Compute != dtypes.Float32 && p.Recompute:
-		return rounded(x, w, axis, p.Compute)
-	case p.Training && p.Compute != dtypes.Float32:
-		return p.product(x, w, axis)
+// summands are what the value of a product with a bias is the sum of, as float32: product [M,N] in the type in which the engine put it out, and
+// shift [1,N], or nil.
+type summands struct{ product, shift *Node }
+
+func (s summands) sum() *Node {
+	if s.shift == nil {
+		return float32Of(s.product)
 	}
-	return Dot(p.operand(x), p.operand(w)).WithOutputDType(dtypes.Float32).General([]int{1}, nil, []int{axis}, nil)
+	return Add(float32Of(s.product), s.shift)
 }
 
-// layerNorm over the last axis.
-func (p *Params) layerNorm(name string, x *Node, epsilon float64) *Node {
-	centred := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
-	variance := ReduceAndKeep(Square(centred), ReduceMean, -1)
-	y := Mul(centred, Inverse(Sqrt(AddScalar(variance, epsilon))))
-	return Add(Mul(y, ExpandLeftToRank(p.At(name+".weight"), x.Rank())), ExpandLeftToRank(p.At(name+".bias"), x.Rank()))
+// dot is the 2-D product of x [M,K] with w [N,K] (axis 1) or [K,N] (axis 0), plus bias [N], or nil → [M,N], float32.
+func (p *Params) dot(x, w *Node, axis int, bias *Node) (value *Node, of summands) {
+	if bias != nil {
+		bias = ExpandLeftToRank(bias, 2)
+	}
+	switch {
+	case !p.Training || p.Compute == dtypes.Float32:
+		of = summands{Dot(p.operand(x), p.operand(w)).WithOutputDType(dtypes.Float32).General([]int{1}, nil, []int{axis}, nil), bias}
+	case p.Recompute:
+		of = summands{halfDot(x, w, p.Compute).General([]int{1}, nil, []int{axis}, nil), bias}
+	default:
+		return p.halfProduct(x, w, axis, bias)
+	}
+	return of.sum(), of
 }
 
 // dropout zeroes values with probability rate and scales the others up, in training only.
@@ -133,33 +147,4 @@ func (p *Params) dropout(x *Node, rate float64) *Node {
 	p.Random, u = RandomUniform(p.Random, shapes.Make(dtypes.Float32, x.Shape().Dimensions...))
 	keep := GreaterOrEqual(u, Scalar(x.Graph(), dtypes.Float32, rate))
 	return Where(keep, MulScalar(x, 1/(1-rate)), ZerosLike(x))
-}
-
-// attention is softmax(q·kᵀ/√d + mask)·v over heads of width d.
-// q [B,Q,W], k and v [B,K,W] → [B,Q,W]; mask nil or [B,1,1,K], added to the scores; rate drops probabilities in training.
-func (p *Params) attention(q, k, v, mask *Node, heads int, rate float64) *Node {
-	batch, queries, width := q.Shape().Dim(0), q.Shape().Dim(1), q.Shape().Dim(2)
-	keys, d := k.Shape().Dim(1), width/heads
-	split := func(x *Node, tokens int, order ...int) *Node {
-		return TransposeAllAxes(Reshape(x, batch, tokens, heads, d), order...)
-	}
-	q = Reshape(split(MulScalar(q, 1/sqrt(d)), queries, 0, 2, 1, 3), batch*heads, queries, d)
-	k = Reshape(split(k, keys, 0, 2, 1, 3), batch*heads, keys, d)
-	v = Reshape(split(v, keys, 0, 2, 1, 3), batch*heads, keys, d)
-	scores := Reshape(p.matmul(q, k, 2), batch, heads, queries, keys)
-	if mask != nil {
-		scores = Add(scores, mask)
-	}
-	weights := p.dropout(p.softmax(scores), rate)
-	out := p.matmul(Reshape(weights, batch*heads, queries, keys), v, 1) // [B·heads, Q, d]
-	return Reshape(TransposeAllAxes(Reshape(out, batch, heads, queries, d), 0, 2, 1, 3), batch, queries, width)
-}
-
-// matmul is [N,M,K] × [N,K,L] (axis 1) or [N,L,K] (axis 2) → [N,M,L]. On XLA the scores are faster with axis 2, without turning the keys first.
-func (p *Params) matmul(a, b *Node, axis int) *Node {
-	product := Dot(a, b)
-	if p.attends != dtypes.Float32 {
-		product = halfDot(a, b, p.attends)
-	}
-	return ConvertDType(product.General([]int{2}, []int{0}, []int{axis}, []int{0}), dtypes.Float32)
 }

@@ -42,7 +42,8 @@ func vit(p *Params, images *Node) *Node {
 	}
 	x = p.lastBlock(x)
 	x = p.layerNorm("visual.ln_post", Reshape(x, batch, width), visionEpsilon)
-	return p.dot(x, p.raw("visual.proj"), 0)
+	features, _ := p.dot(x, p.raw("visual.proj"), 0, nil)
+	return features
 }
 
 // patchEmbedding is the patch convolution, whose kernel is its stride: one product over patches flattened as [3,P,P], the order of its
@@ -66,8 +67,8 @@ func vitBlock(p *Params, name string, x *Node, wanted int) *Node {
 	}
 	q, k, v := part(0, first(norm, wanted)), part(1, norm), part(2, norm)
 	x = Add(first(x, wanted), p.linear(name+"attn.out_proj", p.attention(q, k, v, nil, p.Config.VisionHeads(), 0)))
-	h := p.linear(name+"mlp.c_fc", p.layerNorm(name+"ln_2", x, visionEpsilon))
-	return Add(x, p.linear(name+"mlp.c_proj", p.quickGELU(h)))
+	h := p.activated(name+"mlp.c_fc", p.layerNorm(name+"ln_2", x, visionEpsilon), quickGELU)
+	return Add(x, p.linear(name+"mlp.c_proj", h))
 }
 
 // first takes the first n tokens of x [B,T,W].

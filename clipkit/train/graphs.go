@@ -4,6 +4,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/model"
 
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	gomodel "github.com/gomlx/gomlx/ml/model"
@@ -11,15 +12,16 @@ import (
 
 // graphs is one graph function of the model's parameters, compiled at its first use for each shape of its inputs.
 type graphs struct {
-	build func(*gomodel.Scope, []*Node) []*Node
-	exec  *gomodel.Exec
+	build    func(*gomodel.Scope, []*Node) []*Node
+	exec     *gomodel.Exec
+	compiled map[*Graph]bool
 }
 
 // run frees its inputs and gives the outputs, which are on the device.
 func (g *graphs) run(m *model.Model, in ...*tensors.Tensor) (out []*tensors.Tensor, err error) {
-	args := make([]any, len(in))
+	args, inputs := make([]any, len(in)), make([]shapes.Shape, len(in))
 	for i, t := range in {
-		args[i] = t
+		args[i], inputs[i] = t, t.Shape()
 		defer t.FinalizeAll()
 	}
 	err = device.Catch(func() error {
@@ -27,6 +29,15 @@ func (g *graphs) run(m *model.Model, in ...*tensors.Tensor) (out []*tensors.Tens
 			if g.exec, err = gomodel.NewExec(m.Device.Backend, m.Store, g.build); err != nil {
 				return err
 			}
+			g.compiled = map[*Graph]bool{}
+		}
+		graph, err := g.exec.Compile(inputs...)
+		if err != nil {
+			return err
+		}
+		if !g.compiled[graph] {
+			g.compiled[graph] = true
+			device.FreeBlocks() // what the compiler took, before the step needs its own
 		}
 		out, err = g.exec.Call(args...)
 		return err
@@ -37,7 +48,7 @@ func (g *graphs) run(m *model.Model, in ...*tensors.Tensor) (out []*tensors.Tens
 func (g *graphs) close() {
 	if g.exec != nil {
 		g.exec.Finalize()
-		g.exec = nil
+		g.exec, g.compiled = nil, nil
 	}
 }
 

@@ -267,7 +267,6 @@ func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr flo
 			s.scale = s.scale.after(true)
 		}
 	}
-	device.KeepBlocks()
 	return res, nil
 }
 
