@@ -71,7 +71,7 @@ static void unlink_block(block *before, block *b) {
 
 // map_block maps length bytes.
 static block *map_block(size_t length) {
-    char *at = mmap(NULL, length + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *at = mmap(NULL, length + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) return NULL;
     char *start = (char *)(((uintptr_t)at + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)), *end = at + length + HUGE_PAGE;
     if (start > at) munmap(at, start - at);

@@ -1,4 +1,5 @@
-// Built and run by TestBlocks (with -fno-builtin: a compiler takes for granted that posix_memalign changes none of these variables): four threads allocate, fill, grow and free at random, and nothing they wrote may change.
+// Built and run by TestBlocks: four threads allocate, fill, grow and free at random, and nothing they wrote may change. It needs -fno-builtin: the
+// compiler takes for granted that posix_memalign changes none of these variables.
 #include "../blocks.c"
 #include <stdio.h>
 #include <unistd.h>
