@@ -49,7 +49,7 @@ func (p *Params) mixed(weights, v *Node) *Node {
 // writesAttention: whether the derivatives of attention's products are written out. GoMLX's of the second operand contracts the rows of both
 // sides, which XLA does on a processor at a quarter of the speed of other products; here one side is turned when it is split into heads, which
 // moves it anyway.
-func (p *Params) writesAttention() bool { return p.Training && !p.Recompute && p.turned }
+func (p *Params) writesAttention() bool { return p.Training && !p.Recompute && p.cpu }
 
 // split gives each head its part of x: [B,T,W] → [B·heads,T,d].
 func split(x *Node, heads int) *Node { return eachHead(perHead(x, heads, 0, 2, 1, 3)) }

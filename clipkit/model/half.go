@@ -39,7 +39,7 @@ func halfDot(a, b *Node, half dtypes.DType) *DotBuilder {
 
 // weightGradient is aᵀ·b of a [M,A] and b [M,B]. On a processor a is turned first, in a way that the compiler cannot fold into the product.
 func (p *Params) weightGradient(a, b *Node) *Node {
-	if !p.turned {
+	if !p.cpu {
 		return halfDot(a, b, p.Compute).WithOutputDType(dtypes.Float32).General([]int{0}, nil, []int{0}, nil)
 	}
 	rows, columns := a.Shape().Dim(0), a.Shape().Dim(1)

@@ -28,7 +28,7 @@ type Params struct {
 	Recompute bool
 
 	attends dtypes.DType // Compute, of attention's products
-	turned  bool         // how weights' gradients in half precision are fast
+	cpu     bool         // products over the rows of both operands are slow, and written in other ways where derivatives are
 
 	store *gomodel.Store
 	graph *Graph
@@ -42,7 +42,7 @@ func NewParams(cfg arch.Config, store *gomodel.Store, g *Graph) *Params {
 // Multiply sets Compute for a device. On a processor attention's products, a twentieth of the work, stay float32 beside bf16, which is fast there
 // in large 2-D products only.
 func (p *Params) Multiply(compute dtypes.DType, dev *device.Device) {
-	p.Compute, p.attends, p.turned = compute, compute, dev.IsCPU()
+	p.Compute, p.attends, p.cpu = compute, compute, dev.IsCPU()
 	if compute == dtypes.BFloat16 && dev.IsCPU() {
 		p.attends = dtypes.Float32
 	}

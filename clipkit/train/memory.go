@@ -18,12 +18,12 @@ var ErrMemory = errors.New("train: not enough memory")
 
 // Constants of EstimateMemory, fitted to the largest resident size of two steps on cpu:xla (memory_test.go has the measurements).
 const (
-	processBytes   = 0.5e9 // the program, the engine and its compiler
+	processBytes   = 0.2e9 // the program and the engine
 	trainedCopies  = 3.0   // of a trained tensor, besides itself: moments and gradient
 	blockValues    = 16.0  // values per token and channel of a transformer block that wait for the gradients, in theory
-	blockOverhead  = 1.3   // what XLA keeps for each of them
+	blockOverhead  = 1.25  // what XLA keeps for each of them
 	convValues     = 5.0   // values kept for each output of a convolution
-	recomputeShare = 0.53  // of these with grad_checkpointing: XLA:CPU begins recomputing earlier than it would have to
+	recomputeShare = 0.4   // of these with grad_checkpointing: XLA:CPU begins recomputing earlier than it would have to
 	frozenShare    = 0.1   // of a tower that has no gradients
 )
 
