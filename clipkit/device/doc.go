@@ -51,6 +51,12 @@
 // in PJRT_PLUGIN_LIBRARY_PATH. Float32 products are float32 there, not TF32, as in PyTorch. Kernels are not tried out against each other when
 // a graph is compiled (XLA_FLAGS=--xla_gpu_autotune_level=4 does, for minutes).
 //
+// # Memory
+//
+// On Linux a program with this package keeps large blocks of memory that engines free for their next step (blocks.c, FreeBlocks): its posix_memalign,
+// free, realloc and malloc_usable_size come before libc's, or before those of a preloaded allocator, which serves everything else.
+// CLIPKIT_BLOCKS=off leaves it all to that one.
+//
 // # Verified
 //
 // cpu:xla, cpu:onnx, cpu:openvino, cpu:go, npu on OpenVINO's CPU device and npu on the real CANN provider over a SIMULATED Ascend runtime run the

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -18,7 +19,11 @@ func TestBlocks(t *testing.T) {
 	if said, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", argv, err, said)
 	}
-	if said, err := exec.Command(program).CombinedOutput(); err != nil || string(said) != "ok\n" {
-		t.Errorf("%v\n%s", err, said)
+	for _, env := range []string{"", "CLIPKIT_BLOCKS=off"} {
+		c := exec.Command(program)
+		c.Env = append(os.Environ(), env)
+		if said, err := c.CombinedOutput(); err != nil || string(said) != "ok\n" {
+			t.Errorf("%s %v\n%s", env, err, said)
+		}
 	}
 }
