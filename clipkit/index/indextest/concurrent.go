@@ -83,15 +83,7 @@ func stopped(t *testing.T, engine Engine) {
 	x := open(t, engine, "stopped", 2)
 	gone, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := x.Search(gone, index.Query{Vector: []float32{1, 0}, Model: model, K: 1}); !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-	if err := x.Add(gone, []index.Item{item(1)}, []float32{1, 0}); !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-	if err := x.Delete(gone, 1); !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
+	fails(t, x, gone, context.Canceled)
 	length(t, x, 0)
 	if err := x.Close(); err != nil {
 		t.Fatal(err)
@@ -99,16 +91,22 @@ func stopped(t *testing.T, engine Engine) {
 	if err := x.Close(); err != nil {
 		t.Errorf("closing twice: %v", err)
 	}
-	if _, err := x.Search(ctx, index.Query{Vector: []float32{1, 0}, Model: model, K: 1}); !errors.Is(err, index.ErrClosed) {
-		t.Error(err)
-	}
-	if err := x.Add(ctx, []index.Item{item(1)}, []float32{1, 0}); !errors.Is(err, index.ErrClosed) {
-		t.Error(err)
-	}
-	if err := x.Delete(ctx, 1); !errors.Is(err, index.ErrClosed) {
-		t.Error(err)
-	}
+	fails(t, x, ctx, index.ErrClosed)
 	if _, err := x.Len(ctx); !errors.Is(err, index.ErrClosed) {
 		t.Error(err)
+	}
+}
+
+// fails wants this error of a search, of adding and of deleting.
+func fails(t *testing.T, x index.Index, ctx context.Context, want error) {
+	t.Helper()
+	if _, err := x.Search(ctx, index.Query{Vector: []float32{1, 0}, Model: model, K: 1}); !errors.Is(err, want) {
+		t.Errorf("%v, want %v", err, want)
+	}
+	if err := x.Add(ctx, []index.Item{item(1)}, []float32{1, 0}); !errors.Is(err, want) {
+		t.Errorf("%v, want %v", err, want)
+	}
+	if err := x.Delete(ctx, 1); !errors.Is(err, want) {
+		t.Errorf("%v, want %v", err, want)
 	}
 }
