@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"image"
 	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -221,30 +218,4 @@ func ExampleClassify() {
 	// Output:
 	// 按键：1
 	// 按钮
-}
-
-// The notebook runs headless on its defaults and on a folder of classes.
-func TestZeroShotNotebookRuns(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs a whole notebook")
-	}
-	folder, err := filepath.Abs(zeroShotFixtures)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := t.TempDir()
-	cmd := exec.Command("go", "run", "./kernels", "exec", "-out", out, "notebooks/zeroshot.ipynb", "folder="+folder, "after=no-such-run")
-	cmd.Dir = ".."
-	if said, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
-	page, err := os.ReadFile(filepath.Join(out, "zeroshot.html"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"500 pictures, 500 classes, 20 templates", "zeroshot/test: 15 pictures, 5 classes", "混淆矩阵", "no-such-run"} {
-		if !strings.Contains(string(page), want) {
-			t.Errorf("the page does not say %q", want)
-		}
-	}
 }

@@ -18,7 +18,7 @@ var floors = [][]string{
 }
 
 // testOnly may import anything, and nothing but tests may import them.
-var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/device/devicetest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
+var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/internal/limit", "clipkit/internal/notebook", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/device/devicetest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
 
 func TestImportsPointDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.Name}} {{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "clipnb/...").Output()

@@ -1,6 +1,7 @@
 package clipkit_test
 
 import (
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,8 +78,12 @@ func TestLoadsFilesOfTheReference(t *testing.T) {
 func unitRows(v []float32, width int) []float32 {
 	var out []float32
 	for at := 0; at < len(v); at += width {
-		for _, x := range unit(v[at : at+width]) {
-			out = append(out, float32(x))
+		var sum float64
+		for _, x := range v[at : at+width] {
+			sum += float64(x) * float64(x)
+		}
+		for _, x := range v[at : at+width] {
+			out = append(out, float32(float64(x)/math.Sqrt(sum)))
 		}
 	}
 	return out

@@ -1,4 +1,5 @@
-package clipkit_test
+// Package jupyter_test looks at notebooks in a real JupyterLab.
+package jupyter_test
 
 import (
 	"crypto/ecdsa"
@@ -24,7 +25,11 @@ import (
 	"time"
 
 	"clipnb/clipkit/internal/browser"
+	"clipnb/clipkit/internal/limit"
+	"clipnb/clipkit/internal/notebook"
 )
+
+func TestMain(m *testing.M) { limit.Main(m) }
 
 // certificate writes one that is its own authority, for 127.0.0.1.
 func certificate(t *testing.T) (certFile, keyFile string) {
@@ -58,7 +63,7 @@ func lab(t *testing.T, token string) (base string) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "kernels")
 	build := exec.Command("go", "build", "-o", program, "./kernels")
-	build.Dir = ".."
+	build.Dir = notebook.Root
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
@@ -76,7 +81,7 @@ func lab(t *testing.T, token string) (base string) {
 	certFile, keyFile := certificate(t)
 	c := exec.Command(program, "lab", "--no-browser", fmt.Sprintf("--ServerApp.port=%d", port), "--ServerApp.base_url=/user/somebody/",
 		"--IdentityProvider.token="+token, "--ServerApp.certfile="+certFile, "--ServerApp.keyfile="+keyFile, "--LabApp.workspaces_dir="+t.TempDir(), "--LabApp.expose_app_in_browser=True")
-	c.Dir, c.Stdout, c.Stderr = "..", log, log
+	c.Dir, c.Stdout, c.Stderr = notebook.Root, log, log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +114,7 @@ func lab(t *testing.T, token string) (base string) {
 // writeNotebook makes a notebook of cells in the repository's experiments folder, where JupyterLab can open it.
 func writeNotebook(t *testing.T, name string, cells ...string) (path string) {
 	t.Helper()
-	dir := filepath.Join("..", "experiments", name)
+	dir := filepath.Join(notebook.Root, "experiments", name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +190,7 @@ func TestPageInJupyterLab(t *testing.T) {
 	tab.Eval(`window.answers = null; window.asking = setInterval(() => fetch(`+fmt.Sprintf("%q", place+"api/info")+`).then((r) => { window.answers = r.ok }), 300)`, nil)
 	tab.Wait(`window.answers === false`)
 	tab.Eval(`clearInterval(window.asking)`, nil)
-	if left, _ := filepath.Glob("../experiments/.explore/explore-*.json"); len(left) > 0 {
+	if left, _ := filepath.Glob(notebook.Root + "/experiments/.explore/explore-*.json"); len(left) > 0 {
 		for _, file := range left {
 			b, _ := os.ReadFile(file)
 			if port := strings.Split(place, "/")[4]; strings.Contains(string(b), `"Port":`+port+`,`) {

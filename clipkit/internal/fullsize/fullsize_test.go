@@ -1,4 +1,5 @@
-package clipkit_test
+// Package fullsize_test has the checks that take minutes or gigabytes: go test ./clipkit/internal/fullsize -full -v
+package fullsize_test
 
 import (
 	"bytes"

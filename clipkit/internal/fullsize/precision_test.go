@@ -1,4 +1,4 @@
-package clipkit_test
+package fullsize_test
 
 import (
 	"math"
@@ -12,8 +12,12 @@ func TestBF16ConvergesAsFloat32(t *testing.T) {
 	if !*full {
 		t.Skip("without -full: two whole runs of emoji/finetune")
 	}
-	inFreshRoot(t)
-	data := emoji(t)
+	t.Setenv("CLIPKIT_ROOT", t.TempDir())
+	ctx := t.Context()
+	data, err := clipkit.OpenDataset(ctx, "emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var loss, r5 []float64
 	for _, precision := range []string{"f32", "bf16"} {
 		cfg, err := clipkit.Recipe("emoji/finetune")
@@ -21,7 +25,11 @@ func TestBF16ConvergesAsFloat32(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg.Name, cfg.Precision = precision, precision
-		m := load(t, "emoji")
+		m, err := clipkit.Load(ctx, "emoji")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(m.Close)
 		run, err := clipkit.Finetune(ctx, m, data, cfg)
 		if err != nil {
 			t.Fatal(err)
