@@ -117,6 +117,14 @@ func (d *Dataset) Close() error {
 // A split in lmdb/<split> is read from there, with the captions of the jsonl where that is beside it; a split without one from tsv and
 // jsonl. A folder that has neither but one of [CaptionFiles] is opened by [OpenFolder] with [DefaultSplit].
 func Open(path string) (*Dataset, error) {
+	d, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.locate(path)
+}
+
+func open(path string) (*Dataset, error) {
 	if path == "emoji" {
 		return openEmoji()
 	}
@@ -172,6 +180,9 @@ func openSplit(dir, name, split string) (Source, error) {
 // source of another kind it says so. The reference calls the splits train and val.
 func Contents(split string, s Source) string {
 	kind := "data set"
+	if l, ok := s.(located); ok {
+		s = l.Source
+	}
 	if stored, ok := s.(*storedSource); ok && stored.lmdb {
 		kind = "LMDB file"
 	}

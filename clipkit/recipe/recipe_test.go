@@ -1,18 +1,19 @@
-package clipkit_test
+package recipe
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
-	"clipnb/clipkit"
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/train"
 )
 
-// SPEC §5.12, §8.3 and §9.3, number by number.
+// The scripts of the reference (run_scripts/, its notebook) and of the ModelZoo (test/), number by number.
 func TestRecipesAreTheScripts(t *testing.T) {
 	for _, want := range []struct {
 		name, model, data         string
@@ -48,7 +49,7 @@ func TestRecipesAreTheScripts(t *testing.T) {
 		{"flickr30k/vit-b-16/flip", "ViT-B-16", "Flickr30k-CN", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0.5, 0, false, 435},
 		{"coco-cn/vit-b-16", "ViT-B-16", "COCO-CN", 1024, 8, 8, 3e-5, 0.001, 6, 20, 0, 0, 0, true, 0},
 	} {
-		p, err := clipkit.FindRecipe(want.name)
+		p, err := Find(want.name)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -64,7 +65,7 @@ func TestRecipesAreTheScripts(t *testing.T) {
 		if got != want {
 			t.Errorf("is   %+v\nwant %+v", got, want)
 		}
-		// What all of them share: SPEC §5.2, §5.12, §9.3.
+		// What all of them share.
 		if c.Augment != "reference" || c.MaxSteps != 0 || c.Seed != 123 || c.ValidEpochInterval != 1 || c.SaveEpochInterval != 1 || c.SaveStepInterval != 0 ||
 			c.Beta1 != 0.9 || c.SkipScheduler || c.FreezeVision || c.LoRARank != 0 || c.Resume != "" {
 			t.Errorf("%s: %+v", want.name, c)
@@ -79,13 +80,13 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			}
 		}
 	}
-	if n := len(clipkit.Recipes()); n != 21 {
+	if n := len(All()); n != 21 {
 		t.Errorf("%d recipes, 21 are checked", n)
 	}
 }
 
-// The recalls that are promised are those of SPEC §6.6, §8.3 and §9.5, the latter with its columns put right.
-func TestPromisesCarryTheirNumbers(t *testing.T) {
+// The recalls that a recipe reaches are those of the reference's Results.md, of its notebook, and of the ModelZoo's table with its columns put right.
+func TestRecipesCarryTheirNumbers(t *testing.T) {
 	for name, numbers := range map[string][]string{
 		"flickr30k/vit-b-16/full-8p": {
 			"8 NPUs, 3 epochs, Flickr30K-CN test: text→image R@5 94.76; image→text R@5 98.7 (", "competitor, the same: text→image R@5 94.63; image→text R@5 98.97 (",
@@ -107,7 +108,7 @@ func TestPromisesCarryTheirNumbers(t *testing.T) {
 		"emoji/pretrain": {"text→image R@5 23.2; image→text R@5 9.8 (", "begins at random"},
 		"own/vit-b-16":   {"3e-6 at 48", "2e-6 at 96", "ln(pairs of a step)", "reaches  not measured"},
 	} {
-		p, err := clipkit.FindRecipe(name)
+		p, err := Find(name)
 		if err != nil {
 			t.Error(err)
 			continue
@@ -123,7 +124,7 @@ func TestPromisesCarryTheirNumbers(t *testing.T) {
 // Whatever a recipe names can be looked up, and its settings train its model.
 func TestRecipesHoldTogether(t *testing.T) {
 	seen := map[string]string{}
-	for _, p := range clipkit.Recipes() {
+	for _, p := range All() {
 		cfg, err := arch.Lookup(p.Architecture)
 		if err != nil {
 			t.Error(p.Name, err)
@@ -148,15 +149,12 @@ func TestRecipesHoldTogether(t *testing.T) {
 			t.Errorf("%s as a table: %s", p.Name, html)
 		}
 	}
-	if _, err := clipkit.FindRecipe("flickr30k/vit-b-16/ful"); !errors.Is(err, clipkit.ErrNoRecipe) || !strings.Contains(err.Error(), "flickr30k/vit-b-16/full-8p") {
+	if _, err := Find("flickr30k/vit-b-16/ful"); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "flickr30k/vit-b-16/full-8p") {
 		t.Error(err)
 	}
-	own, err := clipkit.FindRecipe("own/emoji")
+	own, err := Find("own/emoji")
 	if err != nil {
 		t.Fatal(err)
-	}
-	if _, err := own.Open(ctx); err == nil || !strings.Contains(err.Error(), "data=") {
-		t.Error(err)
 	}
 	if own.Result() != "own-emoji/best" {
 		t.Error(own.Result())
@@ -167,9 +165,55 @@ func TestMicroBatchesKeepTheStep(t *testing.T) {
 	for _, c := range []struct{ batch, accum, atMost, wantBatch, wantAccum int }{
 		{128, 8, 16, 16, 64}, {128, 8, 500, 128, 8}, {48, 0, 20, 16, 3}, {7, 1, 4, 7, 1}, {1024, 8, 1, 1024, 8},
 	} {
-		got := clipkit.MicroBatches(train.Config{BatchSize: c.batch, AccumFreq: c.accum}, c.atMost)
+		got := MicroBatches(train.Config{BatchSize: c.batch, AccumFreq: c.accum}, c.atMost)
 		if got.BatchSize != c.wantBatch || max(1, got.AccumFreq) != c.wantAccum {
 			t.Errorf("%+v: %d × %d", c, got.BatchSize, got.AccumFreq)
+		}
+	}
+}
+
+// The published tables: each row could be one, and is as wide as its head.
+func TestPublishedTables(t *testing.T) {
+	for _, set := range []string{"MUGE", "flickr30k_cn", "COCO-CN"} {
+		rows, err := PublishedOn(set)
+		if err != nil || len(rows) < 7 || rows[1].Model != "ViT-B-16" || rows[4].Model != "ViT-H-14" {
+			t.Fatal(set, rows, err)
+		}
+		for _, p := range rows {
+			for _, r := range []experiment.Recall{p.ZeroShot.TextToImage, p.ZeroShot.ImageToText, p.Finetuned.TextToImage, p.Finetuned.ImageToText} {
+				if r.R1 > r.R5 || r.R5 > r.R10 || r.R10 > 100 || r.Mean != 0 && math.Abs(r.Mean-(r.R1+r.R5+r.R10)/3) > 0.1 {
+					t.Errorf("%s %s: %+v", set, p.Model, r)
+				}
+			}
+		}
+	}
+	for _, row := range ZeroShot {
+		if len(row) != 1+len(ZeroShotTasks) {
+			t.Error(row)
+		}
+	}
+	if _, err := PublishedOn("ImageNet"); err == nil || !strings.Contains(err.Error(), "Flickr30k-CN") {
+		t.Error(err)
+	}
+}
+
+// What the figures that the ModelZoo printed say about how they came about.
+func TestModelZooRowsAndTheirOddities(t *testing.T) {
+	multiple := func(v, of float64) bool { return math.Abs(v/of-math.Round(v/of)) < 1e-6 }
+	for _, r := range ModelZoo() {
+		cut := func(decimals float64) (found bool) { // whether some mean gives this FPS
+			pairs := float64(8 * r.Batch)
+			for ms := 1.0; ms < 2000; ms++ {
+				found = found || math.Floor(pairs*1000*decimals/ms)/decimals == r.FPS
+			}
+			return found
+		}
+		if cut(100) || cut(1) != (r.FPS == 2280) {
+			t.Errorf("FPS %v: by the script %v, by the old one %v", r.FPS, cut(100), cut(1))
+		}
+		text, image := r.R5.TextToImage.R5, r.R5.ImageToText.R5
+		if odd := text == 94.63; multiple(text, 0.02) == odd || multiple(image, 0.1) == odd || image < text {
+			t.Errorf("%s %s: text→image %v of 5000 captions, image→text %v of 1000 pictures", r.Model, r.Device, text, image)
 		}
 	}
 }
