@@ -105,20 +105,3 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set eval.Labelled, o ZeroSh
 	defer bar.finish()
 	return eval.Classify(ctx, m.Model, set, c, keep, bar.set)
 }
-
-// ClassTable lists the classes of a zero-shot evaluation, the n worst first, each with what it was most often taken for.
-func ClassTable(z *eval.ZeroShot, n int) chart.Figure {
-	classes := slices.DeleteFunc(z.PerClass(), func(c eval.ClassAccuracy) bool { return c.Pictures == 0 })
-	slices.SortStableFunc(classes, func(a, b eval.ClassAccuracy) int { return cmp.Compare(a.Top1, b.Top1) })
-	var rows [][]string
-	for _, c := range classes[:min(n, len(classes))] {
-		taken, most := "", 0
-		for i, count := range z.Confusion[c.Class] {
-			if i != c.Class && count > most {
-				taken, most = fmt.Sprintf("%s (%d)", z.Labels[i], count), count
-			}
-		}
-		rows = append(rows, []string{c.Label, fmt.Sprintf("%d", c.Pictures), fmt.Sprintf("%.1f", c.Top1), taken})
-	}
-	return chart.Table([]string{"类别 · class", "图片 · pictures", "top-1 %", "最常误认为 · most often taken for"}, rows)
-}

@@ -77,17 +77,6 @@ func extractAny(ctx context.Context, m *Model, split dataset.Source) (*eval.Feat
 	return f, nil
 }
 
-// captions lists the texts of each picture, in file order.
-func captions(split dataset.Source) map[int64][]string {
-	of := map[int64][]string{}
-	for _, t := range split.Texts() {
-		for _, id := range t.ImageIDs {
-			of[id] = append(of[id], t.Text)
-		}
-	}
-	return of
-}
-
 // SearchText gives the k pictures nearest to a text, which is prepared as captions are.
 func (ix *Index) SearchText(ctx context.Context, text string, k int) ([]Hit, error) {
 	v, err := ix.model.EncodeTexts(ctx, []string{tokenizer.Prepare(text)})
@@ -135,36 +124,4 @@ func (ix *Index) search(ctx context.Context, query []float32, k int) ([]Hit, err
 // Close closes the engine, if there is one; what it keeps stays.
 func (ix *Index) Close() error {
 	return ix.engine.close()
-}
-
-// Pictures makes the hits ready for chart.Grid, each with its first caption.
-func Pictures(hits []Hit) []chart.Picture {
-	var out []chart.Picture
-	for _, h := range hits {
-		out = append(out, chart.Picture{Encoded: h.Encoded, Caption: first(h.Captions), Score: float64(h.Score)})
-	}
-	return out
-}
-
-// Sample takes n pictures of a split, evenly spread over it, each with its first caption.
-func Sample(split dataset.Source, n int) ([]chart.Picture, error) {
-	of, ids := captions(split), split.ImageIDs()
-	n = min(n, len(ids))
-	var out []chart.Picture
-	for i := range n {
-		id := ids[i*len(ids)/n]
-		encoded, err := split.Image(id)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, chart.Picture{Encoded: encoded, Caption: first(of[id])})
-	}
-	return out, nil
-}
-
-func first(captions []string) string {
-	if len(captions) == 0 {
-		return ""
-	}
-	return captions[0]
 }

@@ -33,3 +33,14 @@ func Repeats(pairs []Pair, batch []int) (images, texts int) {
 	}
 	return images, texts
 }
+
+// CaptionsByImage lists the captions of each picture, in file order.
+func CaptionsByImage(s Source) map[int64][]string {
+	of := map[int64][]string{}
+	for _, t := range s.Texts() {
+		for _, id := range t.ImageIDs {
+			of[id] = append(of[id], t.Text)
+		}
+	}
+	return of
+}

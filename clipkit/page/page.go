@@ -1,4 +1,13 @@
-package clipkit
+// Package page shows a retrieval page (package explore) in a process that outlives the notebook cell which started it and ends with the notebook's
+// kernel; outside a notebook, with the program. Its models stay loaded, and later cells encode and search with them:
+//
+//	page, err := page.Attach(ctx)                        // the page that an earlier cell has started with clipkit.Explore
+//	v, err := page.EncodeTexts(ctx, []string{"一只猫"})   // [texts][embed dim], unit vectors
+//	hits, err := page.SearchText(ctx, "一只猫", 8)
+//
+// The process is the program itself, started once more with a listening socket; Main, in an init function, makes it a page. What it shows is a
+// spec that Start hands over as JSON. A file in Dir that only its user may read holds the address and the token; it is gone when the page is.
+package page
 
 import (
 	"bytes"
@@ -16,26 +25,23 @@ import (
 	"time"
 )
 
-// ErrNoPage is wrapped when no page runs, or one does not answer.
-var ErrNoPage = errors.New("no page runs")
+// ErrNone is wrapped when no page runs, or one does not answer.
+var ErrNone = errors.New("no page runs")
 
-// Page is a retrieval page that runs in a process of its own. Its model encodes for later cells too, which need not load it:
-//
-//	page, err := clipkit.Attach(ctx)
-//	v, err := page.EncodeTexts(ctx, []string{"一只猫"})
+// Page is a retrieval page that runs in a process of its own. Its model encodes for later cells too, which need not load it.
 type Page struct {
 	URL   string // on this machine
 	Model int    // which of the page's models encodes and searches: 0, or 1 where there are two
 
 	name  string
-	state pageState
+	state state
 }
 
-func newPage(name string, s pageState) *Page {
+func newPage(name string, s state) *Page {
 	return &Page{URL: fmt.Sprintf("http://127.0.0.1:%d/%s/", s.Port, s.Token), name: name, state: s}
 }
 
-// Attach finds the page that an earlier cell of this notebook has started; name is PageName's, "explore" unless given.
+// Attach finds the page that an earlier cell of this notebook has started; name is clipkit.PageName's, "explore" unless given.
 func Attach(ctx context.Context, name ...string) (*Page, error) {
 	n := "explore"
 	if len(name) > 0 {
@@ -43,7 +49,7 @@ func Attach(ctx context.Context, name ...string) (*Page, error) {
 	}
 	s, ok := readState(n, owner())
 	if !ok {
-		return nil, fmt.Errorf("%w under the name %q in this notebook; start it with clipkit.Explore", ErrNoPage, n)
+		return nil, fmt.Errorf("%w under the name %q in this notebook; start it with clipkit.Explore", ErrNone, n)
 	}
 	p := newPage(n, s)
 	return p, p.Healthy(ctx)
@@ -71,10 +77,18 @@ func (p *Page) Close() error {
 	return syscall.Kill(p.state.Page.PID, syscall.SIGKILL)
 }
 
+// Hit is a picture that a search has found.
+type Hit struct {
+	ImageID  int64
+	Score    float32 // cosine
+	Encoded  []byte  // the picture file
+	Captions []string
+}
+
 // encoded is an answer of api/encode.
 type encoded struct{ Texts, Pictures [][]float32 }
 
-// EncodeTexts is Model.EncodeTexts by the page's model.
+// EncodeTexts is clipkit.Model.EncodeTexts by the page's model.
 func (p *Page) EncodeTexts(ctx context.Context, texts []string) ([][]float32, error) {
 	var all [][]float32
 	for part := range slices.Chunk(texts, 128) {
@@ -87,7 +101,7 @@ func (p *Page) EncodeTexts(ctx context.Context, texts []string) ([][]float32, er
 	return all, nil
 }
 
-// EncodeImages is Model.EncodeImages by the page's model.
+// EncodeImages is clipkit.Model.EncodeImages by the page's model.
 func (p *Page) EncodeImages(ctx context.Context, pictures []image.Image) ([][]float32, error) {
 	var all [][]float32
 	for _, picture := range pictures {
@@ -154,7 +168,7 @@ func (p *Page) ask(ctx context.Context, method, path string, question, answer an
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return fmt.Errorf("%w: %w", ErrNoPage, err)
+		return fmt.Errorf("%w: %w", ErrNone, err)
 	}
 	defer reply.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(reply.Body, 64<<20))

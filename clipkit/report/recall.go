@@ -1,11 +1,13 @@
-package clipkit
+package report
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"clipnb/clipkit/chart"
-	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/internal/repo"
 )
 
 // RecallTable lists the recall of one or more evaluations, percent.
@@ -22,8 +24,8 @@ func RecallTable(reports ...*eval.Report) chart.Figure {
 	return chart.Table(header, rows)
 }
 
-// RecallChart draws the recall of one or more evaluations beside each other.
-func RecallChart(reports ...*eval.Report) *chart.Chart {
+// RecallBars draws the recall of one or more evaluations beside each other.
+func RecallBars(reports ...*eval.Report) *chart.Chart {
 	var named []chart.Named
 	for _, r := range reports {
 		named = append(named, chart.Named{Name: r.Name, TextToImage: r.TextToImage, ImageToText: r.ImageToText})
@@ -31,12 +33,17 @@ func RecallChart(reports ...*eval.Report) *chart.Chart {
 	return chart.RecallBars(named...)
 }
 
-// ReportSplit is the split that results of a data set are of: the one that a published set's figures are of (MUGE: valid, because the
-// answers of its test are hidden), else test, else valid; nil where it has neither.
-func ReportSplit(data *dataset.Dataset) dataset.Source {
-	p, published := dataset.FindPublished(data.Name)
-	if data.Test == nil || published && p.Report == "valid" {
-		return data.Valid
+// Keep keeps a report in a run's eval folder under a name, for a later cell.
+func Keep(run, name string, r *eval.Report) error {
+	dir := filepath.Join(repo.Experiments(), run, "eval")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("keeping an evaluation: %w", err)
 	}
-	return data.Test
+	r.Name = name
+	return r.Save(filepath.Join(dir, name+".json"))
+}
+
+// Kept reads what Keep has kept.
+func Kept(run, name string) (*eval.Report, error) {
+	return eval.LoadReport(filepath.Join(repo.Experiments(), run, "eval", name+".json"))
 }
