@@ -8,7 +8,7 @@ import (
 	gomodel "github.com/gomlx/gomlx/ml/model"
 )
 
-// Accumulation (SPEC §5.6): a batch that does not fit is trained as k micro-batches, with the loss of the whole batch. Two graphs:
+// Accumulation (cn_clip/training/train.py:207): a batch that does not fit is trained as k micro-batches, with the loss of the whole batch. Two graphs:
 //
 //	features  the unit features of a micro-batch, in training mode, without masks and without gradient
 //	backward  a micro-batch again, with masks: its fresh features beside the cached ones of all others, the loss over all of them, and its

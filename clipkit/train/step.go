@@ -16,7 +16,7 @@ import (
 	gomodel "github.com/gomlx/gomlx/ml/model"
 )
 
-// maxLogitScale keeps exp(logit_scale) at or below 100 (SPEC §1.7).
+// maxLogitScale keeps exp(logit_scale) at or below 100 (cn_clip/training/train.py:262).
 const maxLogitScale = 4.6052
 
 // Stepper runs optimizer steps on a model: loss and gradients are one compiled graph per batch shape (accumulate.go: two), AdamW is one for
@@ -171,7 +171,8 @@ func (s *Stepper) Close() {
 }
 
 // towers gives the unit features [n,D] of a batch in training mode.
-// A frozen vision tower gets no gradient, and its BatchNorm neither uses nor moves the batch's statistics (SPEC §5.8).
+// A frozen vision tower gets no gradient, and its BatchNorm neither uses nor moves the batch's statistics
+// (cn_clip/training/train.py:128).
 func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes) (images, texts *Node) {
 	cfg, store, g := s.model.Config, scope.Store(), b.images.Graph()
 	p := model.NewParams(cfg, store, g)
