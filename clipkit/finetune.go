@@ -2,8 +2,6 @@ package clipkit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -17,7 +15,6 @@ import (
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/train"
-	"clipnb/clipkit/weights"
 )
 
 // Run is a finished or interrupted training run on disk.
@@ -176,14 +173,4 @@ func validate(ctx context.Context, m *Model, valid dataset.Source, cfg train.Con
 }
 
 // fingerprint is the SHA-256 of all parameters.
-func fingerprint(m *Model) (string, error) {
-	parts, err := train.Parts(m.Model)
-	if err != nil {
-		return "", err
-	}
-	h := sha256.New()
-	if err := weights.EncodeSafetensors(h, parts, nil); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
+func fingerprint(m *Model) (string, error) { return m.Model.Fingerprint() }

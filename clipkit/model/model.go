@@ -25,9 +25,13 @@ var ErrTensor = errors.New("model: tensor does not fit")
 type Model struct {
 	Config arch.Config
 	Device *device.Device
-	Store  *gomodel.Store // one variable per tensor of arch.Config.Tensors, under its reference name
 
+	store     *gomodel.Store // one variable per tensor of arch.Config.Tensors, under its reference name
 	precision Precision
+
+	writing     sync.Mutex // is held by whatever writes weights, and by Fingerprint
+	fingerprint string     // of the weights as they are; "" = not known
+	borrowers   int        // of LendVariables
 
 	mu            sync.Mutex
 	images, texts *gomodel.Exec
@@ -44,10 +48,10 @@ func NewIn(cfg arch.Config, dev *device.Device, precision Precision) (*Model, er
 	if err := precision.CheckOn(dev); err != nil {
 		return nil, err
 	}
-	m := &Model{Config: cfg, Device: dev, Store: gomodel.NewStore(), precision: precision}
+	m := &Model{Config: cfg, Device: dev, store: gomodel.NewStore(), precision: precision}
 	for _, t := range cfg.Tensors() {
 		zero := tensors.FromShape(shapes.Make(precision.stored(t, dev), t.Shape...))
-		if _, err := m.Store.CreateVariable(t.Name, zero); err != nil {
+		if _, err := m.store.CreateVariable(t.Name, zero); err != nil {
 			return nil, fmt.Errorf("allocating %s: %w", t.Name, err)
 		}
 	}
@@ -67,12 +71,12 @@ func (m *Model) Close() {
 		}
 	}
 	m.images, m.texts = nil, nil
-	m.Store.Finalize()
+	m.store.Finalize()
 }
 
 // SetTensor copies a tensor's values to the device. Of a mapped file nothing else is copied when its type is the one the model keeps.
 func (m *Model) SetTensor(t weights.Tensor) error {
-	v := m.Store.GetVariable("/" + t.Name)
+	v := m.store.GetVariable("/" + t.Name)
 	if v == nil {
 		return fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, t.Name)
 	}
@@ -103,6 +107,9 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 			data = weights.F16(t.Name, t.Shape, values).Data
 		}
 	}
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	m.fingerprint = ""
 	return device.Catch(func() error {
 		value, err := tensors.FromRaw(m.Device.Backend, 0, v.Shape(), data)
 		if err != nil {
@@ -122,24 +129,12 @@ func (m *Model) Set(name string, shape []int, values []float32) error {
 
 // Get copies one tensor out of the model.
 func (m *Model) Get(name string) (shape []int, values []float32, err error) {
-	v := m.Store.GetVariable("/" + name)
-	if v == nil {
-		return nil, nil, fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, name)
-	}
-	t, err := v.Value()
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	x := weights.Tensor{Name: name, DType: fileType[v.DType()], Shape: t.Shape().Dimensions}
-	var convert error
-	err = t.ConstBytes(func(data []byte) {
-		x.Data = data
-		values, convert = x.Float32()
+	err = m.read(name, m.Device.Backend.HasSharedBuffers(), new([]uint64), func(t weights.Tensor) (err error) {
+		shape = t.Shape
+		values, err = t.Float32()
+		return err
 	})
-	if err = errors.Join(err, convert); err != nil {
-		return nil, nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	return x.Shape, values, nil
+	return shape, values, err
 }
 
 // LogitScale is exp of the parameter: what multiplies the cosines (100 in the published weights).
@@ -217,7 +212,7 @@ func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exe
 	defer m.mu.Unlock()
 	err = device.Catch(func() error {
 		if *exec == nil {
-			e, err := gomodel.NewExec(m.Device.Backend, m.Store, func(s *gomodel.Scope, x *Node) *Node {
+			e, err := gomodel.NewExec(m.Device.Backend, m.store, func(s *gomodel.Scope, x *Node) *Node {
 				p := NewParams(m.Config, s.Store(), x.Graph())
 				p.Multiply(m.precision.compute(m.Device), m.Device)
 				return L2Normalize(tower(p, x), -1)

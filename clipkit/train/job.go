@@ -138,10 +138,10 @@ func TotalSteps(pairs int, c Config) int {
 	return stepsPerEpoch(pairs, c) * c.MaxEpochs
 }
 
-// batches of an epoch, with the last one, which wraps around to the first pairs (SPEC §4.5).
+// batches of an epoch, with the last one, which wraps around to the first pairs (cn_clip/training/data.py:118).
 func batches(pairs int, c Config) int { return (pairs + c.BatchSize - 1) / c.BatchSize }
 
-// stepsPerEpoch leaves out batches at the end that do not fill a step (SPEC §5.6).
+// stepsPerEpoch leaves out batches at the end that do not fill a step (cn_clip/training/train.py:154).
 func stepsPerEpoch(pairs int, c Config) int { return batches(pairs, c) / max(1, c.AccumFreq) }
 
 // perStep is the number of pairs in a step.
@@ -356,6 +356,9 @@ func (j *Job) note(text string) {
 // save writes a checkpoint and removes old ones. When it fails, the ones before are untouched.
 func (j *Job) save() error {
 	start := j.Now()
+	if err := j.Run.Sync(); err != nil { // rows that are lost are trained again only if they come after the checkpoint
+		return err
+	}
 	path, err := j.write(j.Run.Checkpoints())
 	if err != nil {
 		return err

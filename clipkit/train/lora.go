@@ -71,7 +71,7 @@ func (s *Stepper) adapt() error {
 			shape  []int
 			values []float32
 		}{{loraBase + ad.matrix.Name, ad.matrix.Shape, base}, {ad.a.Name, ad.a.Shape, a}, {ad.b.Name, ad.b.Shape, make([]float32, ad.b.Shape[0]*ad.b.Shape[1])}} {
-			if _, err := s.model.Store.CreateVariable(v.name, tensors.FromFlatDataAndDimensions(v.values, v.shape...)); err != nil {
+			if _, err := s.store.CreateVariable(v.name, tensors.FromFlatDataAndDimensions(v.values, v.shape...)); err != nil {
 				return fmt.Errorf("allocating %s for LoRA: %w", v.name, err)
 			}
 		}
@@ -106,7 +106,7 @@ func (s *Stepper) merge() error {
 	for _, ad := range s.adapters {
 		var in []any
 		for _, name := range []string{loraBase + ad.matrix.Name, ad.a.Name, ad.b.Name} {
-			value, err := s.model.Store.GetVariable("/" + name).Value()
+			value, err := s.store.GetVariable("/" + name).Value()
 			if err != nil {
 				return err
 			}

@@ -7,7 +7,7 @@ import (
 	"clipnb/clipkit/weights"
 )
 
-// ReferenceCheckpoint is a checkpoint of ours as the reference's training writes it (SPEC §5.11): weights.WritePyTorch puts it into a file
+// ReferenceCheckpoint is a checkpoint of ours as the reference's training writes it (cn_clip/training/main.py:321): weights.WritePyTorch puts it into a file
 // that its --resume continues from. cfg is the run's configuration. The tensors point into c, which stays open.
 //
 // A LoRA run is written without an optimizer's state, which is not that of the weights; the reference then wants --reset-optimizer.

@@ -182,7 +182,7 @@ func (s *Stepper) setReference(o *weights.Optimizer) error {
 		t, ok := byName[name]
 		if !ok { // never updated
 			_, v, err := s.model.Get(name)
-			return s.model.Store.GetVariable("/" + name).Shape().Dimensions, make([]float32, len(v)), err
+			return s.store.GetVariable("/" + name).Shape().Dimensions, make([]float32, len(v)), err
 		}
 		v, err := t.Float32()
 		return t.Shape, v, err

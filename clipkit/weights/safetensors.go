@@ -117,38 +117,16 @@ func WriteSafetensors(path string, tensors []Tensor, metadata map[string]string)
 
 // EncodeSafetensors writes the format to w.
 func EncodeSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string) error {
-	header := map[string]any{}
-	if len(metadata) > 0 {
-		header["__metadata__"] = metadata
-	}
-	var at uint64
 	for _, t := range tensors {
-		size, ok := dtypeSize[t.DType]
-		if !ok || len(t.Data) != size*t.Size() {
+		if len(t.Data) != dtypeSize[t.DType]*t.Size() {
 			return fmt.Errorf("writing tensor %q: %d bytes do not make %v of %s", t.Name, len(t.Data), t.Shape, t.DType)
 		}
-		if _, twice := header[t.Name]; twice {
-			return fmt.Errorf("writing tensor %q: the name occurs twice", t.Name)
-		}
-		shape := t.Shape
-		if shape == nil {
-			shape = []int{} // a scalar: null is not a shape
-		}
-		end := at + uint64(len(t.Data))
-		header[t.Name] = entry{DType: t.DType, Shape: shape, Offsets: [2]uint64{at, end}}
-		at = end
 	}
-	h, err := json.Marshal(header)
+	header, err := SafetensorsHeader(tensors, metadata)
 	if err != nil {
 		return err
 	}
-	for len(h)%8 != 0 { // data is aligned
-		h = append(h, ' ')
-	}
-	if err := binary.Write(w, binary.LittleEndian, uint64(len(h))); err != nil {
-		return err
-	}
-	if _, err := w.Write(h); err != nil {
+	if _, err := w.Write(header); err != nil {
 		return err
 	}
 	for _, t := range tensors {
@@ -157,4 +135,38 @@ func EncodeSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string
 		}
 	}
 	return nil
+}
+
+// SafetensorsHeader is what stands in a file before the data of tensors, which follow in their order. It reads no Data, so that they can be made
+// one after the other.
+func SafetensorsHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
+	header := map[string]any{}
+	if len(metadata) > 0 {
+		header["__metadata__"] = metadata
+	}
+	var at uint64
+	for _, t := range tensors {
+		size, ok := dtypeSize[t.DType]
+		if !ok {
+			return nil, fmt.Errorf("writing tensor %q: unknown dtype %q", t.Name, t.DType)
+		}
+		if _, twice := header[t.Name]; twice {
+			return nil, fmt.Errorf("writing tensor %q: the name occurs twice", t.Name)
+		}
+		shape := t.Shape
+		if shape == nil {
+			shape = []int{} // a scalar: null is not a shape
+		}
+		end := at + uint64(size*t.Size())
+		header[t.Name] = entry{DType: t.DType, Shape: shape, Offsets: [2]uint64{at, end}}
+		at = end
+	}
+	text, err := json.Marshal(header)
+	if err != nil {
+		return nil, err
+	}
+	for len(text)%8 != 0 { // data is aligned
+		text = append(text, ' ')
+	}
+	return append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...), nil
 }
