@@ -20,6 +20,7 @@ import (
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/hub"
 )
 
 var ctx = context.Background()
@@ -288,7 +289,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Error(err)
 	}
 	t.Setenv("CLIPKIT_OFFLINE", "1")
-	if _, err := clipkit.Load(ctx, "ViT-B-16"); !errors.Is(err, weights.ErrOffline) || !strings.Contains(err.Error(), "clip_cn_vit-b-16.pt") {
+	if _, err := clipkit.Load(ctx, "ViT-B-16"); !errors.Is(err, hub.ErrOffline) || !strings.Contains(err.Error(), "clip_cn_vit-b-16.pt") {
 		t.Error(err)
 	}
 	if _, err := clipkit.Load(ctx, "emoji", clipkit.In("int4")); err == nil || !strings.Contains(err.Error(), "bf16") {

@@ -9,9 +9,9 @@ import (
 // floors is DESIGN.md §2: a package may import only packages of lower floors. The façade is on top; internal packages and assets below.
 var floors = [][]string{
 	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
-		"clipkit/device/ascend", "assets"},
-	{"clipkit/arch"},
-	{"clipkit/device", "clipkit/weights", "clipkit/imaging", "clipkit/tokenizer"},
+		"clipkit/device/ascend", "clipkit/weights/tensor", "assets"},
+	{"clipkit/arch", "clipkit/weights/pytorch"},
+	{"clipkit/device", "clipkit/weights", "clipkit/weights/hub", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
 	{"clipkit/train", "clipkit/eval", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
 	{"clipkit"},

@@ -16,6 +16,8 @@ import (
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/hub"
+	"clipnb/clipkit/weights/pytorch"
 
 	"github.com/schollz/progressbar/v3"
 )
@@ -46,7 +48,7 @@ func As(nameOrFiles ...string) Option { return func(o *options) { o.as = nameOrF
 
 // Load opens a model:
 //
-//	"ViT-B-16"                      a published one (weights.Published): looked for in pretrained_weights/ and the folder CLIPKIT_WEIGHTS, else downloaded
+//	"ViT-B-16"                      a published one (hub.Published): looked for in pretrained_weights/ and the folder CLIPKIT_WEIGHTS, else downloaded
 //	"clip_cn_vit-b-16.pt"           a checkpoint of the reference, published or trained; also .safetensors and a folder of transformers
 //	"emoji"                         the small one that is compiled in (64×64 pictures, trained on emoji in five drawing styles)
 //	"quickstart"                    a run under experiments/, or the path of one: its newest whole checkpoint
@@ -149,7 +151,7 @@ func find(ctx context.Context, name string, as []string) (cfg arch.Config, f *we
 		}
 	}
 	path := name
-	if _, err := weights.FindRelease(name); err == nil {
+	if _, err := hub.FindRelease(name); err == nil {
 		if path, err = download(ctx, name); err != nil {
 			return cfg, nil, "", err
 		}
@@ -159,7 +161,7 @@ func find(ctx context.Context, name string, as []string) (cfg arch.Config, f *we
 		}
 		if !isDir(path) && !isBest(path) {
 			return cfg, nil, "", fmt.Errorf("%w: neither \"emoji\", nor one of %s, nor a file or folder here, nor a run in %s",
-				ErrNoModel, strings.Join(weights.Published(), ", "), experiments())
+				ErrNoModel, strings.Join(hub.Published(), ", "), experiments())
 		}
 	}
 	switch {
@@ -224,7 +226,7 @@ func isFile(path string) bool {
 func download(ctx context.Context, name string) (string, error) {
 	bar := newProgress("downloading "+name, -1, progressbar.OptionShowBytes(true))
 	defer bar.finish()
-	return weights.Locate(ctx, name, weights.Options{Folder: filepath.Join(root(), "pretrained_weights"), Progress: bar.bytes})
+	return hub.Locate(ctx, name, hub.Options{Folder: filepath.Join(root(), "pretrained_weights"), Progress: bar.bytes})
 }
 
 // architecture is what As names.
@@ -256,7 +258,7 @@ func (m *Model) Save(path string, half bool) error {
 	if err != nil {
 		return fmt.Errorf("saving %s: %w", path, err)
 	}
-	return weights.Write(path, m.Config, parts, &weights.Checkpoint{Name: m.Config.Name})
+	return weights.Write(path, m.Config, parts, &pytorch.Checkpoint{Name: m.Config.Name})
 }
 
 // Export writes the run's newest checkpoint as a .pt with which the reference's training goes on (--resume):
@@ -275,5 +277,5 @@ func (r *Run) Export(path string) error {
 	if err != nil {
 		return fmt.Errorf("exporting %s: %w", c.Path, err)
 	}
-	return weights.WritePyTorch(path, tensors, ck)
+	return pytorch.Write(path, tensors, ck)
 }

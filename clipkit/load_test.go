@@ -11,6 +11,7 @@ import (
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 )
 
 func loadAs(t *testing.T, path string, opts ...clipkit.Option) *clipkit.Model {
@@ -127,7 +128,7 @@ func TestNewFromTwoTowers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var vision, text []weights.Tensor
+	var vision, text []tensor.Tensor
 	for _, p := range parts {
 		switch {
 		case strings.HasPrefix(p.Name, "visual."), p.Name == "logit_scale":
@@ -138,7 +139,7 @@ func TestNewFromTwoTowers(t *testing.T) {
 	}
 	dir := t.TempDir()
 	openai, bert := filepath.Join(dir, "clip.safetensors"), filepath.Join(dir, "bert.safetensors")
-	for path, tensors := range map[string][]weights.Tensor{openai: vision, bert: text} {
+	for path, tensors := range map[string][]tensor.Tensor{openai: vision, bert: text} {
 		if err := weights.WriteSafetensors(path, tensors, nil); err != nil {
 			t.Fatal(err)
 		}

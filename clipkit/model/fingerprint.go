@@ -10,6 +10,7 @@ import (
 
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 
 	"github.com/gomlx/compute/dtypes"
 	gomodel "github.com/gomlx/gomlx/ml/model"
@@ -60,15 +61,15 @@ func (m *Model) LendVariables() (variables *gomodel.Store, giveBack func()) {
 
 // hashInto writes what Fingerprint hashes. shared tells whether the device's memory is the host's.
 func (m *Model) hashInto(w io.Writer, shared bool) error {
-	var header []weights.Tensor
+	var header []tensor.Tensor
 	largest := 0
 	for _, t := range m.Config.Tensors() {
 		largest = max(largest, t.Size())
 		if t.Int64 {
-			header = append(header, weights.Tensor{Name: t.Name, DType: "I64"})
+			header = append(header, tensor.Tensor{Name: t.Name, DType: "I64"})
 			continue
 		}
-		header = append(header, weights.Tensor{Name: t.Name, DType: "F32", Shape: t.Shape})
+		header = append(header, tensor.Tensor{Name: t.Name, DType: "F32", Shape: t.Shape})
 	}
 	text, err := weights.SafetensorsHeader(header, nil)
 	if err == nil {
@@ -79,13 +80,13 @@ func (m *Model) hashInto(w io.Writer, shared bool) error {
 		room = make([]uint64, (4*largest+7)/8) // one for all tensors
 	}
 	for i := 0; err == nil && i < len(header); i++ {
-		err = m.read(header[i].Name, shared, &room, func(t weights.Tensor) error { return writeAs(w, header[i].DType, t) })
+		err = m.read(header[i].Name, shared, &room, func(t tensor.Tensor) error { return writeAs(w, header[i].DType, t) })
 	}
 	return err
 }
 
 // writeAs writes a tensor's values in a type, converting some at a time.
-func writeAs(w io.Writer, dtype string, t weights.Tensor) error {
+func writeAs(w io.Writer, dtype string, t tensor.Tensor) error {
 	if t.DType == dtype {
 		_, err := w.Write(t.Data)
 		return err
@@ -94,12 +95,12 @@ func writeAs(w io.Writer, dtype string, t weights.Tensor) error {
 	size := t.Size()
 	for from := 0; from < size; from += atOnce {
 		to, bytes := min(from+atOnce, size), len(t.Data)/size
-		part := weights.Tensor{Name: t.Name, DType: t.DType, Shape: []int{to - from}, Data: t.Data[from*bytes : to*bytes]}
+		part := tensor.Tensor{Name: t.Name, DType: t.DType, Shape: []int{to - from}, Data: t.Data[from*bytes : to*bytes]}
 		values, err := part.Float32()
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(weights.F32(t.Name, part.Shape, values).Data); err != nil {
+		if _, err := w.Write(tensor.F32(t.Name, part.Shape, values).Data); err != nil {
 			return err
 		}
 	}
@@ -109,7 +110,7 @@ func writeAs(w io.Writer, dtype string, t weights.Tensor) error {
 // read calls use with a tensor, whose Data ends with the call: where the device's memory is the host's (shared), or the tensor has not been moved to
 // the device yet, it is the tensor's own memory. Otherwise the tensor is copied into room, which grows as needed; GoMLX's own access would keep a
 // copy of every tensor that was once looked at.
-func (m *Model) read(name string, shared bool, room *[]uint64, use func(t weights.Tensor) error) error {
+func (m *Model) read(name string, shared bool, room *[]uint64, use func(t tensor.Tensor) error) error {
 	v := m.store.GetVariable("/" + name)
 	if v == nil {
 		return fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, name)
@@ -119,7 +120,7 @@ func (m *Model) read(name string, shared bool, room *[]uint64, use func(t weight
 		if err != nil {
 			return err
 		}
-		t := weights.Tensor{Name: name, DType: fileType[v.DType()], Shape: value.Shape().Dimensions}
+		t := tensor.Tensor{Name: name, DType: fileType[v.DType()], Shape: value.Shape().Dimensions}
 		if shared || value.HasLocal() {
 			var used error
 			err := value.ConstBytes(func(data []byte) {

@@ -13,6 +13,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -20,7 +21,7 @@ import (
 // wholeFile is the model as one safetensors file in float32, made of copies of all its tensors: what a fingerprint is the hash of.
 func wholeFile(t *testing.T, m *Model) []byte {
 	t.Helper()
-	var parts []weights.Tensor
+	var parts []tensor.Tensor
 	for _, x := range m.Config.Tensors() {
 		_, values, err := m.Get(x.Name)
 		if err != nil {
@@ -30,7 +31,7 @@ func wholeFile(t *testing.T, m *Model) []byte {
 			parts = append(parts, weights.I64(x.Name, int64(values[0])))
 			continue
 		}
-		parts = append(parts, weights.F32(x.Name, x.Shape, values))
+		parts = append(parts, tensor.F32(x.Name, x.Shape, values))
 	}
 	var b bytes.Buffer
 	if err := weights.EncodeSafetensors(&b, parts, nil); err != nil {

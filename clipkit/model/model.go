@@ -11,6 +11,7 @@ import (
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -75,7 +76,7 @@ func (m *Model) Close() {
 }
 
 // SetTensor copies a tensor's values to the device. Of a mapped file nothing else is copied when its type is the one the model keeps.
-func (m *Model) SetTensor(t weights.Tensor) error {
+func (m *Model) SetTensor(t tensor.Tensor) error {
 	v := m.store.GetVariable("/" + t.Name)
 	if v == nil {
 		return fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, t.Name)
@@ -88,7 +89,7 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 		if err != nil {
 			return err
 		}
-		t = weights.F16(t.Name, t.Shape, values)
+		t = tensor.F16(t.Name, t.Shape, values)
 	}
 	data := t.Data
 	if kept := fileType[v.DType()]; t.DType != kept {
@@ -98,13 +99,13 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 		}
 		switch kept {
 		case "I64":
-			data = weights.I64(t.Name, int64(math.Round(float64(values[0])))).Data
+			data = tensor.I64(t.Name, int64(math.Round(float64(values[0])))).Data
 		case "F32":
-			data = weights.F32(t.Name, t.Shape, values).Data
+			data = tensor.F32(t.Name, t.Shape, values).Data
 		case "BF16":
-			data = weights.BF16(t.Name, t.Shape, values).Data
+			data = tensor.BF16(t.Name, t.Shape, values).Data
 		case "F16":
-			data = weights.F16(t.Name, t.Shape, values).Data
+			data = tensor.F16(t.Name, t.Shape, values).Data
 		}
 	}
 	m.writing.Lock()
@@ -121,15 +122,15 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 
 // Set gives one tensor its values, row-major. An integer buffer takes one rounded value.
 func (m *Model) Set(name string, shape []int, values []float32) error {
-	if t := weights.F32(name, shape, values); t.Size() != len(values) {
+	if t := tensor.F32(name, shape, values); t.Size() != len(values) {
 		return fmt.Errorf("%w: %s of shape %v has %d values", ErrTensor, name, shape, len(values))
 	}
-	return m.SetTensor(weights.F32(name, shape, values))
+	return m.SetTensor(tensor.F32(name, shape, values))
 }
 
 // Get copies one tensor out of the model.
 func (m *Model) Get(name string) (shape []int, values []float32, err error) {
-	err = m.read(name, m.Device.Backend.HasSharedBuffers(), new([]uint64), func(t weights.Tensor) (err error) {
+	err = m.read(name, m.Device.Backend.HasSharedBuffers(), new([]uint64), func(t tensor.Tensor) (err error) {
 		shape = t.Shape
 		values, err = t.Float32()
 		return err

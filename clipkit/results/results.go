@@ -19,7 +19,7 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/train"
-	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/hub"
 )
 
 // Reproduction is the seed's table of training results (SPEC §9), made again on this machine:
@@ -104,14 +104,14 @@ func batchTimes(rows []experiment.Row) (times []float64) {
 // (pretrained_weights/, CLIPKIT_WEIGHTS), but not downloaded. With turns one device does for several. What memory is free is found out when the
 // run begins.
 func (p Promise) Missing(ctx context.Context, turns bool) (out []string) {
-	if r, err := weights.FindRelease(p.Weights); err == nil {
+	if r, err := hub.FindRelease(p.Weights); err == nil {
 		offline := func(key string) string {
 			if key == "CLIPKIT_OFFLINE" {
 				return "1"
 			}
 			return os.Getenv(key)
 		}
-		if _, err := weights.Locate(ctx, p.Weights, weights.Options{Folder: filepath.Join(root(), "pretrained_weights"), Getenv: offline}); err != nil {
+		if _, err := hub.Locate(ctx, p.Weights, hub.Options{Folder: filepath.Join(root(), "pretrained_weights"), Getenv: offline}); err != nil {
 			out = append(out, fmt.Sprintf("weights %s (%s)", r.Name, r.File))
 		}
 	} else if p.Weights != "" {

@@ -13,7 +13,7 @@ import (
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
-	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // ErrInterrupted is wrapped when the context ended a run; its state is saved.
@@ -378,7 +378,7 @@ func (j *Job) write(dir string) (path string, err error) {
 		return "", err
 	}
 	err = j.stepper.Moments(func(name string, shape []int, values []float32) error {
-		parts.Optimizer = append(parts.Optimizer, weights.F32(name, shape, values))
+		parts.Optimizer = append(parts.Optimizer, tensor.F32(name, shape, values))
 		return nil
 	})
 	if err != nil {
@@ -397,18 +397,18 @@ func (j *Job) write(dir string) (path string, err error) {
 }
 
 // Parts copies a model's whole state dict out, in its order.
-func Parts(m *model.Model) ([]weights.Tensor, error) {
-	var parts []weights.Tensor
+func Parts(m *model.Model) ([]tensor.Tensor, error) {
+	var parts []tensor.Tensor
 	for _, t := range m.Config.Tensors() {
 		_, values, err := m.Get(t.Name)
 		if err != nil {
 			return nil, err
 		}
 		if t.Int64 {
-			parts = append(parts, weights.I64(t.Name, int64(values[0])))
+			parts = append(parts, tensor.I64(t.Name, int64(values[0])))
 			continue
 		}
-		parts = append(parts, weights.F32(t.Name, t.Shape, values))
+		parts = append(parts, tensor.F32(t.Name, t.Shape, values))
 	}
 	return parts, nil
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
-	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -125,7 +125,7 @@ func (s *Stepper) merge() error {
 
 // additions are the factors alone, under names as in the PEFT library, with the scale in them: B is stored times alpha/rank. They are none
 // without LoRA.
-func (s *Stepper) additions() (parts []weights.Tensor, err error) {
+func (s *Stepper) additions() (parts []tensor.Tensor, err error) {
 	for _, ad := range s.adapters {
 		for _, t := range []arch.Tensor{ad.a, ad.b} {
 			_, values, err := s.model.Get(t.Name)
@@ -137,7 +137,7 @@ func (s *Stepper) additions() (parts []weights.Tensor, err error) {
 					values[i] *= float32(s.loraScale())
 				}
 			}
-			parts = append(parts, weights.F32(t.Name, t.Shape, values))
+			parts = append(parts, tensor.F32(t.Name, t.Shape, values))
 		}
 	}
 	return parts, nil

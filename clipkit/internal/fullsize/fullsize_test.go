@@ -19,7 +19,7 @@ import (
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/arch"
-	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/hub"
 )
 
 var full = flag.Bool("full", false, "write, load and run random checkpoints of all published sizes (up to 4 GB of disk, minutes)")
@@ -35,7 +35,7 @@ func TestFullSize(t *testing.T) {
 		t.Skip("asked for by -full: takes minutes and gigabytes")
 	}
 	t.Setenv("CLIPKIT_ROOT", t.TempDir())
-	for _, name := range weights.Published() {
+	for _, name := range hub.Published() {
 		t.Run(name, func(t *testing.T) { fullSize(t, name) })
 	}
 }

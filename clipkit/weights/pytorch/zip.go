@@ -1,4 +1,4 @@
-package weights
+package pytorch
 
 import (
 	"archive/zip"
@@ -10,14 +10,15 @@ import (
 	"strings"
 
 	"clipnb/clipkit/internal/pickle"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // The zip container of PyTorch 1.6 and later: <top>/data.pkl, a pickle whose persistent ids name the storages <top>/data/<key>, which lie
 // uncompressed in the archive. Storages are not compared with their checksums: that would read the whole file before it is needed.
 
 const (
-	maxRatio  = 20       // of a compressed pickle to its bytes in the file
-	maxPickle = 64 << 20 // bytes of a compressed pickle
+	maxRatio  = 20       // times that a compressed pickle may grow when it is unpacked
+	maxPickle = 64 << 20 // bytes that a compressed pickle may unpack to
 )
 
 type archive struct {
@@ -76,7 +77,7 @@ func readZip(data []byte) (any, error) {
 	return v, nil
 }
 
-// storage answers ("storage", type, key, location, number of elements).
+// storage finds what a persistent id stands for: ("storage", type, key, location, number of elements).
 func (a *archive) storage(id any) (any, error) {
 	t, ok := id.(pickle.Tuple)
 	if !ok || len(t) != 5 {
@@ -97,13 +98,13 @@ func (a *archive) storage(id any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(b)%dtypeSize[dtype] != 0 || len(b)/dtypeSize[dtype] != numel {
+	if len(b)%tensor.ElementSize(dtype) != 0 || len(b)/tensor.ElementSize(dtype) != numel {
 		return nil, fmt.Errorf("storage %.40q has %d bytes, want %d elements of %s", key, len(b), numel, dtype)
 	}
 	return &storage{dtype: dtype, numel: numel, data: b}, nil
 }
 
-// stored is an uncompressed entry where it lies.
+// stored is the bytes of an uncompressed entry, where they lie in the archive.
 func (a *archive) stored(f *zip.File) ([]byte, error) {
 	at, err := f.DataOffset()
 	if err != nil {
@@ -116,7 +117,7 @@ func (a *archive) stored(f *zip.File) ([]byte, error) {
 	return a.data[at : at+int64(size) : at+int64(size)], nil
 }
 
-// small is an entry that may be compressed, checked against its checksum.
+// small reads an entry that may be compressed, and compares it with its checksum.
 func (a *archive) small(f *zip.File) ([]byte, error) {
 	if f.Method == zip.Store {
 		b, err := a.stored(f)
@@ -147,7 +148,7 @@ func (a *archive) small(f *zip.File) ([]byte, error) {
 	return b, nil
 }
 
-// explain adds what a forbidden name most often means.
+// explain adds to the error of a forbidden name what it most often means.
 func explain(err error) error {
 	if errors.Is(err, pickle.ErrGlobal) {
 		return fmt.Errorf("%w; a state dict holds tensors and numbers only. If this is the class of a model, the whole model was saved: "+

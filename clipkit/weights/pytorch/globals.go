@@ -1,4 +1,4 @@
-package weights
+package pytorch
 
 import (
 	"encoding/binary"
@@ -9,14 +9,12 @@ import (
 	"clipnb/clipkit/internal/pickle"
 )
 
-// What the pickle of a state dict may name, and what each name makes. Anything else is an error that gives the name.
-
 const (
 	maxAxes = 8
 	maxKey  = 64 // bytes of a storage's name
 )
 
-// storageTypes of PyTorch, and the types of torch.float32 and so on.
+// storageTypes gives the element type of PyTorch's storage classes and of its dtypes.
 var storageTypes = map[string]string{
 	"torch.DoubleStorage": "F64", "torch.FloatStorage": "F32", "torch.HalfStorage": "F16", "torch.BFloat16Storage": "BF16",
 	"torch.LongStorage": "I64", "torch.IntStorage": "I32", "torch.ShortStorage": "I16", "torch.CharStorage": "I8",
@@ -26,7 +24,7 @@ var storageTypes = map[string]string{
 	"torch.int32": "I32", "torch.int16": "I16", "torch.int8": "I8", "torch.uint8": "U8", "torch.bool": "BOOL",
 }
 
-// globals is the table of the functions that a pickle may call.
+// globals has the functions that the pickle of a state dict may call, and what is done in their place.
 var globals = map[string]pickle.Call{
 	"collections.OrderedDict":         makeDict,
 	"torch.Size":                      makeSize,
@@ -40,7 +38,8 @@ var globals = map[string]pickle.Call{
 	"_codecs.encode":                  makeBytes,
 }
 
-// findGlobal is the whole table; in TorchScript archives the classes of the model are bags of attributes.
+// findGlobal is the table of all names that a state dict is made of; the pickle's reader refuses every other name with an error that gives it.
+// In a TorchScript archive (script) the classes that it defines itself are allowed too: they become objects with attributes and no code.
 func findGlobal(script bool) func(string) (pickle.Call, bool) {
 	return func(name string) (pickle.Call, bool) {
 		if _, ok := storageTypes[name]; ok {
@@ -58,7 +57,7 @@ func findGlobal(script bool) func(string) (pickle.Call, bool) {
 
 var errArguments = errors.New("its arguments are not those that PyTorch writes")
 
-// storageID takes apart ("storage", type, key, location, number of elements, …).
+// storageID takes the persistent id of a storage apart: ("storage", type, key, location, number of elements, …).
 func storageID(t pickle.Tuple) (dtype, key string, numel int, err error) {
 	kind, _ := t[0].(string)
 	class, ok1 := t[1].(*pickle.Global)
@@ -74,7 +73,7 @@ func storageID(t pickle.Tuple) (dtype, key string, numel int, err error) {
 	return dtype, key, int(n), nil
 }
 
-// makeDict: an empty OrderedDict, which the pickle fills.
+// makeDict gives an empty OrderedDict, which the pickle then fills.
 func makeDict(args pickle.Tuple) (any, error) {
 	if len(args) != 0 {
 		return nil, errArguments
@@ -91,7 +90,7 @@ func makeSize(args pickle.Tuple) (any, error) {
 	return nil, errArguments
 }
 
-// makeView: (storage, offset, size, stride, …); what follows concerns gradients.
+// makeView takes (storage, offset, size, stride, …). The arguments after those concern gradients.
 func makeView(args pickle.Tuple) (any, error) {
 	if len(args) < 4 {
 		return nil, errArguments
@@ -106,7 +105,7 @@ func makeView(args pickle.Tuple) (any, error) {
 	return &view{s, s.dtype, int(offset), shape, stride}, nil
 }
 
-// makeTypedView: (storage, offset, size, stride, gradient, hooks, type, …) of an untyped storage.
+// makeTypedView takes (storage, offset, size, stride, gradient, hooks, type, …): the storage has no type, the tensor has.
 func makeTypedView(args pickle.Tuple) (any, error) {
 	if len(args) < 7 {
 		return nil, errArguments
@@ -132,7 +131,7 @@ func makeParameter(args pickle.Tuple) (any, error) {
 	return nil, errArguments
 }
 
-// sizes is a tuple of a few numbers that are not negative.
+// sizes reads a shape or strides: a tuple of at most maxAxes numbers, none negative.
 func sizes(v any) ([]int, bool) {
 	t, ok := v.(pickle.Tuple)
 	if !ok || len(t) > maxAxes {
@@ -164,7 +163,7 @@ func makeNumpyType(args pickle.Tuple) (any, error) {
 	return nil, errArguments
 }
 
-// Build takes the state (version, byte order, …).
+// Build takes what the pickle says after the type is made: (version, byte order, …).
 func (t *numpyType) Build(state any) error {
 	s, ok := state.(pickle.Tuple)
 	if !ok || len(s) < 2 {
@@ -199,7 +198,8 @@ func makeNumpyScalar(args pickle.Tuple) (any, error) {
 	return nil, fmt.Errorf("a numpy scalar of type %.20q in %d bytes", t.kind, len(b))
 }
 
-// makeBytes: in protocol 2 bytes are written as Latin-1 text. It is short, because the text may be shared and the bytes are not.
+// makeBytes decodes bytes, which protocol 2 writes as Latin-1 text. Only short ones are taken: the pickle can name one long text a million
+// times, and each time would make a copy.
 func makeBytes(args pickle.Tuple) (any, error) {
 	if len(args) != 2 || args[1] != any("latin1") {
 		return nil, errArguments

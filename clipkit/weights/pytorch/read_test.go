@@ -1,4 +1,4 @@
-package weights
+package pytorch
 
 import (
 	"bytes"
@@ -17,14 +17,35 @@ import (
 	"testing"
 
 	"clipnb/clipkit/internal/pickle"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // fixture finds a file of testdata/pt, or one of the reference's that other packages test with too.
 func fixture(name string) string {
 	if name == "published_style.pt" || name == "init_fp16.pt" {
-		return "../internal/golden/testdata/rn/" + name
+		return "../../internal/golden/testdata/rn/" + name
 	}
 	return "testdata/pt/" + name
+}
+
+// parseFile reads a file, with every tensor's bytes made.
+func parseFile(t *testing.T, path string) ([]tensor.Tensor, *Checkpoint) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !LooksLike(data) {
+		t.Errorf("%s does not look like PyTorch's", path)
+	}
+	tensors, ck, err := Parse(path, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range tensors {
+		tensors[i] = x.Materialized()
+	}
+	return tensors, ck
 }
 
 // described is what PyTorch says of a file (testdata/pt/make.py).
@@ -42,7 +63,7 @@ var torchName = map[string]string{"F64": "float64", "F32": "float32", "F16": "fl
 	"I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool"}
 
 // row describes a tensor as make.py does.
-func row(t Tensor) string {
+func row(t tensor.Tensor) string {
 	hash := sha256.Sum256(t.Data)
 	shape := slices.Clone(t.Shape)
 	if shape == nil {
@@ -67,32 +88,23 @@ func TestPyTorchFiles(t *testing.T) {
 	}
 	for name, want := range files {
 		t.Run(name, func(t *testing.T) {
-			f, err := Open(fixture(name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer f.Close()
-			compare(t, f, want)
+			tensors, ck := parseFile(t, fixture(name))
+			compare(t, tensors, ck, want)
 		})
 	}
 }
 
-func compare(t *testing.T, f *File, want described) {
+func compare(t *testing.T, tensors []tensor.Tensor, ck *Checkpoint, want described) {
 	t.Helper()
-	if len(f.Names()) != len(want.Tensors) {
-		t.Fatalf("%d tensors, want %d", len(f.Names()), len(want.Tensors))
+	if len(tensors) != len(want.Tensors) {
+		t.Fatalf("%d tensors, want %d", len(tensors), len(want.Tensors))
 	}
-	for i, name := range f.Names() {
-		x, err := f.Tensor(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for i, x := range tensors {
 		w, _ := json.Marshal(want.Tensors[i][1:])
-		if name != want.Tensors[i][0] || row(x) != string(w) {
-			t.Errorf("tensor %d is %s %s, want %v", i, name, row(x), want.Tensors[i])
+		if x.Name != want.Tensors[i][0] || row(x) != string(w) {
+			t.Errorf("tensor %d is %s %s, want %v", i, x.Name, row(x), want.Tensors[i])
 		}
 	}
-	ck := f.Checkpoint
 	if want.Checkpoint == nil {
 		if ck != nil {
 			t.Errorf("a checkpoint: %+v", ck)
@@ -130,28 +142,7 @@ func compare(t *testing.T, f *File, want described) {
 	}
 }
 
-// The containers hold every type, views and shared storages; the expected values are the reference's.
-func TestContainersAgainstSafetensors(t *testing.T) {
-	want, err := Open("testdata/pt/container_expected.safetensors")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"container_zip.pt", "container_zip_parameters.pt", "container_legacy.pt"} {
-		f, err := Open(fixture(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, n := range want.Names() {
-			w, _ := want.Tensor(n)
-			x, err := f.Tensor(n)
-			if err != nil || x.DType != w.DType || !slices.Equal(x.Shape, w.Shape) || !bytes.Equal(x.Data, w.Data) {
-				t.Errorf("%s: %s is %v, want %v (%v)", name, n, x, w, err)
-			}
-		}
-	}
-}
-
-// rebuilt tensors of newer PyTorch: an untyped storage and the type beside it.
+// Newer PyTorch writes a storage without a type and the type beside it.
 func TestTypedView(t *testing.T) {
 	data := []byte{1, 0, 2, 0, 3, 0}
 	v, err := makeTypedView(pickle.Tuple{&storage{dtype: "U8", numel: 6, data: data}, int64(1), pickle.Tuple{int64(2)}, pickle.Tuple{int64(1)},
@@ -159,7 +150,7 @@ func TestTypedView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := (&viewer{}).tensor("x", v.(*view))
+	x, err := (&unpacker{}).tensor("x", v.(*view))
 	if err != nil || x.DType != "I16" || !bytes.Equal(x.Data, data[2:]) {
 		t.Error(x, err)
 	}
@@ -204,7 +195,7 @@ var brokenPyTorch = map[string]string{
 }
 
 func TestBrokenPyTorchFiles(t *testing.T) {
-	paths, err := filepath.Glob("testdata/broken-pt/*")
+	paths, err := filepath.Glob("testdata/broken/*")
 	if err != nil || len(paths) != len(brokenPyTorch) {
 		t.Errorf("%d files, want %d (%v)", len(paths), len(brokenPyTorch), err)
 	}
@@ -215,10 +206,10 @@ func TestBrokenPyTorchFiles(t *testing.T) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, _, _, err = parsePyTorch(path, data)
+		_, _, err = Parse(path, data)
 		runtime.ReadMemStats(&after)
 		want := brokenPyTorch[filepath.Base(path)]
-		if !errors.Is(err, ErrFormat) || want == "" || !strings.Contains(err.Error(), want) {
+		if !errors.Is(err, tensor.ErrFormat) || want == "" || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
 		if used := after.TotalAlloc - before.TotalAlloc; used > 200*uint64(len(data))+1<<20 {
@@ -230,15 +221,6 @@ func TestBrokenPyTorchFiles(t *testing.T) {
 	}
 }
 
-func TestOtherKinds(t *testing.T) {
-	for head, want := range map[string]string{"\x1f\x8b\x08\x00": "gzip", "\x28\xb5\x2f\xfd": "zstd", "7z\xbc\xaf\x27\x1c": "7z", "\x89HDF\r\n": "Keras",
-		"GGUF\x03": "llama", "\n <html>": "HTML", "<?xml version": "error message", "PK\x03\x04": "", "\x80\x02\x8a\x0a": "", "": ""} {
-		if got := otherKind([]byte(head)); !strings.Contains(got, want) || (got == "") != (want == "") {
-			t.Errorf("%q is %q, want %q", head, got, want)
-		}
-	}
-}
-
 // A file that is cut anywhere is refused, in both containers.
 func TestPyTorchTruncatedAtEveryLength(t *testing.T) {
 	for _, name := range []string{"container_zip.pt", "container_legacy.pt", "checkpoint.pt", "checkpoint_legacy.pt", "script.pt"} {
@@ -247,7 +229,7 @@ func TestPyTorchTruncatedAtEveryLength(t *testing.T) {
 			t.Fatal(err)
 		}
 		for n := range data {
-			if _, _, _, err := parsePyTorch(name, data[:n:n]); !errors.Is(err, ErrFormat) {
+			if _, _, err := Parse(name, data[:n:n]); !errors.Is(err, tensor.ErrFormat) {
 				t.Fatalf("%s: %d of %d bytes: %v", name, n, len(data), err)
 			}
 		}
@@ -269,9 +251,9 @@ func TestPyTorchMemory(t *testing.T) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, _, _, err := parsePyTorch("repeated", b.Bytes())
+		_, _, err := Parse("repeated", b.Bytes())
 		runtime.ReadMemStats(&after)
-		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "without STOP") {
+		if !errors.Is(err, tensor.ErrFormat) || !strings.Contains(err.Error(), "without STOP") {
 			t.Errorf("%q: %v", unit, err)
 		}
 		if used := (after.TotalAlloc - before.TotalAlloc) / uint64(b.Len()); used > 250 {
@@ -280,14 +262,10 @@ func TestPyTorchMemory(t *testing.T) {
 	}
 }
 
-// consume touches whatever a parsed file offers.
-func consume(t *testing.T, f *File) {
-	for _, name := range f.Names() {
-		x, err := f.Tensor(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(x.Data) != dtypeSize[x.DType]*x.Size() {
+// consume reads every tensor that a parsed file offers.
+func consume(t *testing.T, tensors []tensor.Tensor) {
+	for _, x := range tensors {
+		if len(x.Bytes()) != tensor.ElementSize(x.DType)*x.Size() {
 			t.Fatalf("%v has %d bytes", x.Shape, len(x.Data))
 		}
 	}
@@ -304,19 +282,19 @@ func fuzzContainer(f *testing.F, pattern string) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		order, tensors, ck, err := parsePyTorch("fuzz", data)
+		tensors, _, err := Parse("fuzz", data)
 		if err != nil {
-			if !errors.Is(err, ErrFormat) {
+			if !errors.Is(err, tensor.ErrFormat) {
 				t.Error(err)
 			}
 			return
 		}
-		consume(t, &File{name: "fuzz", order: order, tensors: tensors, Checkpoint: ck})
+		consume(t, tensors)
 	})
 }
 
-func FuzzPyTorch(f *testing.F) { fuzzContainer(f, "testdata/*pt/*.pt") }
-func FuzzLegacy(f *testing.F)  { fuzzContainer(f, "testdata/*pt/*legacy.pt") }
+func FuzzPyTorch(f *testing.F) { fuzzContainer(f, "testdata/*/*.pt") }
+func FuzzLegacy(f *testing.F)  { fuzzContainer(f, "testdata/*/*legacy.pt") }
 
 // The pickle itself under the fuzzer's hands: the container around it stays sound.
 func FuzzStatePickle(f *testing.F) {
@@ -339,10 +317,10 @@ func FuzzStatePickle(f *testing.F) {
 		if err := out.close(); err != nil {
 			t.Fatal(err)
 		}
-		order, tensors, _, err := parsePyTorch("fuzz", b.Bytes())
+		tensors, _, err := Parse("fuzz", b.Bytes())
 		if err == nil {
-			consume(t, &File{name: "fuzz", order: order, tensors: tensors})
-		} else if !errors.Is(err, ErrFormat) {
+			consume(t, tensors)
+		} else if !errors.Is(err, tensor.ErrFormat) {
 			t.Error(err)
 		}
 	})

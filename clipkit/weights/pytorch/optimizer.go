@@ -1,14 +1,16 @@
-package weights
+package pytorch
 
 import (
 	"errors"
 	"fmt"
 
 	"clipnb/clipkit/internal/pickle"
+	"clipnb/clipkit/weights/tensor"
 )
 
-// Optimizer is the state of torch.optim.AdamW. The reference has two groups: what is not decayed (gains, biases, logit scale) and what is;
-// within each the order is the state dict's. Parameters are numbered through the groups, from 0.
+// Optimizer is the state of torch.optim.AdamW. The reference makes two groups, first the parameters without weight decay (gains, biases,
+// logit scale), then the others, each in the order of the state dict (cn_clip/training/main.py:147-165). Parameters are numbered from 0
+// through both.
 type Optimizer struct {
 	Groups []Group
 	State  []ParamState // by number
@@ -24,12 +26,12 @@ type Group struct {
 // ParamState holds the moments of one parameter, in its shape. A parameter that has not been updated has none: Step is 0, the tensors are empty.
 type ParamState struct {
 	Step     int
-	ExpAvg   Tensor
-	ExpAvgSq Tensor
+	ExpAvg   tensor.Tensor
+	ExpAvgSq tensor.Tensor
 }
 
 // parseOptimizer reads what optimizer.state_dict() returned: {"state": {number: {…}}, "param_groups": [{…, "params": [numbers]}]}.
-func parseOptimizer(v any, views *viewer) (*Optimizer, error) {
+func parseOptimizer(v any, u *unpacker) (*Optimizer, error) {
 	d, ok := v.(*pickle.Dict)
 	if !ok {
 		return nil, fmt.Errorf("the optimizer is a %s, want a dict", kindOf(v))
@@ -58,7 +60,7 @@ func parseOptimizer(v any, views *viewer) (*Optimizer, error) {
 		if !ok || i < 0 || i >= int64(total) {
 			return nil, fmt.Errorf("the optimizer's state has the key %.40q, want a number below %d", fmt.Sprint(key), total)
 		}
-		if o.State[i], err = parseState(int(i), item, views); err != nil {
+		if o.State[i], err = parseState(int(i), item, u); err != nil {
 			return nil, fmt.Errorf("the optimizer's state of parameter %d: %w", i, err)
 		}
 	}
@@ -111,14 +113,14 @@ func parseGroup(v any, first int) (g Group, err error) {
 	return g, nil
 }
 
-func parseState(i int, v any, views *viewer) (s ParamState, err error) {
+func parseState(i int, v any, u *unpacker) (s ParamState, err error) {
 	d, ok := v.(*pickle.Dict)
 	if !ok {
 		return s, fmt.Errorf("a %s, want a dict", kindOf(v))
 	}
 	step, ok := d.Get("step")
 	if t, isTensor := step.(*view); isTensor { // PyTorch 1.12 and later
-		x, err := views.tensor("step", t)
+		x, err := u.tensor("step", t)
 		if err != nil {
 			return s, err
 		}
@@ -139,19 +141,18 @@ func parseState(i int, v any, views *viewer) (s ParamState, err error) {
 		return s, fmt.Errorf("step is a %s, want a count", kindOf(step))
 	}
 	for _, m := range []struct {
-		to   *Tensor
+		to   *tensor.Tensor
 		name string
 	}{{&s.ExpAvg, "exp_avg"}, {&s.ExpAvgSq, "exp_avg_sq"}} {
 		t, err := field[*view](d, m.name)
 		if err != nil {
 			return s, err
 		}
-		if *m.to, err = views.tensor(fmt.Sprintf("%s.%d", m.name, i), t); err != nil {
+		x, err := u.tensor(fmt.Sprintf("%s.%d", m.name, i), t)
+		if err != nil {
 			return s, err
 		}
-		if m.to.build != nil {
-			m.to.Data, m.to.build = m.to.build(), nil
-		}
+		*m.to = x.Materialized()
 	}
 	return s, nil
 }
@@ -169,8 +170,8 @@ func field[T any](d *pickle.Dict, name string) (T, error) {
 	return x, nil
 }
 
-// value is the optimizer as torch.optim.AdamW's load_state_dict takes it; put stores a tensor.
-func (o *Optimizer) value(put func(Tensor) (any, error)) (any, error) {
+// value is the dictionary that torch.optim.AdamW's load_state_dict takes; put stores a tensor in the file and gives what stands for it.
+func (o *Optimizer) value(put func(tensor.Tensor) (any, error)) (any, error) {
 	state, groups := &pickle.Dict{}, &pickle.List{}
 	first := 0
 	for _, g := range o.Groups {
@@ -191,7 +192,7 @@ func (o *Optimizer) value(put func(Tensor) (any, error)) (any, error) {
 		if s.Step == 0 && s.ExpAvg.Data == nil {
 			continue
 		}
-		step, err := put(F32("step", nil, []float32{float32(s.Step)}))
+		step, err := put(tensor.F32("step", nil, []float32{float32(s.Step)}))
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package weights_test
+package pytorch_test
 
 import (
 	"fmt"
@@ -7,18 +7,20 @@ import (
 	"path/filepath"
 
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/pytorch"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // A checkpoint for PyTorch users: torch.load("epoch3.pt", weights_only=True)["state_dict"].
-func ExampleWritePyTorch() {
+func ExampleWrite() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "epoch3.pt")
-	tensors := []weights.Tensor{weights.F32("logit_scale", nil, []float32{2.6592})}
-	if err := weights.WritePyTorch(path, tensors, &weights.Checkpoint{Epoch: 3, Step: 1200, Name: "flowers"}); err != nil {
+	tensors := []tensor.Tensor{tensor.F32("logit_scale", nil, []float32{2.6592})}
+	if err := pytorch.Write(path, tensors, &pytorch.Checkpoint{Epoch: 3, Step: 1200, Name: "flowers"}); err != nil {
 		log.Fatal(err)
 	}
 	f, err := weights.Open(path)

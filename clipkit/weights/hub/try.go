@@ -1,26 +1,22 @@
-package weights
+package hub
 
 import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
-
-	"clipnb/clipkit/internal/atomicfile"
 )
 
-// finalError is one that another try at the same address would not mend.
+// finalError is an error that another try at the same address would not mend.
 type finalError struct{ error }
 
 func (e *finalError) Unwrap() error { return e.error }
@@ -30,74 +26,13 @@ func final(format string, a ...any) error { return &finalError{fmt.Errorf(format
 // errUnreachable is wrapped when there was no answer at all.
 var errUnreachable = errors.New("no answer")
 
-// busyError is a server that asks to come back later.
+// busyError is the answer of a server that may succeed later.
 type busyError struct {
 	status string
 	after  time.Duration
 }
 
 func (e *busyError) Error() string { return "the server answers " + e.status }
-
-// partial is a file on its way, with what is needed to go on where it stopped.
-type partial struct {
-	URL       string `json:"url"`
-	Validator string `json:"validator"` // the ETag, else the date, under which the bytes were sent
-	SHA256    string `json:"sha256"`    // what the server said the whole file has
-	Total     int64  `json:"total"`     // its size, -1 when the server did not say
-
-	path string
-	file *os.File
-	size int64 // bytes so far
-}
-
-// openPartial opens what an earlier try left; bytes of another address, or without a validator, are of no use.
-func openPartial(path, url string) (*partial, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	p := &partial{path: path, file: f}
-	note, err := readSmall(path+".json", 1<<16)
-	if err != nil || json.Unmarshal(note, p) != nil || p.URL != url || p.Validator == "" {
-		*p = partial{URL: url, path: path, file: f}
-		return p, nil
-	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	p.size = info.Size()
-	return p, nil
-}
-
-// restart empties the file and notes what will be in it.
-func (p *partial) restart(validator, sha256 string, total int64) error {
-	if err := p.file.Truncate(0); err != nil {
-		return err
-	}
-	p.size, p.Validator, p.SHA256, p.Total = 0, validator, sha256, total
-	note, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(p.path+".json", note)
-}
-
-// discard forgets what has arrived.
-func (p *partial) discard() {
-	p.file.Close()
-	os.Remove(p.path)
-	os.Remove(p.path + ".json")
-}
-
-// Close keeps the bytes for the next call; it may be called twice.
-func (p *partial) Close() error {
-	if err := p.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		return err
-	}
-	return nil
-}
 
 // checkURL lets through https, and http to this machine.
 func checkURL(address string) error {
@@ -114,13 +49,13 @@ func checkURL(address string) error {
 
 var sha256Form = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// linked is what HF's hub says of a file in the answer that redirects to where its bytes are.
-type linked struct {
+// statedByHub is what HF's hub says of a file, in the answer that redirects to the server with the bytes.
+type statedByHub struct {
 	sha256 string
 	size   int64
 }
 
-func (l *linked) read(h http.Header) {
+func (l *statedByHub) read(h http.Header) {
 	if s := strings.Trim(h.Get("X-Linked-Etag"), `"`); sha256Form.MatchString(s) {
 		l.sha256 = s
 	}
@@ -129,8 +64,8 @@ func (l *linked) read(h http.Header) {
 	}
 }
 
-// try asks once for what is missing and appends it.
-func (r Request) try(ctx context.Context, part *partial) error {
+// try asks once for the bytes that are missing and appends what comes.
+func (r download) try(ctx context.Context, part *partial) error {
 	if part.size > 0 && part.size == part.Total {
 		return nil // whole; an earlier process ended before it gave the file its name
 	}
@@ -140,8 +75,8 @@ func (r Request) try(ctx context.Context, part *partial) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watch := time.AfterFunc(min(stall, answerWithin), func() { cancel(errors.New("the server falls silent")) })
-	defer watch.Stop()
+	silence := time.AfterFunc(min(stall, answerWithin), func() { cancel(errors.New("the server falls silent")) })
+	defer silence.Stop()
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, part.URL, nil)
 	if err != nil {
@@ -152,13 +87,13 @@ func (r Request) try(ctx context.Context, part *partial) error {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", part.size))
 		req.Header.Set("If-Range", part.Validator)
 	}
-	var hub linked
+	var stated statedByHub
 	client := http.Client{}
 	if r.Client != nil {
 		client = *r.Client
 	}
 	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		hub.read(req.Response.Header)
+		stated.read(req.Response.Header)
 		switch {
 		case len(via) >= 10:
 			return final("more than 10 redirects")
@@ -172,15 +107,15 @@ func (r Request) try(ctx context.Context, part *partial) error {
 		return fmt.Errorf("%w: %w", errUnreachable, cause(ctx, err))
 	}
 	defer resp.Body.Close()
-	watch.Reset(stall)
-	hub.read(resp.Header)
-	if err := r.accept(resp, part, hub); err != nil {
+	silence.Reset(stall)
+	stated.read(resp.Header)
+	if err := r.accept(resp, part, stated); err != nil {
 		return err
 	}
-	return cause(ctx, r.receive(resp.Body, part, func() { watch.Reset(stall) }))
+	return cause(ctx, r.receive(resp.Body, part, func() { silence.Reset(stall) }))
 }
 
-// cause prefers the reason for which a try was ended to "context canceled".
+// cause gives the reason why the context of a try was ended in place of the error "context canceled".
 func cause(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -188,23 +123,23 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// accept judges an answer and readies part for its body.
-func (r Request) accept(resp *http.Response, part *partial, hub linked) error {
+// accept decides by an answer's header whether its body is to be read, and prepares part for it.
+func (r download) accept(resp *http.Response, part *partial, stated statedByHub) error {
 	validator := resp.Header.Get("ETag")
 	if strings.HasPrefix(validator, "W/") || validator == "" {
 		validator = resp.Header.Get("Last-Modified") // a weak ETag does not stand for the same bytes
 	}
 	switch resp.StatusCode {
 	case http.StatusOK: // the whole file: a first try, a server without ranges, or another file than before
-		if err := r.acceptable(resp, hub); err != nil {
+		if err := r.acceptable(resp, stated); err != nil {
 			return err
 		}
-		return part.restart(validator, hub.sha256, resp.ContentLength)
+		return part.restart(validator, stated.sha256, resp.ContentLength)
 	case http.StatusPartialContent:
 		var from, to, total int64
 		answer := resp.Header.Get("Content-Range")
 		_, err := fmt.Sscanf(answer, "bytes %d-%d/%d", &from, &to, &total)
-		if err == nil && from == part.size && from > 0 && to == total-1 && total == part.Total && validator == part.Validator && hub.sha256 == part.SHA256 {
+		if err == nil && from == part.size && from > 0 && to == total-1 && total == part.Total && validator == part.Validator && stated.sha256 == part.SHA256 {
 			return nil
 		}
 		if err := part.restart("", "", -1); err != nil {
@@ -228,8 +163,8 @@ func (r Request) accept(resp *http.Response, part *partial, hub linked) error {
 	return final("the server answers %s", resp.Status)
 }
 
-// acceptable looks at what the headers say of the whole file.
-func (r Request) acceptable(resp *http.Response, hub linked) error {
+// acceptable refuses, by its header, an answer that cannot be the whole file.
+func (r download) acceptable(resp *http.Response, stated statedByHub) error {
 	total, limit := resp.ContentLength, r.limit()
 	switch encoding := resp.Header.Get("Content-Encoding"); {
 	case encoding != "" && encoding != "identity":
@@ -240,8 +175,8 @@ func (r Request) acceptable(resp *http.Response, hub linked) error {
 		return final("the server has %d bytes, more than the limit of %d", total, limit)
 	case total >= 0 && r.Size > 0 && total != r.Size:
 		return final("the server has %d bytes, want %d", total, r.Size)
-	case total >= 0 && hub.size > 0 && total != hub.size:
-		return final("the server sends %d bytes of a file of %d", total, hub.size)
+	case total >= 0 && stated.size > 0 && total != stated.size:
+		return final("the server sends %d bytes of a file of %d", total, stated.size)
 	}
 	return nil
 }
@@ -251,15 +186,15 @@ var (
 	errPointer = final("a Git LFS pointer instead of the file: the address must be one that gives the file itself (…/resolve/…)")
 )
 
-func (r Request) limit() int64 {
+func (r download) limit() int64 {
 	if r.MaxSize > 0 {
 		return r.MaxSize
 	}
 	return defaultMax
 }
 
-// receive appends the body to part, up to the whole file.
-func (r Request) receive(body io.Reader, part *partial, alive func()) error {
+// receive appends the body to part, and no more than the whole file has.
+func (r download) receive(body io.Reader, part *partial, alive func()) error {
 	b := bufio.NewReader(body)
 	if part.size == 0 {
 		start, err := b.Peek(64)

@@ -1,4 +1,4 @@
-package weights
+package pytorch
 
 import (
 	"errors"
@@ -15,10 +15,10 @@ const (
 	maxAttribute = 256 // bytes of a name
 )
 
-// scriptObject is an instance of a class that the archive defines.
+// scriptObject is an instance of a class that the archive defines, without that class's code.
 type scriptObject struct{ attributes *pickle.Dict }
 
-// findScript: classes of the archive, and marks of lists, whose argument is the list.
+// findScript allows the classes that the archive defines, and the functions by which TorchScript marks a list's type: they give the list.
 func findScript(name string) (pickle.Call, bool) {
 	if strings.HasPrefix(name, "__torch__.") {
 		return makeScriptObject, true
@@ -36,7 +36,7 @@ func findScript(name string) (pickle.Call, bool) {
 
 func makeScriptObject(pickle.Tuple) (any, error) { return &scriptObject{}, nil }
 
-// Build takes the attributes.
+// Build takes the object's attributes.
 func (o *scriptObject) Build(state any) error {
 	d, ok := state.(*pickle.Dict)
 	if !ok {
@@ -46,7 +46,8 @@ func (o *scriptObject) Build(state any) error {
 	return nil
 }
 
-// state collects the tensors of a module and of the modules in it. A module that is met again would be a bomb, and is an error.
+// state collects the tensors of a module and of the modules in it. A module that occurs twice is an error: modules that each hold the next one
+// twice make a small file without end.
 func (o *scriptObject) state() (*pickle.Dict, error) {
 	out, met := &pickle.Dict{}, map[*scriptObject]bool{}
 	var visit func(o *scriptObject, prefix string, depth int) error

@@ -1,22 +1,23 @@
-package weights
+package pytorch
 
 import (
 	"fmt"
 	"math"
 	"math/bits"
+
+	"clipnb/clipkit/weights/tensor"
 )
 
-// A tensor of PyTorch is a view of a storage, by offset, shape and strides; several may share one storage.
-
+// storage is a run of numbers in the file. A tensor of PyTorch is a view of one, by offset, shape and strides; several may share it.
 type storage struct {
 	dtype string
 	numel int
-	data  []byte // of a legacy container: set when the pickle is read
-	base  *storage
-	skip  int // elements of base before it
+	data  []byte   // in a legacy container nil until the pickle has been read
+	base  *storage // of which this is a part, nil for a whole one; in legacy containers only
+	skip  int      // elements of base before the part
 }
 
-// view is a tensor as the pickle describes it, before its storage is looked at: legacy containers keep storages behind the pickle.
+// view is a tensor as the pickle describes it. Nothing is checked against the storage yet: in legacy containers that follows the pickle.
 type view struct {
 	*storage
 	dtype  string
@@ -25,48 +26,46 @@ type view struct {
 	stride []int // elements
 }
 
-// viewer makes tensors of views. left bounds the bytes of those that do not lie contiguously in the file: a stride of 0 makes a terabyte
-// out of one number.
-type viewer struct{ left int }
+// unpacker makes tensors of views. left is how many bytes may still be promised to views that are not contiguous: a stride of 0 would make
+// a terabyte out of one number.
+type unpacker struct{ left int }
 
-func (vs *viewer) tensor(name string, v *view) (Tensor, error) {
+func (u *unpacker) tensor(name string, v *view) (tensor.Tensor, error) {
 	bad := func(format string, a ...any) error {
 		return fmt.Errorf("tensor %.100q: %s", name, fmt.Sprintf(format, a...))
 	}
-	data, size := v.bytes(), dtypeSize[v.dtype]
-	t := Tensor{Name: name, DType: v.dtype, Shape: v.shape}
+	data, size := v.bytes(), tensor.ElementSize(v.dtype)
+	t := tensor.Tensor{Name: name, DType: v.dtype, Shape: v.shape}
 	numel, last, ok := v.extent()
 	if !ok {
-		return Tensor{}, bad("shape %v with strides %v from element %d overflows", v.shape, v.stride, v.offset)
+		return tensor.Tensor{}, bad("shape %v with strides %v from element %d overflows", v.shape, v.stride, v.offset)
 	}
 	if numel == 0 {
 		return t, nil
 	}
 	if last >= len(data)/size {
-		return Tensor{}, bad("shape %v with strides %v from element %d needs %d elements, its storage has %d", v.shape, v.stride, v.offset, uint64(last)+1, len(data)/size)
+		return tensor.Tensor{}, bad("shape %v with strides %v from element %d needs %d elements, its storage has %d", v.shape, v.stride, v.offset, uint64(last)+1, len(data)/size)
 	}
 	if v.contiguous() {
 		t.Data = data[v.offset*size:][: numel*size : numel*size]
 		return t, nil
 	}
-	if numel > vs.left/size {
-		return Tensor{}, bad("shape %v with strides %v would unpack to more than the file's size", v.shape, v.stride)
+	if numel > u.left/size {
+		return tensor.Tensor{}, bad("shape %v with strides %v would unpack to more than the file's size", v.shape, v.stride)
 	}
-	vs.left -= numel * size
-	t.build = func() []byte { return v.gather(data, numel, size) }
-	return t, nil
+	u.left -= numel * size
+	return tensor.Lazy(name, v.dtype, v.shape, func() []byte { return v.gather(data, numel, size) }), nil
 }
 
-// bytes of the storage; a legacy storage may be a part of another.
 func (s *storage) bytes() []byte {
 	if s.base == nil {
 		return s.data
 	}
-	size := dtypeSize[s.dtype]
+	size := tensor.ElementSize(s.dtype)
 	return s.base.data[s.skip*size:][:s.numel*size]
 }
 
-// extent is the number of elements and the position of the last one in the storage.
+// extent is the number of elements and the position of the last one in the storage; ok is false when they overflow.
 func (v *view) extent() (numel, last int, ok bool) {
 	n, end := uint64(1), uint64(v.offset)
 	empty := false
@@ -89,7 +88,7 @@ func (v *view) extent() (numel, last int, ok bool) {
 	return int(n), int(end), true
 }
 
-// contiguous: row-major without gaps. Strides of axes of length 1 mean nothing.
+// contiguous tells whether the elements lie in row-major order without gaps. The stride of an axis of length 1 does not matter.
 func (v *view) contiguous() bool {
 	want := 1
 	for i := len(v.shape) - 1; i >= 0; i-- {

@@ -1,4 +1,4 @@
-package weights
+package pytorch
 
 import (
 	"archive/zip"
@@ -13,29 +13,29 @@ import (
 
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/pickle"
+	"clipnb/clipkit/weights/tensor"
 )
 
 const (
-	alignment    = 64        // of a storage in the file, as PyTorch has it
-	modulePrefix = "module." // of the names in a checkpoint
+	alignment    = 64        // bytes; PyTorch begins every storage at a multiple of it
+	modulePrefix = "module." // DistributedDataParallel puts it before each name, and the reference saves them so (cn_clip/training/main.py:326)
 )
 
-// storageOf names the PyTorch storage of a type.
-var storageOf = map[string]string{"F64": "torch.DoubleStorage", "F32": "torch.FloatStorage", "F16": "torch.HalfStorage",
+// storageClass names the PyTorch storage of a type.
+var storageClass = map[string]string{"F64": "torch.DoubleStorage", "F32": "torch.FloatStorage", "F16": "torch.HalfStorage",
 	"BF16": "torch.BFloat16Storage", "I64": "torch.LongStorage", "I32": "torch.IntStorage", "I16": "torch.ShortStorage",
 	"I8": "torch.CharStorage", "U8": "torch.ByteStorage", "BOOL": "torch.BoolStorage"}
 
-// WritePyTorch writes path atomically as torch.save would: {"epoch", "step", "name", "state_dict"} and "optimizer" if ck has one; with a nil
-// ck the state dict alone, its names as they are. In a checkpoint names get the prefix "module." unless they have it or ck says Unprefixed.
-// torch.load reads it with weights_only=True and with mmap=True, and the reference resumes from it.
-func WritePyTorch(path string, tensors []Tensor, ck *Checkpoint) error {
-	return atomicfile.Write(path, func(w io.Writer) error { return EncodePyTorch(w, tensors, ck) })
+// Write writes path atomically as torch.save would. With a checkpoint that is {"epoch", "step", "name", "state_dict"}, and "optimizer" if ck
+// has one; names get the prefix "module." unless they have it or ck says Unprefixed. With a nil ck it is the state dict alone, under the
+// names that the tensors have. torch.load reads the file with weights_only=True and with mmap=True, and the reference resumes from it.
+func Write(path string, tensors []tensor.Tensor, ck *Checkpoint) error {
+	return atomicfile.Write(path, func(w io.Writer) error { return encode(w, tensors, ck) })
 }
 
-// EncodePyTorch writes the container to w.
-func EncodePyTorch(w io.Writer, tensors []Tensor, ck *Checkpoint) error {
-	var storages []Tensor
-	put := func(t Tensor) (any, error) {
+func encode(w io.Writer, tensors []tensor.Tensor, ck *Checkpoint) error {
+	var storages []tensor.Tensor
+	put := func(t tensor.Tensor) (any, error) {
 		v, err := tensorValue(t, len(storages))
 		storages = append(storages, t)
 		return v, err
@@ -58,8 +58,8 @@ func EncodePyTorch(w io.Writer, tensors []Tensor, ck *Checkpoint) error {
 	return out.close()
 }
 
-// checkpointValue is what the pickle holds.
-func checkpointValue(tensors []Tensor, ck *Checkpoint, put func(Tensor) (any, error)) (any, error) {
+// checkpointValue is the value that the pickle holds; put stores a tensor in the file and gives what stands for it.
+func checkpointValue(tensors []tensor.Tensor, ck *Checkpoint, put func(tensor.Tensor) (any, error)) (any, error) {
 	state := &pickle.Dict{}
 	for _, t := range tensors {
 		name := t.Name
@@ -94,10 +94,10 @@ func checkpointValue(tensors []Tensor, ck *Checkpoint, put func(Tensor) (any, er
 	return top, nil
 }
 
-// tensorValue is a contiguous tensor that is the whole of storage key.
-func tensorValue(t Tensor, key int) (any, error) {
-	class, ok := storageOf[t.DType]
-	if !ok || len(t.Data) != dtypeSize[t.DType]*t.Size() {
+// tensorValue describes t as a contiguous view of the whole storage with this key.
+func tensorValue(t tensor.Tensor, key int) (any, error) {
+	class, ok := storageClass[t.DType]
+	if !ok || len(t.Data) != tensor.ElementSize(t.DType)*t.Size() {
 		return nil, fmt.Errorf("tensor %q: %d bytes do not make %v of %s", t.Name, len(t.Data), t.Shape, t.DType)
 	}
 	shape, stride := pickle.Tuple{}, pickle.Tuple{}
@@ -118,33 +118,33 @@ func tensorValue(t Tensor, key int) (any, error) {
 func dict(pairs ...any) *pickle.Dict {
 	d := &pickle.Dict{}
 	for i := 0; i < len(pairs); i += 2 {
-		_ = d.Set(pairs[i], pairs[i+1]) // keys are strings
+		_ = d.Set(pairs[i], pairs[i+1]) // which refuses no string
 	}
 	return d
 }
 
-// archiveWriter writes uncompressed entries whose bytes begin at multiples of 64, by a filler in the header's extra field.
+// archiveWriter writes a zip archive of uncompressed entries. The data of each begins at a multiple of 64 bytes: a filler in the header's
+// extra field, which PyTorch names "FB" too, makes it so.
 type archiveWriter struct {
-	zip *zip.Writer
-	at  *position
-	err error
+	zip     *zip.Writer
+	written *countingWriter
+	err     error
 }
 
-// position counts what is written.
-type position struct {
+type countingWriter struct {
 	w io.Writer
 	n int64
 }
 
-func (c *position) Write(b []byte) (int, error) {
+func (c *countingWriter) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
 	c.n += int64(n)
 	return n, err
 }
 
 func newArchiveWriter(w io.Writer) *archiveWriter {
-	c := &position{w: w}
-	return &archiveWriter{zip: zip.NewWriter(c), at: c}
+	c := &countingWriter{w: w}
+	return &archiveWriter{zip: zip.NewWriter(c), written: c}
 }
 
 func (a *archiveWriter) entry(name string, data []byte) {
@@ -160,7 +160,7 @@ func (a *archiveWriter) entry(name string, data []byte) {
 	}
 	name = "archive/" + name
 	const header, field = 30, 4
-	fill := -(a.at.n + header + int64(len(name)) + field) & (alignment - 1)
+	fill := -(a.written.n + header + int64(len(name)) + field) & (alignment - 1)
 	extra := binary.LittleEndian.AppendUint16([]byte("FB"), uint16(fill))
 	extra = append(extra, make([]byte, fill)...)
 	w, err := a.zip.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Store, Extra: extra, CRC32: crc32.ChecksumIEEE(data),

@@ -1,4 +1,4 @@
-package weights
+package hub
 
 import (
 	"context"
@@ -8,20 +8,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"clipnb/clipkit/arch"
 )
 
-// Release is one published model and where its checkpoint lies (SPEC §1.1, §4.7).
+// Release is one published model.
 type Release struct {
 	Name string // as arch.Lookup knows it
-	File string // the reference's checkpoint
-	Repo string // the repository's name, the same on both hubs
+	File string // name of the reference's checkpoint
+	repo string // name of the repository, on HF's hub and on ModelScope
 }
 
-// releases are the five published models in the reference's order. Their exact sizes and hashes are published nowhere in writing: HF's hub
-// states both when the file is fetched, Fetch checks them and writes the hash beside the file.
+// releases are the five published models in the order of cn_clip/clip/utils.py:19-25. Their sizes and hashes stand in no document: HF's hub
+// states both when a file is fetched, and fetch checks them.
 var releases = []Release{
 	{"ViT-B-16", "clip_cn_vit-b-16.pt", "chinese-clip-vit-base-patch16"},
 	{"ViT-L-14", "clip_cn_vit-l-14.pt", "chinese-clip-vit-large-patch14"},
@@ -59,9 +58,9 @@ const (
 	oss        = "https://clip-cn-beijing.oss-cn-beijing.aliyuncs.com/checkpoints/"
 )
 
-// URLs are the checkpoint's addresses in the order in which they are tried. CLIPKIT_MIRROR, else HF_ENDPOINT, stands for HF's hub
-// (for example an address inside a company, or a public mirror); getenv is os.Getenv.
-func (r Release) URLs(getenv func(string) string) []string {
+// urls are the checkpoint's addresses in the order in which they are tried. CLIPKIT_MIRROR, or HF_ENDPOINT if that is not set, replaces HF's
+// hub: by an address inside a company, for example, or a public mirror.
+func (r Release) urls(getenv func(string) string) []string {
 	host := hfHub
 	for _, key := range []string{"HF_ENDPOINT", "CLIPKIT_MIRROR"} {
 		if v := getenv(key); v != "" {
@@ -69,23 +68,21 @@ func (r Release) URLs(getenv func(string) string) []string {
 		}
 	}
 	return []string{
-		host + "/OFA-Sys/" + r.Repo + "/resolve/main/" + r.File,
-		modelScope + r.Repo + "/resolve/master/" + r.File,
+		host + "/OFA-Sys/" + r.repo + "/resolve/main/" + r.File,
+		modelScope + r.repo + "/resolve/master/" + r.File,
 		oss + r.File,
 	}
 }
 
 // Options of Locate. Only Folder is needed.
 type Options struct {
-	Folder   string                                     // where downloads are kept: pretrained_weights in the project
-	Progress func(done, total int64)                    // of a download
-	Getenv   func(string) string                        // nil is os.Getenv
-	Client   *http.Client                               // nil is http.DefaultClient
-	Stall    time.Duration                              // as in Request
-	Wait     func(context.Context, time.Duration) error // as in Request
+	Folder   string                  // where downloads are kept: pretrained_weights in the project
+	Progress func(done, total int64) // of a download
+	Getenv   func(string) string     // nil is os.Getenv
+	Client   *http.Client            // nil is http.DefaultClient
 }
 
-// Locate gives the path of a published model's weights, a file or a folder for OpenModel, and downloads them when they are nowhere yet.
+// Locate gives the path of a published model's weights, a file or a folder for weights.OpenModel, and downloads them when they are not on disk.
 // It looks in the folder that CLIPKIT_WEIGHTS names, in o.Folder and in the reference's ~/.cache/clip, in each for the reference's file
 // and for a folder named like the repository, as the hub's own tools make it. CLIPKIT_OFFLINE=1 or HF_HUB_OFFLINE=1 forbids downloading.
 func Locate(ctx context.Context, name string, o Options) (path string, err error) {
@@ -109,7 +106,7 @@ func Locate(ctx context.Context, name string, o Options) (path string, err error
 		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
 			return file, nil
 		}
-		dir := filepath.Join(folder, release.Repo)
+		dir := filepath.Join(folder, release.repo)
 		if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
 			return dir, nil
 		}
@@ -119,10 +116,10 @@ func Locate(ctx context.Context, name string, o Options) (path string, err error
 		return "", err
 	}
 	path = filepath.Join(o.Folder, release.File)
-	err = Fetch(ctx, Request{
-		URLs: release.URLs(getenv), Path: path, Offline: isOn(getenv("CLIPKIT_OFFLINE")) || isOn(getenv("HF_HUB_OFFLINE")),
+	err = fetch(ctx, download{
+		URLs: release.urls(getenv), Path: path, Offline: isOn(getenv("CLIPKIT_OFFLINE")) || isOn(getenv("HF_HUB_OFFLINE")),
 		MaxSize:  16 * int64(cfg.NumParams()), // four times its float32 values: room for an optimizer's state
-		Progress: o.Progress, Client: o.Client, Stall: o.Stall, Wait: o.Wait,
+		Progress: o.Progress, Client: o.Client,
 	})
 	if err != nil {
 		return "", err

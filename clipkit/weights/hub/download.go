@@ -1,4 +1,4 @@
-package weights
+package hub
 
 import (
 	"context"
@@ -25,39 +25,39 @@ var (
 	ErrOffline  = errors.New("not downloaded: offline mode is on")
 )
 
-// Request is one file to fetch. Only URLs and Path are needed.
-type Request struct {
+// download is one file to fetch. Only URLs and Path are needed.
+type download struct {
 	URLs     []string                // the same file on several servers, tried in order; https, or http on this machine
 	Path     string                  // where it will lie; its folder is made
 	Size     int64                   // bytes, 0 when unknown
 	MaxSize  int64                   // what a server may send at most; 0 is 16 GiB
-	SHA256   string                  // hexadecimal, "" when unknown: then what the server states (X-Linked-Etag of HF's hub) is taken
+	SHA256   string                  // hexadecimal, "" when unknown: then the one that the server states, if it does (X-Linked-Etag of HF's hub)
 	Offline  bool                    // fail with ErrOffline instead of fetching
 	Progress func(done, total int64) // total is -1 when the server does not say
 
 	Client *http.Client                                         // nil is http.DefaultClient
-	Stall  time.Duration                                        // without a byte for so long a try is over; 0 is one minute
-	Wait   func(ctx context.Context, pause time.Duration) error // between tries; nil sleeps
+	Stall  time.Duration                                        // a try ends after so long without a byte; 0 is one minute
+	Wait   func(ctx context.Context, pause time.Duration) error // waits between tries; nil sleeps
 }
 
 const (
-	tries       = 5       // in a row without progress, per server
-	goodPart    = 1 << 20 // bytes that count as progress
+	maxTries    = 5       // in a row without progress, before the next server is asked
+	progress    = 1 << 20 // bytes that count as progress
 	defaultMax  = 16 << 30
 	longestWait = 30 * time.Second
 
-	// A server that is blocked where we are says nothing at all: it gets two short tries before the next one is asked.
-	answerWithin = 20 * time.Second
-	blockedTries = 2
+	// A server to which the network lets nothing through gives no answer at all: it gets two short tries.
+	answerWithin  = 20 * time.Second
+	maxUnanswered = 2
 )
 
-// Fetch downloads a file so that Path is whole or absent. The bytes gather in Path.part, which a later call continues if the server still
-// has the same file (Range with If-Range); a broken connection is tried again with growing pauses, then the next server. Size and SHA-256
-// are checked before the file gets its name, and the hash is kept beside it in Path.sha256. Processes that want the same file wait for
-// each other (Path.lock). A file that is already at Path is left alone, after a look at its size.
+// fetch downloads a file so that Path is whole or absent. The bytes gather in Path.part, which a later call continues if the server still
+// has the same file (Range with If-Range). A broken connection is tried again with growing pauses, then the next server is asked. Size and
+// SHA-256 are checked before the file gets its name, and the hash is kept beside it in Path.sha256. Processes that want the same file wait
+// for each other (Path.lock). A file that is already at Path is left alone, if its size is right.
 //
-// What can't be mended by trying again says so: 404, a page of HTML or a Git LFS pointer instead of the file, a full disk.
-func Fetch(ctx context.Context, r Request) error {
+// An error that another try would not mend ends the tries at once: 404, a page of HTML or a Git LFS pointer instead of the file, a full disk.
+func fetch(ctx context.Context, r download) error {
 	if have, err := r.present(); have || err != nil {
 		return err
 	}
@@ -91,8 +91,8 @@ func Fetch(ctx context.Context, r Request) error {
 	return fmt.Errorf("%w: %s: %w", ErrDownload, r.Path, errors.Join(failures...))
 }
 
-// present tells whether the file is there already.
-func (r Request) present() (bool, error) {
+// present tells whether the file is there already; one of another size is an error.
+func (r download) present() (bool, error) {
 	info, err := os.Stat(r.Path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -107,8 +107,8 @@ func (r Request) present() (bool, error) {
 	return true, nil
 }
 
-// fromServer tries one address until it is done, hopeless, or fails without progress too often.
-func (r Request) fromServer(ctx context.Context, url string) error {
+// fromServer tries one address until the file is whole, an error is final, or too many tries in a row made no progress.
+func (r download) fromServer(ctx context.Context, url string) error {
 	if err := checkURL(url); err != nil {
 		return err
 	}
@@ -128,11 +128,11 @@ func (r Request) fromServer(ctx context.Context, url string) error {
 		if ctx.Err() != nil || errors.As(err, &final) || errors.Is(err, syscall.ENOSPC) {
 			return err
 		}
-		if part.size >= best+goodPart {
+		if part.size >= best+progress {
 			best, failed = part.size, 0
 		}
 		failed++
-		if failed == tries || failed == blockedTries && best == start && errors.Is(err, errUnreachable) {
+		if failed == maxTries || failed == maxUnanswered && best == start && errors.Is(err, errUnreachable) {
 			return fmt.Errorf("%d tries: %w", failed, err)
 		}
 		if err := r.wait(ctx, pause(failed, err)); err != nil {
@@ -151,7 +151,7 @@ func pause(failed int, err error) time.Duration {
 	return min(d, longestWait)
 }
 
-func (r Request) wait(ctx context.Context, d time.Duration) error {
+func (r download) wait(ctx context.Context, d time.Duration) error {
 	if r.Wait != nil {
 		return r.Wait(ctx, d)
 	}
@@ -165,8 +165,8 @@ func (r Request) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// finish checks the whole file and gives it its name. A wrong one is thrown away.
-func (r Request) finish(part *partial) error {
+// finish checks the whole file and gives it its name. A file with a wrong hash is deleted.
+func (r download) finish(part *partial) error {
 	if err := part.file.Sync(); err != nil {
 		return err
 	}

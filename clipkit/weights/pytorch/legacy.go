@@ -1,4 +1,4 @@
-package weights
+package pytorch
 
 import (
 	"encoding/binary"
@@ -7,6 +7,7 @@ import (
 	"math/big"
 
 	"clipnb/clipkit/internal/pickle"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // The container of PyTorch before 1.6: five pickles (a magic number, a version, facts about the machine, the value, the keys of the
@@ -17,8 +18,8 @@ var legacyMagic, _ = new(big.Int).SetString("1950a86a20f9469cfc6c", 16)
 const legacyVersion = 1001
 
 type legacy struct {
-	rest     []byte
-	storages map[string]*storage // the whole ones
+	rest     []byte              // of the file
+	storages map[string]*storage // by key, without those that are a part of another
 }
 
 func readLegacy(data []byte) (any, error) {
@@ -72,7 +73,8 @@ func (l *legacy) next(r pickle.Reader, what string) (any, error) {
 	return v, nil
 }
 
-// storage answers ("storage", type, key, location, number of elements, nil or (key of the part, offset, number of elements)).
+// storage finds what a persistent id stands for: ("storage", type, key, location, number of elements, and either nil or what part of it is
+// meant, (key of the part, offset, number of elements)).
 func (l *legacy) storage(id any) (any, error) {
 	t, ok := id.(pickle.Tuple)
 	if !ok || len(t) < 5 || len(t) > 6 {
@@ -105,7 +107,7 @@ func (l *legacy) storage(id any) (any, error) {
 	return &storage{dtype: dtype, numel: int(n), base: s, skip: int(skip)}, nil
 }
 
-// fill gives the storages their bytes, in the order of keys.
+// fill gives the storages their bytes, which follow the pickle in the order of keys.
 func (l *legacy) fill(keys []any) error {
 	for _, k := range keys {
 		key, _ := k.(string)
@@ -113,7 +115,7 @@ func (l *legacy) fill(keys []any) error {
 		if s == nil || s.data != nil {
 			return fmt.Errorf("the data of a storage %.40q that no tensor uses, or for the second time", key)
 		}
-		size := dtypeSize[s.dtype]
+		size := tensor.ElementSize(s.dtype)
 		if len(l.rest) < 8 {
 			return fmt.Errorf("the file is cut before storage %.40q", key)
 		}
