@@ -3,13 +3,9 @@ package clipkit
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"image"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"clipnb/clipkit/chart"
 	"clipnb/clipkit/eval"
 )
 
@@ -27,7 +23,7 @@ func Classify(ctx context.Context, m *Model, pictures []image.Image, labels []st
 	if len(templates) == 0 {
 		templates = []string{"{}"}
 	}
-	c, err := eval.NewClassifier(ctx, m.Model, labels, templates, m.Config.ContextLength, nil)
+	c, err := eval.NewClassifier(ctx, m.Towers, labels, templates, m.Towers.Config.ContextLength, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +40,7 @@ func Classify(ctx context.Context, m *Model, pictures []image.Image, labels []st
 		}
 		for _, row := range logits {
 			guesses := make([]Guess, len(labels))
-			for i, p := range Probabilities(row) {
+			for i, p := range eval.Softmax(row) {
 				guesses[i] = Guess{Label: labels[i], Probability: p}
 			}
 			slices.SortStableFunc(guesses, func(a, b Guess) int { return cmp.Compare(b.Probability, a.Probability) })
@@ -52,27 +48,6 @@ func Classify(ctx context.Context, m *Model, pictures []image.Image, labels []st
 		}
 	}
 	return out, nil
-}
-
-// OpenLabelled opens a set of pictures in classes (eval.OpenLabelled): class folders, one of ELEVATER's sets, CIFAR-100's binary version; or
-// "emoji", the embedded test pictures, each of its own name. A relative path is looked up as OpenDataset does.
-func OpenLabelled(ctx context.Context, path string) (eval.Labelled, error) {
-	if path == "emoji" {
-		data, err := OpenDataset(ctx, path)
-		if err != nil {
-			return nil, err
-		}
-		return eval.ByCaption(data.Test, nil), nil
-	}
-	if !filepath.IsAbs(path) {
-		for _, p := range []string{path, filepath.Join(root(), path), filepath.Join(root(), "datasets", path)} {
-			if _, err := os.Stat(p); err == nil {
-				path = p
-				break
-			}
-		}
-	}
-	return eval.OpenLabelled(path)
 }
 
 // ZeroShotOptions are for EvaluateZeroShot; the zero value will do.
@@ -93,7 +68,7 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set eval.Labelled, o ZeroSh
 	}
 	texts := newProgress("labels", len(o.Labels)*len(o.Templates))
 	defer texts.finish()
-	c, err := eval.NewClassifier(ctx, m.Model, o.Labels, o.Templates, m.Config.ContextLength, texts.set)
+	c, err := eval.NewClassifier(ctx, m.Towers, o.Labels, o.Templates, m.Towers.Config.ContextLength, texts.set)
 	if err != nil {
 		return nil, err
 	}
@@ -103,5 +78,5 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set eval.Labelled, o ZeroSh
 	}
 	bar := newProgress("classifying "+set.Name(), set.Len())
 	defer bar.finish()
-	return eval.Classify(ctx, m.Model, set, c, keep, bar.set)
+	return eval.Classify(ctx, m.Towers, set, c, keep, bar.set)
 }

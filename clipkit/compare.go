@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 )
@@ -13,16 +12,16 @@ import (
 func Compare(ctx context.Context, before, after *Model, split dataset.Source) (*eval.Comparison, error) {
 	was, err := extract(ctx, before, split)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", before.Source, err)
+		return nil, fmt.Errorf("%s: %w", before.source, err)
 	}
 	is, err := extract(ctx, after, split)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", after.Source, err)
+		return nil, fmt.Errorf("%s: %w", after.source, err)
 	}
 	c, err := eval.Compare(was, is, split.Texts(), 1)
 	if err != nil {
 		return nil, err
 	}
-	c.Before, c.After, c.Split = before.Source, after.Source, split.Name()
+	c.Before, c.After, c.Split = before.source, after.source, split.Name()
 	return c, nil
 }

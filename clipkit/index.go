@@ -6,10 +6,10 @@ import (
 	"image"
 	"slices"
 
-	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/index"
+	"clipnb/clipkit/page"
 	"clipnb/clipkit/tokenizer"
 )
 
@@ -20,30 +20,22 @@ type Index struct {
 	texts    map[int64][]string // captions by picture
 	features *eval.Features     // in memory; or
 	exact    *index.Exact
-	engine   Engine // in an engine's keeping,
-	place    place  // which another process can open if this is not empty
-}
-
-// Hit is a found picture.
-type Hit struct {
-	ImageID  int64
-	Score    float32 // cosine
-	Encoded  []byte  // the picture file
-	Captions []string
+	kept     index.Pair // in an engine's keeping, which another process
+	where    location   // can open if this is not empty
 }
 
 // BuildIndex encodes the pictures and captions of a split. Unless an option says more, they are kept in memory, for exact search. With an
 // engine, what it has already is not encoded again: an interrupted build continues, and one that was finished is only opened.
-func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...IndexOption) (*Index, error) {
+func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Option) (*Index, error) {
 	if split == nil {
 		return nil, fmt.Errorf("building an index: the data set has no such split")
 	}
-	var o indexOptions
-	for _, f := range opts {
-		f(&o)
+	o, err := chosen("BuildIndex", indexing, opts)
+	if err != nil {
+		return nil, err
 	}
-	ix := &Index{model: m, split: split, texts: captions(split)}
-	if o.run != "" || o.postgres != "" || o.engine != nil {
+	ix := &Index{model: m, split: split, texts: dataset.CaptionsByImage(split)}
+	if o.run != "" || o.postgres != "" || o.openIndex != nil {
 		if err := ix.keep(ctx, o); err != nil {
 			return nil, err
 		}
@@ -63,11 +55,11 @@ func extractAny(ctx context.Context, m *Model, split dataset.Source) (*eval.Feat
 	if len(split.Texts()) > 0 {
 		return extract(ctx, m, split)
 	}
-	f := &eval.Features{Dim: m.Config.EmbedDim, ImageIDs: split.ImageIDs()}
+	f := &eval.Features{Dim: m.Towers.Config.EmbedDim, ImageIDs: split.ImageIDs()}
 	bar := newProgress("encoding "+split.Name(), len(f.ImageIDs))
 	defer bar.finish()
 	for part := range slices.Chunk(f.ImageIDs, 256) {
-		v, err := eval.EncodePictures(ctx, m.Model, split, part)
+		v, err := eval.EncodePictures(ctx, m.Towers, split, part)
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +70,7 @@ func extractAny(ctx context.Context, m *Model, split dataset.Source) (*eval.Feat
 }
 
 // SearchText gives the k pictures nearest to a text, which is prepared as captions are.
-func (ix *Index) SearchText(ctx context.Context, text string, k int) ([]Hit, error) {
+func (ix *Index) SearchText(ctx context.Context, text string, k int) ([]page.Hit, error) {
 	v, err := ix.model.EncodeTexts(ctx, []string{tokenizer.Prepare(text)})
 	if err != nil {
 		return nil, err
@@ -87,7 +79,7 @@ func (ix *Index) SearchText(ctx context.Context, text string, k int) ([]Hit, err
 }
 
 // SearchImage gives the k pictures nearest to a picture.
-func (ix *Index) SearchImage(ctx context.Context, picture image.Image, k int) ([]Hit, error) {
+func (ix *Index) SearchImage(ctx context.Context, picture image.Image, k int) ([]page.Hit, error) {
 	v, err := ix.model.EncodeImages(ctx, []image.Image{picture})
 	if err != nil {
 		return nil, err
@@ -95,18 +87,18 @@ func (ix *Index) SearchImage(ctx context.Context, picture image.Image, k int) ([
 	return ix.search(ctx, v[0], k)
 }
 
-func (ix *Index) search(ctx context.Context, query []float32, k int) ([]Hit, error) {
+func (ix *Index) search(ctx context.Context, query []float32, k int) ([]page.Hit, error) {
 	var found []index.Hit
 	var err error
 	if ix.exact != nil {
 		found, err = ix.exact.Search(query, k)
 	} else {
-		found, err = ix.engine.Images.Search(ctx, index.Query{Vector: query, Model: ix.engine.Images.Model(), K: k})
+		found, err = ix.kept.Images.Search(ctx, index.Query{Vector: query, Model: ix.kept.Images.Model(), K: k})
 	}
 	if err != nil {
 		return nil, err
 	}
-	var hits []Hit
+	var hits []page.Hit
 	for _, h := range found {
 		encoded, err := ix.split.Image(h.ID)
 		if err != nil {
@@ -116,12 +108,12 @@ func (ix *Index) search(ctx context.Context, query []float32, k int) ([]Hit, err
 		if p, ok := ix.split.(*dataset.Pictures); ok {
 			captions = []string{p.Label(h.ID)}
 		}
-		hits = append(hits, Hit{ImageID: h.ID, Score: h.Score, Encoded: encoded, Captions: captions})
+		hits = append(hits, page.Hit{ImageID: h.ID, Score: h.Score, Encoded: encoded, Captions: captions})
 	}
 	return hits, nil
 }
 
 // Close closes the engine, if there is one; what it keeps stays.
 func (ix *Index) Close() error {
-	return ix.engine.close()
+	return ix.kept.Close()
 }

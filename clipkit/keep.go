@@ -17,88 +17,53 @@ import (
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/index/pgvector"
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/repo"
 )
 
-// IndexOption says where BuildIndex keeps an index.
-type IndexOption func(*indexOptions)
-
-type indexOptions struct {
-	run      string
-	postgres string
-	engine   func(ctx context.Context, model string, dim int) (Engine, error)
-}
-
-// KeepIndex keeps the index in experiments/<run>/index, in the exact engine's files (index.Folder), under the split's and the checkpoint's
-// hash; features that KeepFeatures has left for the same run are taken over. Of a folder of pictures (OpenPictures) only what is new
-// is encoded.
-func KeepIndex(run string) IndexOption { return func(o *indexOptions) { o.run = run } }
-
-// InPostgres keeps the index in a database with pgvector (package pgvector), for several processes and larger sets. A folder of pictures that
-// has changed is indexed anew there.
-func InPostgres(url string) IndexOption { return func(o *indexOptions) { o.postgres = url } }
-
-// InEngine keeps the index in any other engine: open makes or opens its two parts for a checkpoint's hash and dimension.
-func InEngine(open func(ctx context.Context, model string, dim int) (Engine, error)) IndexOption {
-	return func(o *indexOptions) { o.engine = open }
-}
-
-// Engine is where vectors are kept: of pictures, and of captions, which may be nil.
-type Engine struct{ Images, Texts index.Index }
-
-func (e Engine) close() error {
-	var err error
-	for _, x := range []index.Index{e.Images, e.Texts} {
-		if x != nil {
-			err = errors.Join(err, x.Close())
-		}
-	}
-	return err
-}
-
-// place is a kept index that another process can open: a folder, or names in a database.
-type place struct {
+// location is where an index is kept that another process can open: a folder, or names in a database.
+type location struct {
 	Folder        string
 	Postgres, Key string
 }
 
 // open opens the two parts, or makes them.
-func (p place) open(ctx context.Context, model string, dim int, texts bool) (e Engine, err error) {
+func (l location) open(ctx context.Context, model string, dim int, texts bool) (p index.Pair, err error) {
 	one := func(what string) (index.Index, error) {
-		if p.Postgres != "" {
-			return pgvector.Open(ctx, pgvector.Config{URL: p.Postgres, Name: p.Key + "-" + what, Model: model, Dim: dim})
+		if l.Postgres != "" {
+			return pgvector.Open(ctx, pgvector.Config{URL: l.Postgres, Name: l.Key + "-" + what, Model: model, Dim: dim})
 		}
-		return index.Create(filepath.Join(p.Folder, what), model, dim)
+		return index.Create(filepath.Join(l.Folder, what), model, dim)
 	}
-	if e.Images, err = one("images"); err != nil {
-		return Engine{}, err
+	if p.Images, err = one("images"); err != nil {
+		return index.Pair{}, err
 	}
 	if texts {
-		if e.Texts, err = one("texts"); err != nil {
-			return Engine{}, errors.Join(err, e.Images.Close())
+		if p.Texts, err = one("texts"); err != nil {
+			return index.Pair{}, errors.Join(err, p.Images.Close())
 		}
 	}
-	return e, nil
+	return p, nil
 }
 
 // keep fills the index's engine with what it lacks.
-func (ix *Index) keep(ctx context.Context, o indexOptions) error {
-	sum, err := fingerprint(ix.model)
+func (ix *Index) keep(ctx context.Context, o options) error {
+	sum, err := ix.model.Towers.Fingerprint()
 	if err != nil {
 		return err
 	}
-	name, dim, texts := ix.name(sum), ix.model.Config.EmbedDim, len(ix.split.Texts()) > 0
+	name, dim, texts := ix.name(sum), ix.model.Towers.Config.EmbedDim, len(ix.split.Texts()) > 0
 	var features *eval.Features
 	switch {
-	case o.engine != nil:
-		ix.engine, err = o.engine(ctx, sum, dim)
+	case o.openIndex != nil:
+		ix.kept, err = o.openIndex(ctx, sum, dim)
 	case o.postgres != "":
-		ix.place = place{Postgres: o.postgres, Key: fmt.Sprintf("%.12x", sha256.Sum256([]byte(name+samples(ix))))}
-		ix.engine, err = ix.place.open(ctx, sum, dim, texts)
+		ix.where = location{Postgres: o.postgres, Key: fmt.Sprintf("%.12x", sha256.Sum256([]byte(name+samples(ix))))}
+		ix.kept, err = ix.where.open(ctx, sum, dim, texts)
 	default:
-		ix.place = place{Folder: filepath.Join(experiments(), o.run, "index", name)}
-		ix.engine, err = ix.place.open(ctx, sum, dim, texts)
+		ix.where = location{Folder: filepath.Join(repo.Experiments(), o.run, "index", name)}
+		ix.kept, err = ix.where.open(ctx, sum, dim, texts)
 		if err == nil {
-			err = ix.forgetOthers(ctx)
+			err = ix.deleteGonePictures(ctx)
 		}
 	}
 	if err == nil && o.run != "" {
@@ -108,7 +73,7 @@ func (ix *Index) keep(ctx context.Context, o indexOptions) error {
 		err = ix.fill(ctx, features)
 	}
 	if err != nil {
-		return fmt.Errorf("indexing %s: %w", ix.split.Name(), errors.Join(err, ix.engine.close()))
+		return fmt.Errorf("indexing %s: %w", ix.split.Name(), errors.Join(err, ix.kept.Close()))
 	}
 	return nil
 }
@@ -124,16 +89,16 @@ func (ix *Index) name(sum string) string {
 
 // samples is a hash of the split's ids and captions.
 func samples(ix *Index) string {
-	return eval.OriginOf(ix.model.Model, "", ix.split, ix.model.Config.ContextLength).Samples
+	return eval.OriginOf(ix.model.Towers, "", ix.split, ix.model.Towers.Config.ContextLength).Samples
 }
 
 // keptFeatures are those that an evaluation has left in the run's folder, or nil.
 func keptFeatures(m *Model, split dataset.Source, run, sum string) (*eval.Features, error) {
-	f, origin, err := eval.LoadFeatures(featuresFile(filepath.Join(experiments(), run, "eval", strings.ReplaceAll(split.Name(), "/", "-")), sum))
+	f, origin, err := eval.LoadFeatures(featuresFile(keptPrefix(run, split), sum))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil || origin != eval.OriginOf(m.Model, sum, split, m.Config.ContextLength) {
+	if err != nil || origin != eval.OriginOf(m.Towers, sum, split, m.Towers.Config.ContextLength) {
 		return nil, err // those of other data are left alone
 	}
 	return f, nil
@@ -148,17 +113,17 @@ func (ix *Index) fill(ctx context.Context, features *eval.Features) error {
 	}
 	bar := newProgress("indexing "+ix.split.Name(), len(ids)+len(texts))
 	defer bar.finish()
-	if err := index.Build(ctx, ix.engine.Images, items(ids, ix.split.Name()), images, bar.set); err != nil {
+	if err := index.Build(ctx, ix.kept.Images, items(ids, ix.split.Name()), images, bar.set); err != nil {
 		return err
 	}
-	if ix.engine.Texts == nil {
+	if ix.kept.Texts == nil {
 		return nil
 	}
 	textIDs := make([]int64, len(texts))
 	for i, t := range texts {
 		textIDs[i] = t.ID
 	}
-	return index.Build(ctx, ix.engine.Texts, items(textIDs, ix.split.Name()), captions, func(done, _ int) { bar.set(len(ids)+done, 0) })
+	return index.Build(ctx, ix.kept.Texts, items(textIDs, ix.split.Name()), captions, func(done, _ int) { bar.set(len(ids)+done, 0) })
 }
 
 // rowsOf takes rows out of vectors [n, dim].
@@ -177,7 +142,7 @@ func (ix *Index) encodePictures(ctx context.Context, rows []int) ([]float32, err
 	for k, i := range rows {
 		ids[k] = all[i]
 	}
-	return eval.EncodePictures(ctx, ix.model.Model, ix.split, ids)
+	return eval.EncodePictures(ctx, ix.model.Towers, ix.split, ids)
 }
 
 func (ix *Index) encodeCaptions(ctx context.Context, rows []int) ([]float32, error) {
@@ -186,7 +151,7 @@ func (ix *Index) encodeCaptions(ctx context.Context, rows []int) ([]float32, err
 	for k, i := range rows {
 		texts[k] = all[i]
 	}
-	return eval.EncodeCaptions(ctx, ix.model.Model, texts, ix.model.Config.ContextLength)
+	return eval.EncodeCaptions(ctx, ix.model.Towers, texts, ix.model.Towers.Config.ContextLength)
 }
 
 func items(ids []int64, split string) []index.Item {
@@ -197,16 +162,16 @@ func items(ids []int64, split string) []index.Item {
 	return out
 }
 
-// forgetOthers takes out of a folder's index the pictures that are no longer there. The file of ids always names at least those that the index has.
-func (ix *Index) forgetOthers(ctx context.Context) error {
-	path, now := filepath.Join(ix.place.Folder, "ids.json"), ix.split.ImageIDs()
+// deleteGonePictures takes out of a folder's index the pictures that are no longer there. The file of ids always names at least those that the index has.
+func (ix *Index) deleteGonePictures(ctx context.Context) error {
+	path, now := filepath.Join(ix.where.Folder, "ids.json"), ix.split.ImageIDs()
 	var known []int64
 	b, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(b, &known)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading %s: %w; delete the folder %s, and the index is built again", path, err, ix.place.Folder)
+		return fmt.Errorf("reading %s: %w; delete the folder %s, and the index is built again", path, err, ix.where.Folder)
 	}
 	here := make(map[int64]bool, len(now))
 	for _, id := range now {
@@ -216,7 +181,7 @@ func (ix *Index) forgetOthers(ctx context.Context) error {
 	if err := writeIDs(path, slices.Concat(gone, now)); err != nil || len(gone) == 0 {
 		return err
 	}
-	if err := ix.engine.Images.Delete(ctx, gone...); err != nil {
+	if err := ix.kept.Images.Delete(ctx, gone...); err != nil {
 		return err
 	}
 	return writeIDs(path, now)

@@ -5,54 +5,65 @@ import (
 	"fmt"
 	"image"
 	"os"
-	"path/filepath"
-	"strings"
 
-	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/eval"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
+	"clipnb/clipkit/train"
+	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/pytorch"
 )
 
-// Model is a loaded model on an open device, with the text and picture preparation that belongs to it.
+// Model is a loaded model on an open device, with the text and picture preparation that belongs to it. Sub-packages take its Towers.
 type Model struct {
-	*model.Model
-	Source string // what it was loaded from
+	Towers *model.Model
 
-	as []string // what As said
+	name   string   // shown to people
+	source string   // where it came from
+	again  string   // what Load takes to open it once more, in any working directory; "": it lies in no file
+	as     []string // what As said
 }
+
+// Identity says what model this is: the name that is shown, where it came from, its architecture, and the SHA-256 of its parameters, which is computed
+// once and anew after training.
+func (m *Model) Identity() (model.Ident, error) {
+	sum, err := m.Towers.Fingerprint()
+	return model.Ident{Name: m.name, Source: m.source, Architecture: m.Towers.Config.Name, Fingerprint: sum}, err
+}
+
+// String is where the model came from.
+func (m *Model) String() string { return m.source }
 
 // Close frees the model and its device.
 func (m *Model) Close() {
-	m.Model.Close()
-	m.Device.Close()
+	m.Towers.Close()
+	m.Towers.Device.Close()
 }
 
-// EncodeImages gives one unit vector per picture.
+// EncodeImages gives one unit vector [embed dim] per picture.
 func (m *Model) EncodeImages(ctx context.Context, pictures []image.Image) ([][]float32, error) {
-	r := m.Config.ImageResolution
+	r := m.Towers.Config.ImageResolution
 	var pixels []float32
 	for _, p := range pictures {
 		pixels = append(pixels, imaging.Normalise(imaging.FromImage(p).Resize(r, r).RGB())...)
 	}
-	flat, err := m.Model.EncodeImages(ctx, pixels, len(pictures))
-	return rows(flat, m.Config.EmbedDim), err
+	flat, err := m.Towers.EncodeImages(ctx, pixels, len(pictures))
+	return rows(flat, m.Towers.Config.EmbedDim), err
 }
 
-// EncodeTexts gives one unit vector per text. As in the reference's tokenize the text is taken as it is; captions of a data set and queries of
-// a search are prepared first (tokenizer.Prepare: lower case, straight quotes). A text that is longer than the model reads is cut and
+// EncodeTexts gives one unit vector [embed dim] per text. As in the reference's tokenize the text is taken as it is; captions of a data set and
+// queries of a search are prepared first (tokenizer.Prepare: lower case, straight quotes). A text that is longer than the model reads is cut and
 // reported on standard error.
 func (m *Model) EncodeTexts(ctx context.Context, texts []string) ([][]float32, error) {
-	length := m.Config.ContextLength
+	length := m.Towers.Config.ContextLength
 	tok, ids := tokenizer.Default(), make([]int32, len(texts)*length)
 	for i, t := range texts {
 		if cut := tok.Encode(ids[i*length:(i+1)*length], t); cut > 0 {
 			say(fmt.Sprintf("text %d is cut by %d tokens: the model reads %d", i, cut, length-2))
 		}
 	}
-	flat, err := m.Model.EncodeTexts(ctx, ids, len(texts))
-	return rows(flat, m.Config.EmbedDim), err
+	flat, err := m.Towers.EncodeTexts(ctx, ids, len(texts))
+	return rows(flat, m.Towers.Config.EmbedDim), err
 }
 
 func rows(flat []float32, width int) [][]float32 {
@@ -65,7 +76,7 @@ func rows(flat []float32, width int) [][]float32 {
 
 // Similarity is exp(logit_scale) × cosine for every picture (row) and text (column).
 func (m *Model) Similarity(images, texts [][]float32) ([][]float32, error) {
-	scale, err := m.LogitScale()
+	scale, err := m.Towers.LogitScale()
 	if err != nil {
 		return nil, err
 	}
@@ -85,75 +96,18 @@ func (m *Model) Similarity(images, texts [][]float32) ([][]float32, error) {
 	return out, nil
 }
 
-// Probabilities is the softmax of one row of Similarity.
-func Probabilities(logits []float32) []float32 { return eval.Softmax(logits) }
-
-// OpenDataset opens "emoji", the set that is compiled in; a published set by name ("Flickr30k-CN", "MUGE", "COCO-CN"), which lies under
-// datasets/; a folder in the reference's layout (LMDB, or tsv and jsonl); or a folder of pictures with a file of captions.
-// A relative path is looked up in the working directory, then in the repository's datasets/ folder.
-func OpenDataset(ctx context.Context, path string) (*dataset.Dataset, error) {
-	data, err := openDataset(ctx, path)
-	if err == nil {
-		remember(path, data)
+// Save writes the weights in the form that the end of the name chooses: "model.pt", which PyTorch and the reference read,
+// "model.safetensors", or a folder for transformers. Load takes all three. half stores float16, except what the reference keeps in float32
+// (vision norms, positions, class token, logit scale).
+func (m *Model) Save(path string, half bool) error {
+	parts, err := train.Parts(m.Towers)
+	if err == nil && half {
+		err = weights.Halve(parts)
 	}
-	return data, err
-}
-
-func openDataset(ctx context.Context, path string) (*dataset.Dataset, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if path != "emoji" && !filepath.IsAbs(path) {
-		if _, err := os.Stat(path); err != nil {
-			for _, p := range []string{filepath.Join(root(), path), filepath.Join(root(), "datasets", path)} {
-				if _, err := os.Stat(p); err == nil {
-					path = p
-					break
-				}
-			}
-		}
-	}
-	if _, err := os.Stat(path); err != nil {
-		if p, ok := dataset.FindPublished(path); ok {
-			return dataset.OpenPublished(root(), p.Name)
-		}
-	}
-	return dataset.Open(path)
-}
-
-// OpenPictures opens a folder of pictures without captions, to search in.
-func OpenPictures(ctx context.Context, dir string) (*dataset.Pictures, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return dataset.OpenPictures(dir)
-}
-
-// CheckDataset says before training what will hurt it: captions and pictures that repeat and so act as false negatives in a batch of
-// batchSize, leaks between splits, broken pictures, captions of [UNK] only; with the in-batch accuracy that is possible at best.
-func CheckDataset(ctx context.Context, data *dataset.Dataset, batchSize int) (*dataset.Report, error) {
-	return dataset.Check(ctx, data, dataset.CheckOptions{BatchSize: batchSize})
-}
-
-// root is the repository, as the Jupyter kernel names it, or the folder above the working directory that holds its go.mod; else ".".
-func root() string {
-	if r := os.Getenv("CLIPKIT_ROOT"); r != "" {
-		return r
-	}
-	dir, err := os.Getwd()
 	if err != nil {
-		return "."
+		return fmt.Errorf("saving %s: %w", path, err)
 	}
-	for d := dir; ; d = filepath.Dir(d) {
-		if b, err := os.ReadFile(filepath.Join(d, "go.mod")); err == nil && strings.HasPrefix(string(b), "module clipnb") {
-			return d
-		}
-		if d == filepath.Dir(d) {
-			return dir
-		}
-	}
+	return weights.Write(path, m.Towers.Config, parts, &pytorch.Checkpoint{Name: m.Towers.Config.Name})
 }
-
-func experiments() string { return filepath.Join(root(), "experiments") }
 
 func say(line string) { fmt.Fprintln(os.Stderr, line) }

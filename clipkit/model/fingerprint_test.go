@@ -28,7 +28,7 @@ func wholeFile(t *testing.T, m *Model) []byte {
 			t.Fatal(err)
 		}
 		if x.Int64 {
-			parts = append(parts, weights.I64(x.Name, int64(values[0])))
+			parts = append(parts, tensor.I64(x.Name, int64(values[0])))
 			continue
 		}
 		parts = append(parts, tensor.F32(x.Name, x.Shape, values))

@@ -57,6 +57,9 @@ func Attach(ctx context.Context, name ...string) (*Page, error) {
 
 func (p *Page) String() string { return p.URL }
 
+// PID is the page's process.
+func (p *Page) PID() int { return p.state.Page.PID }
+
 // Healthy has every model of the page encode a text.
 func (p *Page) Healthy(ctx context.Context) error {
 	return p.ask(ctx, http.MethodGet, "healthz", nil, nil)

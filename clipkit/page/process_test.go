@@ -1,42 +1,92 @@
-package clipkit
+package page
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"image"
-	"math"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"clipnb/clipkit/imaging"
+	"clipnb/assets"
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/device"
+	"clipnb/clipkit/eval"
+	"clipnb/clipkit/explore"
+	"clipnb/clipkit/index"
+	"clipnb/clipkit/internal/limit"
+	"clipnb/clipkit/model"
+	"clipnb/clipkit/weights"
 )
 
-// pageIndex is an index of the embedded set in a root of its own.
-func pageIndex(t *testing.T) *Index {
-	t.Helper()
-	t.Setenv("CLIPKIT_ROOT", t.TempDir())
-	ctx := t.Context()
-	data, err := OpenDataset(ctx, "emoji")
-	if err != nil {
-		t.Fatal(err)
+// The page's process of these tests is this test program.
+func TestMain(m *testing.M) {
+	Main(openEmoji)
+	limit.Main(m)
+}
+
+// shown is what a page of these tests shows: the embedded valid split, with the embedded model under a name.
+type shown struct{ Side string }
+
+func openEmoji(ctx context.Context, spec json.RawMessage, token string) (*explore.Handler, func(), error) {
+	var s shown
+	if err := json.Unmarshal(spec, &s); err != nil {
+		return nil, nil, err
 	}
-	m, err := Load(ctx, "emoji")
-	if err != nil {
-		t.Fatal(err)
+	if s.Side == "" {
+		return nil, nil, errors.New("a side needs a name")
 	}
-	t.Cleanup(m.Close)
-	ix, err := BuildIndex(ctx, m, data.Valid)
+	data, err := dataset.Open("emoji")
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	return ix
+	f, err := weights.Parse("emoji", assets.SmallModel)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err := weights.Architecture(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	dev, err := device.Open("cpu")
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := model.New(cfg, dev)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := weights.Load(m, cfg, f); err != nil {
+		return nil, nil, err
+	}
+	features, err := eval.Extract(ctx, m, data.Valid, cfg.ContextLength, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	images, err := index.Create(filepath.Join(Dir(), "index"), "emoji", features.Dim)
+	if err != nil {
+		return nil, nil, err
+	}
+	items := make([]index.Item, len(features.ImageIDs))
+	for i, id := range features.ImageIDs {
+		items[i] = index.Item{ID: id}
+	}
+	rows := func(_ context.Context, at []int) (out []float32, err error) {
+		for _, i := range at {
+			out = append(out, features.Images[i*features.Dim:(i+1)*features.Dim]...)
+		}
+		return out, nil
+	}
+	if err := index.Build(ctx, images, items, rows, nil); err != nil {
+		return nil, nil, err
+	}
+	h, err := explore.New(ctx, explore.Config{Title: "test", Source: data.Valid, Token: token, Sides: []explore.Side{{Name: s.Side, Model: m, Images: images}}})
+	return h, func() { images.Close(); m.Close() }, err
 }
 
 // kernel starts a process that stands for a notebook's kernel.
@@ -53,11 +103,10 @@ func kernel(t *testing.T) (owner process, end func()) {
 
 func gone(t *testing.T, p process) {
 	t.Helper()
-	for range 200 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if !p.alive() {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	t.Errorf("process %d is still there", p.PID)
 }
@@ -65,20 +114,14 @@ func gone(t *testing.T, p process) {
 // The page is found again as long as it shows the same, is replaced under the same address when it is to show something else, encodes for
 // others, and ends with its kernel.
 func TestPageLivesAsLongAsItsKernel(t *testing.T) {
-	ix, ctx := pageIndex(t), t.Context()
+	t.Setenv("CLIPKIT_ROOT", t.TempDir())
+	ctx := t.Context()
 	owner, end := kernel(t)
-	spec, err := newSpec(ctx, ix, ix.model, exploreOptions{name: "explore"})
+	page, err := start(ctx, "explore", shown{"a"}, owner)
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := openPage(ctx, spec, owner)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if spec, err = newSpec(ctx, ix, ix.model, exploreOptions{name: "explore"}); err != nil {
-		t.Fatal(err)
-	}
-	again, err := openPage(ctx, spec, owner)
+	again, err := start(ctx, "explore", shown{"a"}, owner)
 	if err != nil || again.URL != page.URL || again.state.Page != page.state.Page {
 		t.Fatalf("found again: %v, want %v; %v", again, page, err)
 	}
@@ -86,47 +129,26 @@ func TestPageLivesAsLongAsItsKernel(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file with the token: %v %v", info, err)
 	}
-
-	texts := []string{"一只猫", "Hello 世界"}
-	want, err := ix.model.EncodeTexts(ctx, texts)
-	got, err2 := page.EncodeTexts(ctx, texts)
-	if err != nil || err2 != nil || len(got) != 2 || farthest(got, want) > 1e-6 {
-		t.Errorf("texts: %v %v, %v apart", err, err2, farthest(got, want))
+	vectors, err := page.EncodeTexts(ctx, []string{"一只猫", "Hello 世界"})
+	if err != nil || len(vectors) != 2 || len(vectors[0]) != 256 {
+		t.Errorf("texts: %v, %d vectors", err, len(vectors))
 	}
-	encoded, err := ix.split.Image(ix.split.ImageIDs()[5])
-	if err != nil {
-		t.Fatal(err)
-	}
-	picture, err := imaging.Decode(encoded)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err = ix.model.EncodeImages(ctx, []image.Image{picture.Image()})
-	got, err2 = page.EncodeImages(ctx, []image.Image{picture.Image()})
-	if err != nil || err2 != nil || len(got) != 1 || farthest(got, want) > 1e-6 {
-		t.Errorf("pictures: %v %v, %v apart", err, err2, farthest(got, want))
-	}
-	here, err := ix.SearchText(ctx, "红色的心", 5)
-	there, err2 := page.SearchText(ctx, "红色的心", 5)
-	if err != nil || err2 != nil || len(there) != 5 {
-		t.Fatal(err, err2, len(there))
-	}
-	for i := range here {
-		if here[i].ImageID != there[i].ImageID || len(there[i].Encoded) == 0 || !slices.Equal(here[i].Captions, there[i].Captions) {
-			t.Errorf("hit %d: %d here, %d there", i, here[i].ImageID, there[i].ImageID)
-		}
+	hits, err := page.SearchText(ctx, "红色的心", 5)
+	if err != nil || len(hits) != 5 || len(hits[0].Encoded) == 0 || len(hits[0].Captions) == 0 {
+		t.Errorf("a search: %v, %d hits", err, len(hits))
 	}
 
-	if spec, err = newSpec(ctx, ix, ix.model, exploreOptions{name: "explore", names: []string{"another name"}}); err != nil {
-		t.Fatal(err)
-	}
-	other, err := openPage(ctx, spec, owner)
+	other, err := start(ctx, "explore", shown{"another name"}, owner)
 	if err != nil {
 		t.Fatal(err)
 	}
 	gone(t, page.state.Page)
 	if other.URL != page.URL || other.state.Page == page.state.Page {
 		t.Errorf("the page that replaces %v is %v", page.URL, other.URL)
+	}
+	var info2 struct{ Models []struct{ Name string } }
+	if err := other.ask(ctx, http.MethodGet, "api/info", nil, &info2); err != nil || len(info2.Models) != 1 || info2.Models[0].Name != "another name" {
+		t.Errorf("%+v %v", info2, err)
 	}
 	another, _ := kernel(t)
 	if _, ok := readState("explore", another); ok {
@@ -135,106 +157,37 @@ func TestPageLivesAsLongAsItsKernel(t *testing.T) {
 
 	end() // the kernel restarts
 	gone(t, other.state.Page)
-	if files, _ := filepath.Glob(filepath.Join(pages(), "*.json")); len(files) > 0 {
+	if files, _ := filepath.Glob(filepath.Join(Dir(), "*.json")); len(files) > 0 {
 		t.Errorf("left behind: %v", files)
 	}
-	if err := other.Healthy(ctx); !errors.Is(err, ErrNoPage) {
+	if err := other.Healthy(ctx); !errors.Is(err, ErrNone) {
 		t.Errorf("an ended page answers: %v", err)
 	}
 }
 
-func farthest(a, b [][]float32) (most float64) {
-	for i := range min(len(a), len(b)) {
-		for k := range a[i] {
-			most = max(most, math.Abs(float64(a[i][k]-b[i][k])))
-		}
-	}
-	return most
-}
-
-// Outside a notebook the page belongs to the program; one that was killed is started again; a model that lies in no file is saved.
-func TestExploreInAProgram(t *testing.T) {
-	ix, ctx := pageIndex(t), t.Context()
-	if _, err := Attach(ctx); !errors.Is(err, ErrNoPage) {
-		t.Errorf("before there is a page: %v", err)
-	}
-	m := ix.model
-	m.Source = "random weights, seed 1"
-	beside, err := BuildIndex(ctx, m, ix.split)
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := Explore(ctx, ix, m, Beside(beside), Called("zero-shot", "finetuned"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if saved, _ := filepath.Glob(filepath.Join(pages(), "*.safetensors")); len(saved) != 1 {
-		t.Errorf("saved %v", saved)
-	}
-	found, err := Attach(ctx)
-	if err != nil || found.URL != page.URL || !strings.HasPrefix(page.String(), "http://127.0.0.1:") {
-		t.Errorf("attached to %v, want %v; %v", found, page, err)
-	}
-	var info struct {
-		Models []struct{ Name string }
-		Title  string
-	}
-	if err := page.ask(ctx, "GET", "api/info", nil, &info); err != nil || len(info.Models) != 2 || info.Models[1].Name != "finetuned" || info.Title != "emoji/valid" {
-		t.Errorf("%+v %v", info, err)
-	}
-	if err := syscall.Kill(page.state.Page.PID, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, page.state.Page)
-	revived, err := Explore(ctx, ix, m, Beside(beside), Called("zero-shot", "finetuned"))
-	if err != nil || revived.state.Page == page.state.Page {
-		t.Fatal(revived, err)
-	}
-	if err := revived.Close(); err != nil {
-		t.Error(err)
-	}
-	gone(t, revived.state.Page)
-	if err := revived.Close(); err != nil {
-		t.Error("closing twice:", err)
-	}
-}
-
-// What cannot be shown is said before or by the page's process, with its own words.
-func TestExploreRefuses(t *testing.T) {
-	ix, ctx := pageIndex(t), t.Context()
-	if _, err := Explore(ctx, ix, ix.model, PageName("a/b")); err == nil {
+// What the page's process cannot open it says in its own words, and leaves nothing behind.
+func TestStartRefuses(t *testing.T) {
+	t.Setenv("CLIPKIT_ROOT", t.TempDir())
+	owner, _ := kernel(t)
+	if _, err := start(t.Context(), "a/b", shown{"a"}, owner); err == nil {
 		t.Error("a page name with a slash")
 	}
-	data, err := OpenDataset(ctx, "emoji")
-	if err != nil {
-		t.Fatal(err)
+	_, err := start(t.Context(), "explore", shown{}, owner)
+	if err == nil || !strings.Contains(err.Error(), "a side needs a name") || !strings.Contains(err.Error(), "explore.log") {
+		t.Errorf("an opener's error: %v", err)
 	}
-	other := &Index{model: ix.model, split: data.Test, features: ix.features, exact: ix.exact}
-	if _, err := Explore(ctx, ix, ix.model, Beside(other)); err == nil || !strings.Contains(err.Error(), "other pictures") {
-		t.Errorf("two splits: %v", err)
+	if files, _ := filepath.Glob(filepath.Join(Dir(), "*.json")); len(files) > 0 {
+		t.Errorf("left behind: %v", files)
 	}
-	shape, v, err := ix.model.Get("text_projection")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v[0]++
-	if err := ix.model.Set("text_projection", shape, v); err != nil {
-		t.Fatal(err)
-	}
-	if _, err = Explore(ctx, ix, ix.model); err == nil || !strings.Contains(err.Error(), "other weights") || !strings.Contains(err.Error(), "save that one") {
-		t.Errorf("a model that was changed in memory: %v", err)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	if _, err := Explore(ctx, ix, ix.model); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+	if _, err := Attach(t.Context()); !errors.Is(err, ErrNone) {
+		t.Errorf("attaching to nothing: %v", err)
 	}
 }
 
 // The frame asks nobody unless Jupyter is around it, and holds its address as text.
 func TestFrame(t *testing.T) {
-	p := newPage("explore", pageState{Port: 4321, Token: "TOKENTOKENTOKEN"})
-	html := p.frame(600)
+	p := newPage("explore", state{Port: 4321, Token: "TOKENTOKENTOKEN"})
+	html := p.Frame(600)
 	for _, part := range []string{`id="clipkit-page-TOKENTOK"`, `href="http://127.0.0.1:4321/TOKENTOKENTOKEN/"`, `"proxy/4321/TOKENTOKENTOKEN/"`, "height:600px", `if (!config) return;`} {
 		if !strings.Contains(html, part) {
 			t.Errorf("the frame has no %s:\n%s", part, html)
