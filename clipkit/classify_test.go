@@ -12,13 +12,13 @@ import (
 	"testing"
 
 	"clipnb/clipkit"
-	"clipnb/clipkit/eval"
+	"clipnb/clipkit/zeroshot"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/weights"
 )
 
-const zeroShotFixtures = "eval/testdata/zeroshot"
+const zeroShotFixtures = "zeroshot/testdata/zeroshot"
 
 // Labels, pictures and templates of the fixtures give the reference's classifier, logits and probabilities.
 func TestZeroShotIsTheReferences(t *testing.T) {
@@ -37,11 +37,11 @@ func TestZeroShotIsTheReferences(t *testing.T) {
 		"openai": {"cifar-10", "cifar-10.json", "zeroshot-top1: 0.2"},
 		"food":   {"food-101", "food-101.json", "zeroshot-top1: 0.26666666666666666"},
 	} {
-		templates, err := eval.ReadTemplates(zeroShotFixtures+"/templates.json", "", x.dataset)
+		templates, err := zeroshot.ReadTemplates(zeroShotFixtures+"/templates.json", "", x.dataset)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := eval.NewClassifier(ctx, m.Model, set.Labels(), templates, 52, nil)
+		c, err := zeroshot.NewClassifier(ctx, m.Model, set.Labels(), templates, 52, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestZeroShotIsTheReferences(t *testing.T) {
 			t.Errorf("%s: logits differ by %g", name, abs)
 		}
 
-		p := eval.NewPredictions(x.dataset, m.Config)
+		p := zeroshot.NewPredictions(x.dataset, m.Config)
 		z, err := clipkit.EvaluateZeroShot(ctx, m, set, clipkit.ZeroShotOptions{Templates: templates, Predictions: p})
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +70,7 @@ func TestZeroShotIsTheReferences(t *testing.T) {
 		if z.ReferenceLine() != x.top1 || z.Templates != len(templates) || z.Pictures != 15 {
 			t.Errorf("%s: %s, %+v", name, z.ReferenceLine(), z)
 		}
-		saved, err := eval.ReadPredictions(zeroShotFixtures + "/out/" + x.saved)
+		saved, err := zeroshot.ReadPredictions(zeroShotFixtures + "/out/" + x.saved)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestZeroShotIsTheReferences(t *testing.T) {
 }
 
 // imageFeatures encodes a small set in the order of the reference's image folders.
-func imageFeatures(t *testing.T, m *clipkit.Model, set eval.Labelled) []float32 {
+func imageFeatures(t *testing.T, m *clipkit.Model, set zeroshot.Set) []float32 {
 	t.Helper()
 	var pixels []float32
 	for i := range set.Len() {
@@ -118,7 +118,7 @@ func TestEmbeddedModelClassifies(t *testing.T) {
 	if table := clipkit.ClassTable(z, 3).HTML(); strings.Count(table, "<tr") != 4 {
 		t.Error(table)
 	}
-	if _, err := clipkit.EvaluateZeroShot(ctx, m, set, clipkit.ZeroShotOptions{Labels: []string{"猫", "狗"}}); !errors.Is(err, eval.ErrZeroShot) {
+	if _, err := clipkit.EvaluateZeroShot(ctx, m, set, clipkit.ZeroShotOptions{Labels: []string{"猫", "狗"}}); !errors.Is(err, zeroshot.ErrInput) {
 		t.Error(err)
 	}
 }
@@ -126,7 +126,7 @@ func TestEmbeddedModelClassifies(t *testing.T) {
 func TestClassify(t *testing.T) {
 	inFreshRoot(t)
 	m, data := load(t, "emoji"), emoji(t)
-	set := eval.ByCaption(data.Test, func(captions []string) string {
+	set := zeroshot.ByCaption(data.Test, func(captions []string) string {
 		switch name := captions[0]; {
 		case strings.Contains(name, "旗："):
 			return "旗"
@@ -145,7 +145,7 @@ func TestClassify(t *testing.T) {
 		}
 		pictures, want = append(pictures, p.Image()), append(want, set.Labels()[set.Class(i)])
 	}
-	guesses, err := clipkit.Classify(ctx, m, pictures, labels, eval.ChineseTemplates...)
+	guesses, err := clipkit.Classify(ctx, m, pictures, labels, zeroshot.ChineseTemplates...)
 	if err != nil || len(guesses) != len(pictures) {
 		t.Fatal(len(guesses), err)
 	}
@@ -168,10 +168,10 @@ func TestClassify(t *testing.T) {
 	if t.Logf("%d of %d right", right, len(pictures)); len(pictures) < 60 || 2*right < len(pictures) {
 		t.Errorf("%d of %d right", right, len(pictures))
 	}
-	if _, err := clipkit.Classify(ctx, m, pictures, labels[:1]); !errors.Is(err, eval.ErrZeroShot) {
+	if _, err := clipkit.Classify(ctx, m, pictures, labels[:1]); !errors.Is(err, zeroshot.ErrInput) {
 		t.Error(err)
 	}
-	if _, err := clipkit.Classify(ctx, m, pictures, labels, "照片"); !errors.Is(err, eval.ErrZeroShot) {
+	if _, err := clipkit.Classify(ctx, m, pictures, labels, "照片"); !errors.Is(err, zeroshot.ErrInput) {
 		t.Error(err)
 	}
 	if none, err := clipkit.Classify(ctx, m, nil, labels); err != nil || len(none) != 0 {
@@ -215,7 +215,7 @@ func ExampleClassify() {
 	defer m.Close()
 	picture := clipkit.Must(clipkit.Sample(data.Test, 1))[0]
 	p := clipkit.Must(imaging.Decode(picture.Encoded))
-	guesses := clipkit.Must(clipkit.Classify(ctx, m, []image.Image{p.Image()}, []string{"旗", "按钮", "车"}, eval.ChineseTemplates...))
+	guesses := clipkit.Must(clipkit.Classify(ctx, m, []image.Image{p.Image()}, []string{"旗", "按钮", "车"}, zeroshot.ChineseTemplates...))
 	fmt.Println(picture.Caption)
 	fmt.Println(guesses[0][0].Label)
 	// Output:

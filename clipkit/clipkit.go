@@ -9,10 +9,10 @@ import (
 	"strings"
 
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/eval"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
+	"clipnb/clipkit/zeroshot"
 )
 
 // Model is a loaded model on an open device, with the text and picture preparation that belongs to it.
@@ -29,15 +29,23 @@ func (m *Model) Close() {
 	m.Device.Close()
 }
 
-// EncodeImages gives one unit vector per picture.
+// EncodeImages gives one unit vector per picture. However many they are, a batch is encoded while the next is prepared.
 func (m *Model) EncodeImages(ctx context.Context, pictures []image.Image) ([][]float32, error) {
+	const together = 64
 	r := m.Config.ImageResolution
-	var pixels []float32
-	for _, p := range pictures {
-		pixels = append(pixels, imaging.Normalise(imaging.FromImage(p).Resize(r, r).RGB())...)
+	prepare := func(i int) ([]float32, error) { return imaging.FromImage(pictures[i]).Tensor(r), nil }
+	var flat []float32
+	for b, err := range imaging.Batches(ctx, len(pictures), together, r, prepare) {
+		if err != nil {
+			return nil, err
+		}
+		v, err := m.Model.EncodeImages(ctx, b.Pixels, b.N)
+		if err != nil {
+			return nil, err
+		}
+		flat = append(flat, v...)
 	}
-	flat, err := m.Model.EncodeImages(ctx, pixels, len(pictures))
-	return rows(flat, m.Config.EmbedDim), err
+	return rows(flat, m.Config.EmbedDim), nil
 }
 
 // EncodeTexts gives one unit vector per text. As in the reference's tokenize the text is taken as it is; captions of a data set and queries of
@@ -86,7 +94,7 @@ func (m *Model) Similarity(images, texts [][]float32) ([][]float32, error) {
 }
 
 // Probabilities is the softmax of one row of Similarity.
-func Probabilities(logits []float32) []float32 { return eval.Softmax(logits) }
+func Probabilities(logits []float32) []float32 { return zeroshot.Softmax(logits) }
 
 // OpenDataset opens "emoji", the set that is compiled in; a published set by name ("Flickr30k-CN", "MUGE", "COCO-CN"), which lies under
 // datasets/; a folder in the reference's layout (LMDB, or tsv and jsonl); or a folder of pictures with a file of captions.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/pyjson"
 )
 
 // Way is a direction of retrieval.
@@ -54,7 +55,7 @@ func encodeVectors(out io.Writer, w Way, ids []int64, vectors []float32) error {
 			if d > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(pythonFloat(float64(x)))
+			b.WriteString(pyjson.Float(float64(x)))
 		}
 		b.WriteString("]}\n")
 	}

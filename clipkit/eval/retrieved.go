@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/pyjson"
 )
 
 // Retrieved is a line of the reference's predictions, what was found for a query, best first; and a line of the truth, what is right for it.
@@ -79,7 +79,7 @@ func encodeRetrieved(out io.Writer, w Way, list []Retrieved) error {
 	query, answers := w.fields()
 	b := bufio.NewWriterSize(out, 1<<16)
 	for _, r := range list {
-		fmt.Fprintf(b, `{"%s": %d, "%s": %s}`+"\n", query, r.Query, answers, pythonList(r.Answers))
+		fmt.Fprintf(b, `{"%s": %d, "%s": %s}`+"\n", query, r.Query, answers, pyjson.Ints(r.Answers))
 	}
 	return b.Flush()
 }
@@ -123,19 +123,7 @@ func WriteReference(ctx context.Context, dir, split string, f *Features, texts [
 func encodeTexts(out io.Writer, texts []dataset.Text) error {
 	b := bufio.NewWriterSize(out, 1<<16)
 	for _, t := range texts {
-		fmt.Fprintf(b, `{"text_id": %d, "text": %s, "image_ids": %s}`+"\n", t.ID, pythonString(t.Text), pythonList(t.ImageIDs))
+		fmt.Fprintf(b, `{"text_id": %d, "text": %s, "image_ids": %s}`+"\n", t.ID, pyjson.String(t.Text), pyjson.Ints(t.ImageIDs))
 	}
 	return b.Flush()
-}
-
-// pythonList is Python's print of a list of integers.
-func pythonList(ids []int64) string {
-	b := []byte{'['}
-	for i, id := range ids {
-		if i > 0 {
-			b = append(b, ", "...)
-		}
-		b = strconv.AppendInt(b, id, 10)
-	}
-	return string(append(b, ']'))
 }

@@ -8,24 +8,21 @@ var (
 	Std  = [3]float32{0.26862954, 0.26130258, 0.27577711}
 )
 
-// Transform decodes, resizes to size × size (the aspect ratio is not kept), converts to RGB and normalises: [3, size, size].
-// This is the reference's order for datasets in LMDB: validation, feature extraction and training without augmentation.
+// Transform decodes a picture and makes its Tensor.
 func Transform(encoded []byte, size int) ([]float32, error) {
 	p, err := decodeFor(encoded, size)
 	if err != nil {
 		return nil, err
 	}
-	return Normalise(p.Resize(size, size)), nil
+	return p.Tensor(size), nil
 }
 
-// TransformConvertFirst converts to RGB before it resizes: the reference's order for image folders (zero-shot classification).
-func TransformConvertFirst(encoded []byte, size int) ([]float32, error) {
-	p, err := decodeFor(encoded, size)
-	if err != nil {
-		return nil, err
-	}
-	return Normalise(p.RGB().Resize(size, size)), nil
-}
+// Tensor resizes to size × size (the aspect ratio is not kept), converts to RGB and normalises: [3, size, size].
+// This is the reference's order for datasets in LMDB: validation, feature extraction and training without augmentation.
+func (p *Picture) Tensor(size int) []float32 { return Normalise(p.Resize(size, size)) }
+
+// TensorConvertFirst converts to RGB before it resizes: the reference's order for image folders (zero-shot classification).
+func (p *Picture) TensorConvertFirst(size int) []float32 { return p.RGB().Tensor(size) }
 
 // decodeFor is Decode with a check of the size that will be asked of Resize.
 func decodeFor(encoded []byte, size int) (*Picture, error) {
