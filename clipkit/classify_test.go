@@ -12,10 +12,10 @@ import (
 	"testing"
 
 	"clipnb/clipkit"
-	"clipnb/clipkit/zeroshot"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/zeroshot"
 )
 
 const zeroShotFixtures = "zeroshot/testdata/zeroshot"

@@ -15,8 +15,8 @@ import (
 
 // Bounds of [Check] on the size of pictures.
 const (
-	TinySide   = 32       // pixels; a picture with a shorter side is tiny: enlarged to the model's size it shows nothing
-	HugePixels = 16 << 20 // a picture of more is huge: decoding it takes longer than a training step should
+	tinySide   = 32       // pixels; a picture with a shorter side is tiny: enlarged to the model's size it shows nothing
+	hugePixels = 16 << 20 // a picture of more is huge: decoding it takes longer than a training step should
 )
 
 // CheckOptions are for [Check]; the zero value will do.
@@ -67,6 +67,9 @@ func Check(ctx context.Context, d *Dataset, o CheckOptions) (*Report, error) {
 		r.Splits = append(r.Splits, c.report)
 	}
 	r.find()
+	if p, ok := FindPublished(d.Name); ok {
+		r.Findings = append(r.Findings, p.differences(d)...)
+	}
 	return r, nil
 }
 
@@ -147,9 +150,9 @@ func (c *checked) pictures(ctx context.Context, o CheckOptions) error {
 				r.Missing.add(func() string { return fmt.Sprintf("image %d", id) })
 			case l.err != nil:
 				r.Corrupt.add(func() string { return fmt.Sprintf("image %d: %v", id, l.err) })
-			case min(l.width, l.height) < TinySide:
+			case min(l.width, l.height) < tinySide:
 				r.Tiny.add(name)
-			case l.width*l.height > HugePixels:
+			case l.width*l.height > hugePixels:
 				r.Huge.add(name)
 			}
 		}

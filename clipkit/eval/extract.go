@@ -11,7 +11,7 @@ import (
 )
 
 // Features are the unit vectors of a split: Images [len(ImageIDs), Dim] in storage order, which is key order in an LMDB, and Texts
-// [len(TextIDs), Dim] in file order (SPEC §6.1).
+// [len(TextIDs), Dim] in file order.
 type Features struct {
 	Dim      int
 	ImageIDs []int64

@@ -20,7 +20,8 @@ type Retrieved struct {
 	Answers []int64
 }
 
-// TopK finds the k best answers to every text of f, or to every picture; equal scores keep the order of f, as in the reference (SPEC §6.2).
+// TopK finds the k best answers to every text of f, or to every picture; equal scores keep the order of f, as in the reference, whose sort is
+// stable (cn_clip/eval/make_topk_predictions.py:84).
 func TopK(ctx context.Context, f *Features, w Way, k int, progress func(done, total int)) ([]Retrieved, error) {
 	asking, queries, ids, vectors := f.TextIDs, f.Texts, f.ImageIDs, f.Images
 	if w == ImageToText {
@@ -44,8 +45,8 @@ func TopK(ctx context.Context, f *Features, w Way, k int, progress func(done, to
 	return list, nil
 }
 
-// Truth is what texts say: the right pictures of each.
-func Truth(texts []dataset.Text) []Retrieved {
+// answersOf is what texts say: the right pictures of each.
+func answersOf(texts []dataset.Text) []Retrieved {
 	list := make([]Retrieved, len(texts))
 	for i, t := range texts {
 		list[i] = Retrieved{Query: t.ID, Answers: t.ImageIDs}
@@ -94,7 +95,7 @@ func WriteReference(ctx context.Context, dir, split string, f *Features, texts [
 		WriteVectors(place("_imgs.img_feat.jsonl"), ImageToText, f.ImageIDs, f.Images),
 		WriteVectors(place("_texts.txt_feat.jsonl"), TextToImage, f.TextIDs, f.Texts),
 		atomicfile.Write(place("_texts.jsonl"), func(w io.Writer) error { return encodeTexts(w, texts) }),
-		WriteRetrieved(place("_texts.tr.jsonl"), ImageToText, Invert(Truth(texts))),
+		WriteRetrieved(place("_texts.tr.jsonl"), ImageToText, Invert(answersOf(texts))),
 	)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func (e *ScoreError) Error() string {
 	return s
 }
 
-// Score is the reference's evaluation.py, or evaluation_tr.py for ImageToText (SPEC §6.4): recall in percent of the predictions in one file,
+// Score is the reference's evaluation.py, or evaluation_tr.py for ImageToText: recall in percent of the predictions in one file,
 // by the truth in another. Every query of the truth must be answered with ten different integers, so sets of fewer than ten pictures cannot
 // be scored so; Retrieval has no such limit. Queries without a right answer count as missed. The error is a *ScoreError where the reference
 // reports one.

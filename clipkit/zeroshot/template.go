@@ -40,7 +40,8 @@ var ChineseTemplates = Templates{
 	"一种叫{}的东西",
 }
 
-// templateChoice is the set of templates that the reference uses for a dataset, and how many there are (SPEC §6.5).
+// templateChoice is the set of templates that the reference uses for a dataset (cn_clip/eval/zeroshot_evaluation.py:235), and how
+// many there are.
 type templateChoice struct {
 	Set   string
 	Count int
