@@ -16,6 +16,7 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/index/pgvector/pgserver"
+	"clipnb/clipkit/page"
 )
 
 // counting counts how many pictures are read, and ends a context after some.
@@ -54,11 +55,11 @@ func TestKeptIndexResumes(t *testing.T) {
 	ctx, data, m := emojiModel(t)
 	short, cancel := context.WithCancel(ctx)
 	first := &counting{Source: data.Test, after: 400, end: cancel}
-	if _, err := clipkit.BuildIndex(short, m, first, clipkit.KeepIndex("run")); !errors.Is(err, context.Canceled) {
+	if _, err := clipkit.BuildIndex(short, m, first, clipkit.Keep("run")); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	second := &counting{Source: data.Test}
-	kept, err := clipkit.BuildIndex(ctx, m, second, clipkit.KeepIndex("run"))
+	kept, err := clipkit.BuildIndex(ctx, m, second, clipkit.Keep("run"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func TestKeptIndexResumes(t *testing.T) {
 		t.Errorf("after an interruption %d of %d pictures were encoded", second.read.Load(), n)
 	}
 	third := &counting{Source: data.Test}
-	again, err := clipkit.BuildIndex(ctx, m, third, clipkit.KeepIndex("run"))
+	again, err := clipkit.BuildIndex(ctx, m, third, clipkit.Keep("run"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,11 +95,11 @@ func TestKeptIndexResumes(t *testing.T) {
 // Features that an evaluation has left are taken over: nothing is encoded.
 func TestIndexFromARunsFeatures(t *testing.T) {
 	ctx, data, m := emojiModel(t)
-	if _, err := clipkit.EvaluateRetrieval(ctx, m, data.Valid, clipkit.KeepFeatures("run")); err != nil {
+	if _, err := clipkit.EvaluateRetrieval(ctx, m, data.Valid, clipkit.Keep("run")); err != nil {
 		t.Fatal(err)
 	}
 	split := &counting{Source: data.Valid}
-	ix, err := clipkit.BuildIndex(ctx, m, split, clipkit.KeepIndex("run"))
+	ix, err := clipkit.BuildIndex(ctx, m, split, clipkit.Keep("run"))
 	if err != nil || split.read.Load() != 0 {
 		t.Fatalf("%d pictures encoded; %v", split.read.Load(), err)
 	}
@@ -108,9 +109,9 @@ func TestIndexFromARunsFeatures(t *testing.T) {
 	}
 	// Another engine is asked for by a function; its errors are told, and it may lack captions.
 	var images *index.Folder
-	_, err = clipkit.BuildIndex(ctx, m, data.Valid, clipkit.InEngine(func(_ context.Context, model string, dim int) (e clipkit.Engine, err error) {
+	_, err = clipkit.BuildIndex(ctx, m, data.Valid, clipkit.InEngine(func(_ context.Context, model string, dim int) (e index.Pair, err error) {
 		images, err = index.Create(filepath.Join(t.TempDir(), "x"), model, dim)
-		return clipkit.Engine{Images: images}, err
+		return index.Pair{Images: images}, err
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +120,7 @@ func TestIndexFromARunsFeatures(t *testing.T) {
 		t.Error(n, err)
 	}
 	broken := errors.New("no server")
-	if _, err := clipkit.BuildIndex(ctx, m, data.Valid, clipkit.InEngine(func(context.Context, string, int) (clipkit.Engine, error) { return clipkit.Engine{}, broken })); !errors.Is(err, broken) {
+	if _, err := clipkit.BuildIndex(ctx, m, data.Valid, clipkit.InEngine(func(context.Context, string, int) (index.Pair, error) { return index.Pair{}, broken })); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 }
@@ -139,12 +140,12 @@ func TestIndexFollowsAFolderOfPictures(t *testing.T) {
 		}
 	}
 	build := func() (labels map[string]bool, added int) {
-		pictures, err := clipkit.OpenPictures(ctx, dir)
+		pictures, err := dataset.OpenPictures(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer pictures.Close()
-		ix, err := clipkit.BuildIndex(ctx, m, pictures, clipkit.KeepIndex("mine"))
+		ix, err := clipkit.BuildIndex(ctx, m, pictures, clipkit.Keep("mine"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +179,7 @@ func TestIndexFollowsAFolderOfPictures(t *testing.T) {
 	if labels, n := build(); n != 2 || !labels["红/1.png"] {
 		t.Error(labels)
 	}
-	pictures, err := clipkit.OpenPictures(ctx, dir)
+	pictures, err := dataset.OpenPictures(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func TestIndexFollowsAFolderOfPictures(t *testing.T) {
 	if folders, _ := filepath.Glob(filepath.Join(os.Getenv("CLIPKIT_ROOT"), "experiments", "mine", "index", "*")); len(folders) != 1 {
 		t.Errorf("indexes: %v", folders)
 	}
-	if _, err := clipkit.OpenPictures(ctx, t.TempDir()); !errors.Is(err, dataset.ErrNotFound) {
+	if _, err := dataset.OpenPictures(t.TempDir()); !errors.Is(err, dataset.ErrNotFound) {
 		t.Error(err)
 	}
 }
@@ -215,12 +216,12 @@ func TestIndexInPostgres(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := clipkit.Explore(ctx, ix, m)
+	shown, err := clipkit.Explore(ctx, ix, m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer page.Close()
-	for name, search := range map[string]func(context.Context, string, int) ([]clipkit.Hit, error){"here": ix.SearchText, "by the page": page.SearchText} {
+	defer shown.Close()
+	for name, search := range map[string]func(context.Context, string, int) ([]page.Hit, error){"here": ix.SearchText, "by the page": shown.SearchText} {
 		want, err := memory.SearchText(ctx, "红色的心", 5)
 		got, err2 := search(ctx, "红色的心", 5)
 		if err != nil || err2 != nil || len(got) != 5 {

@@ -40,15 +40,23 @@ func (m *Model) Close() {
 	m.Towers.Device.Close()
 }
 
-// EncodeImages gives one unit vector [embed dim] per picture.
+// EncodeImages gives one unit vector [embed dim] per picture, of any number of pictures.
 func (m *Model) EncodeImages(ctx context.Context, pictures []image.Image) ([][]float32, error) {
+	const together = 64
 	r := m.Towers.Config.ImageResolution
-	var pixels []float32
-	for _, p := range pictures {
-		pixels = append(pixels, imaging.Normalise(imaging.FromImage(p).Resize(r, r).RGB())...)
+	prepare := func(i int) ([]float32, error) { return imaging.FromImage(pictures[i]).Tensor(r), nil }
+	var flat []float32
+	for b, err := range imaging.Batches(ctx, len(pictures), together, r, prepare) {
+		if err != nil {
+			return nil, err
+		}
+		v, err := m.Towers.EncodeImages(ctx, b.Pixels, b.N)
+		if err != nil {
+			return nil, err
+		}
+		flat = append(flat, v...)
 	}
-	flat, err := m.Towers.EncodeImages(ctx, pixels, len(pictures))
-	return rows(flat, m.Towers.Config.EmbedDim), err
+	return rows(flat, m.Towers.Config.EmbedDim), nil
 }
 
 // EncodeTexts gives one unit vector [embed dim] per text. As in the reference's tokenize the text is taken as it is; captions of a data set and

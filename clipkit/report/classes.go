@@ -2,16 +2,16 @@ package report
 
 import (
 	"clipnb/clipkit/chart"
-	"clipnb/clipkit/eval"
+	"clipnb/clipkit/zeroshot"
 	"cmp"
 	"fmt"
 	"slices"
 )
 
 // Classes lists the classes of a zero-shot evaluation, the n worst first, each with what it was most often taken for.
-func Classes(z *eval.ZeroShot, n int) chart.Figure {
-	classes := slices.DeleteFunc(z.PerClass(), func(c eval.ClassAccuracy) bool { return c.Pictures == 0 })
-	slices.SortStableFunc(classes, func(a, b eval.ClassAccuracy) int { return cmp.Compare(a.Top1, b.Top1) })
+func Classes(z *zeroshot.Result, n int) chart.Figure {
+	classes := slices.DeleteFunc(z.PerClass(), func(c zeroshot.ClassAccuracy) bool { return c.Pictures == 0 })
+	slices.SortStableFunc(classes, func(a, b zeroshot.ClassAccuracy) int { return cmp.Compare(a.Top1, b.Top1) })
 	var rows [][]string
 	for _, c := range classes[:min(n, len(classes))] {
 		taken, most := "", 0

@@ -3,6 +3,7 @@ package report
 import (
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/page"
 )
 
 // Hits makes hits of a search ready for chart.Grid, each with its first caption.

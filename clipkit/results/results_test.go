@@ -1,4 +1,4 @@
-package clipkit
+package results
 
 import (
 	"context"
@@ -10,12 +10,16 @@ import (
 	"testing"
 	"time"
 
+	"clipnb/clipkit"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/limit"
 	"clipnb/clipkit/train"
 )
 
-// SPEC §9.4: the arithmetic of the seed's scripts.
+func TestMain(m *testing.M) { limit.Main(m) }
+
+// The arithmetic of the ModelZoo's scripts.
 func TestFPSIsTheScripts(t *testing.T) {
 	repeat := func(times []float64, n int, v float64) []float64 {
 		for range n {
@@ -50,70 +54,26 @@ func TestFPSIsTheScripts(t *testing.T) {
 	}
 }
 
-// SPEC §9.6: what the printed figures say about how they came about.
-func TestSeedRowsAndTheirOddities(t *testing.T) {
-	multiple := func(v, of float64) bool { return math.Abs(v/of-math.Round(v/of)) < 1e-6 }
-	for _, r := range SeedResults() {
-		cut := func(decimals float64) (found bool) { // whether some mean gives this FPS
-			pairs := float64(8 * r.BatchSize)
-			for ms := 1.0; ms < 2000; ms++ {
-				found = found || math.Floor(pairs*1000*decimals/ms)/decimals == r.FPS
-			}
-			return found
-		}
-		if cut(100) || cut(1) != (r.FPS == 2280) {
-			t.Errorf("FPS %v: by the script %v, by the old one %v", r.FPS, cut(100), cut(1))
-		}
-		text, image := r.TextToImage.R5, r.ImageToText.R5
-		if odd := text == 94.63; multiple(text, 0.02) == odd || multiple(image, 0.1) == odd || image < text {
-			t.Errorf("%s %s: text→image %v of 5000 captions, image→text %v of 1000 pictures", r.Model, r.Name, text, image)
-		}
-	}
-	page := SeedTable().HTML()
+// The two accuracy columns stand as printed in the one table and put right in the other.
+func TestModelZooTables(t *testing.T) {
+	page := AsPrinted().HTML()
 	if strings.Index(page, "94.76") > strings.Index(page, "98.7<") || !strings.Contains(page, "2280.00") {
 		t.Errorf("not as printed: %s", page)
 	}
-	page = ResultTable(SeedResults()...).HTML()
+	page = Figure(ModelZoo()...).HTML()
 	if strings.Index(page, "94.76") < strings.Index(page, "98.70") || strings.Count(page, ">published<") != 4 {
 		t.Errorf("not put right: %s", page)
 	}
 }
 
-// The tables and the recipes' promises are the same numbers, and each row could be one.
-func TestPublishedTables(t *testing.T) {
-	for set, promise := range map[string][2]Reach{"MUGE": {mugeZeroB16, mugeB16}, "flickr30k_cn": {flickrZeroB16, flickrB16}, "COCO-CN": {cocoZeroB16, cocoB16}} {
-		rows, err := publishedRows(set)
-		if err != nil || len(rows) < 7 {
-			t.Fatal(set, len(rows), err)
-		}
-		for i, s := range rows[1].stages() {
-			if rows[1].model != "ViT-B-16" || s.text != promise[i].TextToImage || s.img != promise[i].ImageToText {
-				t.Errorf("%s: %+v, promised %+v", set, s, promise[i])
-			}
-		}
-		for _, p := range rows {
-			for _, r := range []experiment.Recall{p.zeroText, p.zeroImg, p.tunedText, p.tunedImg} {
-				if r.R1 > r.R5 || r.R5 > r.R10 || r.R10 > 100 || r.Mean != 0 && math.Abs(r.Mean-(r.R1+r.R5+r.R10)/3) > 0.1 {
-					t.Errorf("%s %s: %+v", set, p.model, r)
-				}
-			}
-		}
-	}
-	for i, s := range flickr[4].stages() {
-		if want := []Reach{flickrZeroH14, flickrH14}[i]; flickr[4].model != "ViT-H-14" || s.text != want.TextToImage || s.img != want.ImageToText {
-			t.Errorf("%+v, promised %+v", s, want)
-		}
-	}
-	for _, row := range zeroShot {
-		if len(row) != 1+len(zeroShotTasks) {
-			t.Error(row)
-		}
-	}
+// A chart of published results shows the rows of its set that were measured here, and no other's.
+func TestPublishedChart(t *testing.T) {
 	if _, err := PublishedTable("ImageNet"); err == nil || !strings.Contains(err.Error(), "Flickr30k-CN") {
 		t.Error(err)
 	}
-	here := Result{Model: "ViT-B-16", Data: "flickr30k-cn", TextToImage: recall(12.5, 25, 50), ImageToText: recall(1, 2, 3), Status: measuredHere}
-	other := Result{Model: "emoji", Data: "emoji", TextToImage: recall(61, 62, 63), ImageToText: recall(64, 65, 66), Status: measuredHere}
+	recall := func(r1, r5, r10 float64) experiment.Recall { return experiment.Recall{R1: r1, R5: r5, R10: r10} }
+	here := Row{Model: "ViT-B-16", Data: "flickr30k-cn", TextToImage: recall(12.5, 25, 50), ImageToText: recall(1, 2, 3), Status: measuredHere}
+	other := Row{Model: "emoji", Data: "emoji", TextToImage: recall(61, 62, 63), ImageToText: recall(64, 65, 66), Status: measuredHere}
 	c, err := PublishedChart("Flickr30k-CN", true, here, other)
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +92,7 @@ func TestRowsSayWhatTheyNeed(t *testing.T) {
 	for name, value := range map[string]string{"CLIPKIT_ROOT": dir, "CLIPKIT_WEIGHTS": "", "HOME": dir} { // an empty machine
 		t.Setenv(name, value)
 	}
-	rows, err := Reproduction{}.Results(ctx)
+	rows, err := Table{}.Rows(ctx)
 	if err != nil || len(rows) != 9 || rows[8].Recipe != "emoji/finetune" || rows[8].Status != "not measured yet" {
 		t.Fatalf("%v, %+v", err, rows)
 	}
@@ -147,7 +107,7 @@ func TestRowsSayWhatTheyNeed(t *testing.T) {
 		}
 	}
 
-	emoji, err := OpenDataset(ctx, "emoji")
+	emoji, err := clipkit.OpenDataset(ctx, "emoji")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +128,7 @@ func TestRowsSayWhatTheyNeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, turns := range []bool{false, true} {
-		rows, err := Reproduction{Data: data, Turns: turns}.Results(ctx)
+		rows, err := Table{Data: data, Turns: turns}.Rows(ctx)
 		if err != nil || len(rows) != 8 {
 			t.Fatalf("%v, %+v", err, rows)
 		}
@@ -179,14 +139,14 @@ func TestRowsSayWhatTheyNeed(t *testing.T) {
 			}
 		}
 	}
-	if _, err := (Reproduction{Recipes: "emoji/finetune, nothing"}).Results(ctx); err == nil || !strings.Contains(err.Error(), "nothing") {
+	if _, err := (Table{Recipes: "emoji/finetune, nothing"}).Rows(ctx); err == nil || !strings.Contains(err.Error(), "nothing") {
 		t.Error(err)
 	}
 }
 
-// A row that was interrupted continues, its time counts with the sessions before, and once it is done Measure leaves it alone. The seed's files
+// A row that was interrupted continues, its time counts with the sessions before, and once it is done Measure leaves it alone. The scripts' files
 // have their fields.
-func TestMeasureContinuesAndLeavesTheSeedsFiles(t *testing.T) {
+func TestMeasureContinuesAndLeavesTheScriptsFiles(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("CLIPKIT_ROOT", dir)
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -199,18 +159,18 @@ func TestMeasureContinuesAndLeavesTheSeedsFiles(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}()
-	table := Reproduction{Name: "r", Recipes: "emoji/finetune", Steps: 3}
+	table := Table{Name: "r", Recipes: "emoji/finetune", Steps: 3}
 	if err := table.Measure(ctx); !errors.Is(err, train.ErrInterrupted) {
 		t.Fatal(err)
 	}
-	var rows [3]Result
+	var rows [3]Row
 	for i := range rows {
 		if i > 0 {
 			if err := table.Measure(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		all, err := table.Results(t.Context())
+		all, err := table.Rows(t.Context())
 		if err != nil || len(all) != 1 {
 			t.Fatal(all, err)
 		}
@@ -248,7 +208,7 @@ func TestMeasureContinuesAndLeavesTheSeedsFiles(t *testing.T) {
 	if err := os.WriteFile(broken, []byte(`{"fps": `), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := table.Results(t.Context()); err == nil || !strings.Contains(err.Error(), broken) {
+	if _, err := table.Rows(t.Context()); err == nil || !strings.Contains(err.Error(), broken) {
 		t.Error(err)
 	}
 }

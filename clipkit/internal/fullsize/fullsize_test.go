@@ -130,14 +130,14 @@ func encodeBoth(t *testing.T, path, precision string, got map[string]features) a
 		t.Fatal(err)
 	}
 	loaded := time.Since(start)
-	image, err := m.Model.EncodeImages(ctx, wave(m.Config.ImageResolution), 1)
+	image, err := m.Towers.EncodeImages(ctx, wave(m.Towers.Config.ImageResolution), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%s %s: %d parameters (%d vision), load and one text %.1f s, peak memory %.2f GiB; its float32 weights are %.2f GiB", m.Config.Name,
-		precision, m.Config.NumParams(), m.Config.NumVisualParams(), loaded.Seconds(), peakGiB(t), 4*float64(m.Config.NumParams())/(1<<30))
+	t.Logf("%s %s: %d parameters (%d vision), load and one text %.1f s, peak memory %.2f GiB; its float32 weights are %.2f GiB", m.Towers.Config.Name,
+		precision, m.Towers.Config.NumParams(), m.Towers.Config.NumVisualParams(), loaded.Seconds(), peakGiB(t), 4*float64(m.Towers.Config.NumParams())/(1<<30))
 	got[precision] = features{image, text[0]}
-	return m.Config
+	return m.Towers.Config
 }
 
 // wave is a picture [3,R,R] as a model takes it.

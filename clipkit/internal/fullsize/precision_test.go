@@ -20,10 +20,11 @@ func TestBF16ConvergesAsFloat32(t *testing.T) {
 	}
 	var loss, r5 []float64
 	for _, precision := range []string{"f32", "bf16"} {
-		cfg, err := clipkit.Recipe("emoji/finetune")
+		r, err := clipkit.Recipe("emoji/finetune")
 		if err != nil {
 			t.Fatal(err)
 		}
+		cfg := r.Config
 		cfg.Name, cfg.Precision = precision, precision
 		m, err := clipkit.Load(ctx, "emoji")
 		if err != nil {

@@ -146,8 +146,8 @@ func TestPageInJupyterLab(t *testing.T) {
 	path := writeNotebook(t, name,
 		"%noautoget\nimport (\n\t\"context\"\n\t\"fmt\"\n\n\t\"clipnb/clipkit\"\n)",
 		"%%\nctx := context.Background()\ndata, m := clipkit.Must(clipkit.OpenDataset(ctx, \"emoji\")), clipkit.Must(clipkit.Load(ctx, \"emoji\"))\n"+
-			"ix := clipkit.Must(clipkit.BuildIndex(ctx, m, data.Valid, clipkit.KeepIndex(\""+name+"\")))\nclipkit.Must(clipkit.Explore(ctx, ix, m))",
-		"%%\nctx := context.Background()\npage := clipkit.Must(clipkit.Attach(ctx))\nfmt.Println(\"dimension\", len(clipkit.Must(page.EncodeTexts(ctx, []string{\"猫\"}))[0]))")
+			"ix := clipkit.Must(clipkit.BuildIndex(ctx, m, data.Valid, clipkit.Keep(\""+name+"\")))\nclipkit.Must(clipkit.Explore(ctx, ix, m))",
+		"%%\nctx := context.Background()\npage := clipkit.Must(page.Attach(ctx))\nfmt.Println(\"dimension\", len(clipkit.Must(page.EncodeTexts(ctx, []string{\"猫\"}))[0]))")
 	base := lab(t, token)
 	tab := browser.Drive(t, base+"lab/tree/"+path+"?token="+token, browser.Look{Width: 1200, Height: 900})
 	const frame = `document.querySelector("iframe[title=clipkit]")`

@@ -1,4 +1,4 @@
-package eval
+package zeroshot
 
 import (
 	"errors"
@@ -24,7 +24,7 @@ func TestTemplatesOfTheReference(t *testing.T) {
 	if got, err := ReadTemplates(fixtures+"/templates.json", "pet_templates", ""); err != nil || len(got) != 6 {
 		t.Error(got, err)
 	}
-	if _, err := ReadTemplates(fixtures+"/templates.json", "dog_templates", ""); !errors.Is(err, ErrZeroShot) || !strings.Contains(err.Error(), "it has aircraft_templates, ") {
+	if _, err := ReadTemplates(fixtures+"/templates.json", "dog_templates", ""); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), "it has aircraft_templates, ") {
 		t.Error(err)
 	}
 }
@@ -42,7 +42,7 @@ func TestTemplatesInPython(t *testing.T) {
 			t.Errorf("%s: %q, %v", set, got, err)
 		}
 	}
-	if _, err := ReadTemplates(path, "", "food-101"); !errors.Is(err, ErrZeroShot) || !strings.Contains(err.Error(), "has 1 templates, the reference's has 21") {
+	if _, err := ReadTemplates(path, "", "food-101"); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), "has 1 templates, the reference's has 21") {
 		t.Error(err)
 	}
 }
@@ -94,7 +94,7 @@ func TestBrokenTextFiles(t *testing.T) {
 		default:
 			_, err = ReadPredictions(path)
 		}
-		if !errors.Is(err, ErrZeroShot) || !strings.Contains(err.Error(), says[name]) || !strings.Contains(err.Error(), name) {
+		if !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), says[name]) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v; want %q", name, err, says[name])
 		}
 	}
@@ -105,7 +105,7 @@ func TestLabelsAreTrimmed(t *testing.T) {
 	if err != nil || !slices.Equal(got, []string{"猫", "小狗", "飞机 “客机”"}) {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := parseLabels("l.txt", []byte(strings.Repeat("猫", 400))); !errors.Is(err, ErrZeroShot) {
+	if _, err := parseLabels("l.txt", []byte(strings.Repeat("猫", 400))); !errors.Is(err, ErrInput) {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package eval
+package zeroshot
 
 import (
 	"bufio"
@@ -8,11 +8,10 @@ import (
 	"math"
 	"os"
 	"strconv"
-	"strings"
-	"unicode/utf16"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/pyjson"
 )
 
 // maxPredictionFile bounds a file of predictions; ImageNet's validation pictures take half of it.
@@ -20,8 +19,8 @@ const maxPredictionFile = 1 << 30 // bytes
 
 // Predictions are what is handed in to ELEVATER's benchmark: the probabilities of every picture.
 //
-//	p := eval.NewPredictions("food-101", m.Config)
-//	z, err := eval.Classify(ctx, m, set, c, p.Keep, nil)
+//	p := NewPredictions("food-101", m.Config)
+//	z, err := Classify(ctx, m, set, c, p.Keep, nil)
 //	err = p.Save("food-101.json", nil)
 //
 // All are kept in memory, 4 bytes for each picture and class.
@@ -53,7 +52,7 @@ func (p *Predictions) Save(path string, order []int) error {
 	}
 	for at, i := range order {
 		if i < 0 || i >= len(p.Probabilities) {
-			return fmt.Errorf("%w: saving %s: entry %d of the order is picture %d, and there are %d; positions count from 0", ErrZeroShot, path, at, i, len(p.Probabilities))
+			return fmt.Errorf("%w: saving %s: entry %d of the order is picture %d, and there are %d; positions count from 0", ErrInput, path, at, i, len(p.Probabilities))
 		}
 	}
 	return atomicfile.Write(path, func(w io.Writer) error { return p.write(w, order) })
@@ -62,7 +61,7 @@ func (p *Predictions) Save(path string, order []int) error {
 func (p *Predictions) write(w io.Writer, order []int) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, `{"model_name": %s, "dataset_name": %s, "num_trainable_params": 0, "num_params": %d, "num_visual_params": %d, "num_backbone_params": %d, "n_shot": 0, "rnd_seeds": [123], "predictions": [[`,
-		pythonString(p.Model), pythonString(p.Dataset), p.Params, p.VisualParams, p.Params)
+		pyjson.String(p.Model), pyjson.String(p.Dataset), p.Params, p.VisualParams, p.Params)
 	for at, i := range order {
 		if at > 0 {
 			b.WriteString(", ")
@@ -70,12 +69,12 @@ func (p *Predictions) write(w io.Writer, order []int) error {
 		b.WriteByte('[')
 		for k, x := range p.Probabilities[i] {
 			if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
-				return fmt.Errorf("%w: the probability of class %d for picture %d is %g", ErrZeroShot, k, i, x)
+				return fmt.Errorf("%w: the probability of class %d for picture %d is %g", ErrInput, k, i, x)
 			}
 			if k > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(pythonFloat(round6(float64(x))))
+			b.WriteString(pyjson.Float(round6(float64(x))))
 		}
 		b.WriteByte(']')
 	}
@@ -89,33 +88,6 @@ func round6(x float64) float64 {
 	return y
 }
 
-// pythonFloat is Python's repr for probabilities: 0.0, 1.0, 2e-06, 0.13882.
-func pythonFloat(x float64) string {
-	s := strconv.FormatFloat(x, 'g', -1, 64)
-	if !strings.ContainsAny(s, ".e") {
-		s += ".0"
-	}
-	return s
-}
-
-// pythonString is Python's json.dumps of a string: everything beyond printable ASCII as \u escapes.
-func pythonString(s string) string {
-	var quoted, out strings.Builder
-	plain := json.NewEncoder(&quoted)
-	plain.SetEscapeHTML(false)
-	_ = plain.Encode(s) // a string and a Builder cannot fail
-	for _, r := range strings.TrimSuffix(quoted.String(), "\n") {
-		if r <= '~' {
-			out.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&out, `\u%04x`, unit)
-		}
-	}
-	return out.String()
-}
-
 // ReadPredictions reads what Save, or the reference, wrote.
 func ReadPredictions(path string) (*Predictions, error) {
 	data, err := readLimited(path, maxPredictionFile)
@@ -124,7 +96,7 @@ func ReadPredictions(path string) (*Predictions, error) {
 	}
 	p, err := parsePredictions(data)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrZeroShot, path, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrInput, path, err)
 	}
 	return p, nil
 }
@@ -153,11 +125,11 @@ func parsePredictions(data []byte) (*Predictions, error) {
 }
 
 // Score compares predictions with a set's classes; order is the one that they were saved in.
-func (p *Predictions) Score(set Labelled, order []int) (*ZeroShot, error) {
+func (p *Predictions) Score(set Set, order []int) (*Result, error) {
 	if order == nil && len(p.Probabilities) != set.Len() || order != nil && len(p.Probabilities) != len(order) {
-		return nil, fmt.Errorf("%w: %d predictions, %d pictures in %s, %d positions in the order", ErrZeroShot, len(p.Probabilities), set.Len(), set.Name(), len(order))
+		return nil, fmt.Errorf("%w: %d predictions, %d pictures in %s, %d positions in the order", ErrInput, len(p.Probabilities), set.Len(), set.Name(), len(order))
 	}
-	z := NewZeroShot(set.Labels())
+	z := newResult(set.Labels())
 	z.Model, z.Set = p.Model, set.Name()
 	for at, row := range p.Probabilities {
 		i := at
@@ -165,7 +137,7 @@ func (p *Predictions) Score(set Labelled, order []int) (*ZeroShot, error) {
 			i = order[at]
 		}
 		if i < 0 || i >= set.Len() {
-			return nil, fmt.Errorf("%w: entry %d of the order is picture %d, and %s has %d", ErrZeroShot, at, i, set.Name(), set.Len())
+			return nil, fmt.Errorf("%w: entry %d of the order is picture %d, and %s has %d", ErrInput, at, i, set.Name(), set.Len())
 		}
 		if err := z.Add(set.Class(i), row); err != nil {
 			return nil, fmt.Errorf("prediction %d: %w", at, err)
@@ -183,7 +155,7 @@ func ReadOrder(path string) ([]int, error) {
 	defer f.Close()
 	order := []int{}
 	if err := json.NewDecoder(io.LimitReader(f, maxLabelFile)).Decode(&order); err != nil {
-		return nil, fmt.Errorf("%w: %s: want a JSON list of positions from 0: %w", ErrZeroShot, path, err)
+		return nil, fmt.Errorf("%w: %s: want a JSON list of positions from 0: %w", ErrInput, path, err)
 	}
 	return order, nil
 }

@@ -1,4 +1,4 @@
-package eval
+package zeroshot
 
 import (
 	"bytes"
@@ -46,14 +46,24 @@ func readJSON(t *testing.T, path string, v any) {
 	}
 }
 
-func openFixture(t *testing.T) Labelled {
+func openFixture(t *testing.T) Set {
 	t.Helper()
-	set, err := OpenLabelled(fixtures)
+	set, err := Open(fixtures)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { set.Close() })
 	return set
+}
+
+func prepared(t *testing.T, set Set, resolution int) (pixels []float32, err error) {
+	for b, err := range prepare(t.Context(), set, resolution) {
+		if err != nil {
+			return nil, err
+		}
+		pixels = append(pixels, b.Pixels...)
+	}
+	return pixels, nil
 }
 
 // Pictures and classes come in ImageFolder's order, with its pixels to the last bit.
@@ -72,7 +82,7 @@ func TestClassFoldersAreImageFolder(t *testing.T) {
 	if set.Name() != "zeroshot/test" || set.Labels()[3] != "红苹果 Apple" {
 		t.Error(set.Name(), set.Labels())
 	}
-	pixels, err := prepare(set, 0, set.Len(), 32)
+	pixels, err := prepared(t, set, 32)
 	if err != nil || !slices.Equal(pixels, fixture(t, "images")) {
 		t.Error("the pixels are not the reference's", err)
 	}
@@ -96,7 +106,7 @@ func TestLogitsAreTheReferences(t *testing.T) {
 				t.Errorf("%s: logit %d is %g, want %g", name, i, got[i], want)
 			}
 		}
-		if _, err := c.Logits(make([]float32, 33)); !errors.Is(err, ErrZeroShot) {
+		if _, err := c.Logits(make([]float32, 33)); !errors.Is(err, ErrInput) {
 			t.Error(err)
 		}
 	}
@@ -137,7 +147,7 @@ func TestPredictionsAreELEVATERs(t *testing.T) {
 		if got := z.ReferenceLine(); got != line {
 			t.Errorf("%s: %q, the reference printed %q", name, got, line)
 		}
-		if _, err := p.Score(set, []int{1}); !errors.Is(err, ErrZeroShot) {
+		if _, err := p.Score(set, []int{1}); !errors.Is(err, ErrInput) {
 			t.Error(err)
 		}
 	}
@@ -155,11 +165,11 @@ func TestPredictionsAsPythonPrintsThem(t *testing.T) {
 			t.Errorf("%s not in %s", want, got)
 		}
 	}
-	if err := p.Save(path, []int{2}); !errors.Is(err, ErrZeroShot) || !strings.Contains(err.Error(), "there are 2") {
+	if err := p.Save(path, []int{2}); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), "there are 2") {
 		t.Error(err)
 	}
 	p.Probabilities[1][2] = float32(math.NaN())
-	if err := p.Save(path, nil); !errors.Is(err, ErrZeroShot) {
+	if err := p.Save(path, nil); !errors.Is(err, ErrInput) {
 		t.Error(err)
 	}
 	if again, _ := os.ReadFile(path); !bytes.Equal(again, got) {
@@ -168,7 +178,7 @@ func TestPredictionsAsPythonPrintsThem(t *testing.T) {
 }
 
 func TestZeroShotCounts(t *testing.T) {
-	z := NewZeroShot([]string{"a", "b", "c", "d", "e", "f", "g"})
+	z := newResult([]string{"a", "b", "c", "d", "e", "f", "g"})
 	for _, x := range []struct {
 		class  int
 		scores []float32
@@ -195,17 +205,17 @@ func TestZeroShotCounts(t *testing.T) {
 	}
 	nan := float32(math.NaN())
 	for _, bad := range [][]float32{{1, 2}, {nan, nan, nan, nan, nan, nan, nan}} {
-		if err := z.Add(0, bad); !errors.Is(err, ErrZeroShot) {
+		if err := z.Add(0, bad); !errors.Is(err, ErrInput) {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
-	if err := z.Add(7, make([]float32, 7)); !errors.Is(err, ErrZeroShot) || z.Pictures != 5 {
+	if err := z.Add(7, make([]float32, 7)); !errors.Is(err, ErrInput) || z.Pictures != 5 {
 		t.Error(err, z.Pictures)
 	}
 }
 
 func TestReferenceLinePrintsAsPython(t *testing.T) {
-	for want, z := range map[string]ZeroShot{
+	for want, z := range map[string]Result{
 		"zeroshot-top1: 0.26666666666666666": {Pictures: 15, First: 4},
 		"zeroshot-top1: 1.0":                 {Pictures: 3, First: 3},
 		"zeroshot-top1: 0.0":                 {Pictures: 3},
@@ -238,7 +248,7 @@ func put(t *testing.T, dir string, names ...string) string {
 func TestClassFolders(t *testing.T) {
 	// os.walk's order: a folder's own pictures before those below it, folders by their whole path.
 	dir := put(t, t.TempDir(), "b/z.png", "b/a/b/1.png", "b/a/1.PNG", "b/a-b/1.png", "a/2.webp", "a/10.jpg", "a/note.txt", "a/x.gif", ".hidden/1.png", "b/.hidden/1.png", "loose.png")
-	set, err := OpenLabelled(dir)
+	set, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,12 +261,12 @@ func TestClassFolders(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "b", "bad.jpg"), []byte("no picture"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	bad, err := OpenClassFolders(dir, []string{"甲", "乙"})
+	bad, err := openClassFolders(dir, []string{"甲", "乙"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer bad.Close()
-	if _, err := prepare(bad, 0, bad.Len(), 8); !errors.Is(err, imaging.ErrFormat) || !strings.Contains(err.Error(), "b/bad.jpg") {
+	if _, err := prepared(t, bad, 8); !errors.Is(err, imaging.ErrFormat) || !strings.Contains(err.Error(), "b/bad.jpg") {
 		t.Error(err)
 	}
 }
@@ -264,8 +274,8 @@ func TestClassFolders(t *testing.T) {
 func TestClassFoldersThatWouldMislead(t *testing.T) {
 	says := func(want string, dir string, labels ...string) {
 		t.Helper()
-		_, err := OpenClassFolders(dir, labels)
-		if !errors.Is(err, ErrZeroShot) || !strings.Contains(err.Error(), want) {
+		_, err := openClassFolders(dir, labels)
+		if !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %q", err, want)
 		}
 	}
@@ -278,10 +288,10 @@ func TestClassFoldersThatWouldMislead(t *testing.T) {
 		t.Fatal(err)
 	}
 	says("is a link", linked)
-	if _, err := OpenLabelled(filepath.Join(linked, "absent")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Open(filepath.Join(linked, "absent")); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
-	if set, err := OpenClassFolders(put(t, t.TempDir(), "01/1.png", "02/1.png", "10/1.png"), []string{"一", "二", "十"}); err != nil {
+	if set, err := openClassFolders(put(t, t.TempDir(), "01/1.png", "02/1.png", "10/1.png"), []string{"一", "二", "十"}); err != nil {
 		t.Error(err)
 	} else {
 		set.Close()

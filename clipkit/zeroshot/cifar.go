@@ -1,4 +1,4 @@
-package eval
+package zeroshot
 
 import (
 	"fmt"
@@ -19,10 +19,10 @@ const (
 	cifarLimit   = 1_000_000 // pictures; the published files have 10,000 and 50,000
 )
 
-// OpenCIFAR100 opens dir/<split>.bin, "test" or "train", by the 100 fine classes, whose English names are in dir/fine_label_names.txt; labels,
+// openCIFAR100 opens dir/<split>.bin, "test" or "train", by the 100 fine classes, whose English names are in dir/fine_label_names.txt; labels,
 // when not nil, name them otherwise (the order is the same as in ELEVATER's label_cn.txt: apple, aquarium_fish, baby, …).
 // The pictures stay in the file, which must not change while the set is open.
-func OpenCIFAR100(dir, split string, labels []string) (Labelled, error) {
+func openCIFAR100(dir, split string, labels []string) (Set, error) {
 	if labels == nil {
 		var err error
 		if labels, err = ReadLabels(filepath.Join(dir, "fine_label_names.txt")); err != nil {
@@ -58,11 +58,11 @@ type cifar100 struct {
 func newCIFAR100(name string, data io.ReaderAt, size int64, labels []string) (*cifar100, error) {
 	switch {
 	case len(labels) != cifarClasses:
-		return nil, fmt.Errorf("%w: %s: %d labels for the %d fine classes of CIFAR-100", ErrZeroShot, name, len(labels), cifarClasses)
+		return nil, fmt.Errorf("%w: %s: %d labels for the %d fine classes of CIFAR-100", ErrInput, name, len(labels), cifarClasses)
 	case size == 0 || size%cifarRecord != 0:
-		return nil, fmt.Errorf("%w: %s has %d bytes, want a multiple of %d, which is one picture; it is cut off, or CIFAR-10's", ErrZeroShot, name, size, cifarRecord)
+		return nil, fmt.Errorf("%w: %s has %d bytes, want a multiple of %d, which is one picture; it is cut off, or CIFAR-10's", ErrInput, name, size, cifarRecord)
 	case size/cifarRecord > cifarLimit:
-		return nil, fmt.Errorf("%w: %s has %d pictures; at most %d", ErrZeroShot, name, size/cifarRecord, cifarLimit)
+		return nil, fmt.Errorf("%w: %s has %d pictures; at most %d", ErrInput, name, size/cifarRecord, cifarLimit)
 	}
 	s := &cifar100{name: name, data: data, labels: labels}
 	var classes [2]byte
@@ -71,7 +71,7 @@ func newCIFAR100(name string, data io.ReaderAt, size int64, labels []string) (*c
 			return nil, fmt.Errorf("reading picture %d of %s: %w", i, name, err)
 		}
 		if classes[1] >= cifarClasses {
-			return nil, fmt.Errorf("%w: %s: picture %d has the fine class %d, want 0 to %d; this is not CIFAR-100's binary version", ErrZeroShot, name, i, classes[1], cifarClasses-1)
+			return nil, fmt.Errorf("%w: %s: picture %d has the fine class %d, want 0 to %d; this is not CIFAR-100's binary version", ErrInput, name, i, classes[1], cifarClasses-1)
 		}
 		s.class = append(s.class, int(classes[1]))
 	}

@@ -1,4 +1,4 @@
-package eval
+package zeroshot
 
 import (
 	"cmp"
@@ -6,10 +6,12 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"clipnb/clipkit/internal/pyjson"
 )
 
-// ZeroShot is the result of classifying a labelled set: which class each picture was taken for.
-type ZeroShot struct {
+// Result is the outcome of classifying a labelled set: which class each picture was taken for.
+type Result struct {
 	Model     string   `json:"model"`     // architecture
 	Set       string   `json:"set"`       // "cifar-100/test"
 	Templates int      `json:"templates"` // over how many templates a class's vector is the mean; 0: not known
@@ -36,9 +38,9 @@ type Mistake struct {
 	Of           int // of how many pictures
 }
 
-// NewZeroShot is a result without pictures yet.
-func NewZeroShot(labels []string) *ZeroShot {
-	z := &ZeroShot{Labels: labels, Confusion: make([][]int, len(labels))}
+// newResult is a result without pictures yet.
+func newResult(labels []string) *Result {
+	z := &Result{Labels: labels, Confusion: make([][]int, len(labels))}
 	for i := range z.Confusion {
 		z.Confusion[i] = make([]int, len(labels))
 	}
@@ -46,14 +48,14 @@ func NewZeroShot(labels []string) *ZeroShot {
 }
 
 // Add counts one picture by its scores [classes], logits or probabilities. Of equal scores the first class wins, as in the reference.
-func (z *ZeroShot) Add(class int, scores []float32) error {
+func (z *Result) Add(class int, scores []float32) error {
 	if class < 0 || class >= len(z.Labels) || len(scores) != len(z.Labels) {
-		return fmt.Errorf("%w: %d scores and class %d, where there are %d labels", ErrZeroShot, len(scores), class, len(z.Labels))
+		return fmt.Errorf("%w: %d scores and class %d, where there are %d labels", ErrInput, len(scores), class, len(z.Labels))
 	}
 	best, before := 0, 0 // before: classes that come before the right one
 	for i, s := range scores {
 		if math.IsNaN(float64(s)) {
-			return fmt.Errorf("%w: the score for %q is not a number; the model's weights are probably damaged", ErrZeroShot, z.Labels[i])
+			return fmt.Errorf("%w: the score for %q is not a number; the model's weights are probably damaged", ErrInput, z.Labels[i])
 		}
 		if s > scores[best] {
 			best = i
@@ -74,13 +76,13 @@ func (z *ZeroShot) Add(class int, scores []float32) error {
 }
 
 // Top1 is the share of pictures, in percent, whose class came first.
-func (z *ZeroShot) Top1() float64 { return 100 * float64(z.First) / float64(max(z.Pictures, 1)) }
+func (z *Result) Top1() float64 { return 100 * float64(z.First) / float64(max(z.Pictures, 1)) }
 
 // Top5 is the share of pictures, in percent, whose class was among the first five; with up to five classes always 100.
-func (z *ZeroShot) Top5() float64 { return 100 * float64(z.FirstFive) / float64(max(z.Pictures, 1)) }
+func (z *Result) Top5() float64 { return 100 * float64(z.FirstFive) / float64(max(z.Pictures, 1)) }
 
 // PerClass lists the classes in their order.
-func (z *ZeroShot) PerClass() []ClassAccuracy {
+func (z *Result) PerClass() []ClassAccuracy {
 	out := make([]ClassAccuracy, len(z.Labels))
 	for i, row := range z.Confusion {
 		n := 0
@@ -94,7 +96,7 @@ func (z *ZeroShot) PerClass() []ClassAccuracy {
 
 // MeanPerClass is the mean of the classes' Top1, percent, over those that have pictures: some of ELEVATER's sets, whose classes are of
 // unequal size, are published so.
-func (z *ZeroShot) MeanPerClass() float64 {
+func (z *Result) MeanPerClass() float64 {
 	sum, n := 0.0, 0
 	for _, c := range z.PerClass() {
 		if c.Pictures > 0 {
@@ -105,7 +107,7 @@ func (z *ZeroShot) MeanPerClass() float64 {
 }
 
 // Mistakes lists what was most often taken for something else, at most n.
-func (z *ZeroShot) Mistakes(n int) []Mistake {
+func (z *Result) Mistakes(n int) []Mistake {
 	var out []Mistake
 	for i, c := range z.PerClass() {
 		for j, count := range z.Confusion[i] {
@@ -119,7 +121,7 @@ func (z *ZeroShot) Mistakes(n int) []Mistake {
 }
 
 // String is the result in a few lines.
-func (z *ZeroShot) String() string {
+func (z *Result) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s on %s: %d pictures, %d classes", z.Model, z.Set, z.Pictures, len(z.Labels))
 	if z.Templates > 0 {
@@ -137,6 +139,6 @@ func (z *ZeroShot) String() string {
 }
 
 // ReferenceLine is the line that the reference's zeroshot_evaluation prints: "zeroshot-top1: 0.6444", a share.
-func (z *ZeroShot) ReferenceLine() string {
-	return "zeroshot-top1: " + pythonFloat(float64(z.First)/float64(max(z.Pictures, 1)))
+func (z *Result) ReferenceLine() string {
+	return "zeroshot-top1: " + pyjson.Float(float64(z.First)/float64(max(z.Pictures, 1)))
 }

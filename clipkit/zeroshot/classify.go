@@ -1,40 +1,22 @@
-package eval
+package zeroshot
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"iter"
 	"math"
-	"runtime"
-	"sync"
 
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
 )
 
-// ErrZeroShot is wrapped when labels, templates, a labelled set or saved predictions are not what they should be.
-var ErrZeroShot = errors.New("eval: zero-shot classification")
+const (
+	batch = 64 // texts, or pictures, encoded together
 
-// zeroShotScale multiplies the cosines, whatever the model has learnt: the reference's constant (SPEC §6.5).
-const zeroShotScale = 100
-
-// Labelled is a set of pictures of which each belongs to one class: what zero-shot classification is measured on.
-//
-//	set, err := eval.OpenLabelled("datasets/cifar-100")                        // class folders, or CIFAR-100's own binary files
-//	set := eval.ByCaption(data.Test, nil)                                      // any split with captions
-//	c, err := eval.NewClassifier(ctx, m, set.Labels(), eval.ChineseTemplates, 52, nil)
-//	z, err := eval.Classify(ctx, m, set, c, nil, nil)                          // z.Top1(), z.PerClass(), z.Confusion
-//
-// Pictures are read when they are asked for and may be asked for by several goroutines at once.
-type Labelled interface {
-	Name() string
-	Labels() []string                        // the classes' names by number
-	Len() int                                // pictures
-	Class(i int) int                         // the number of picture i's class
-	Picture(i int) (*imaging.Picture, error) // the error names the picture
-	Close() error
-}
+	// scale multiplies the cosines, whatever the model has learnt (cn_clip/eval/zeroshot_evaluation.py:141).
+	scale = 100
+)
 
 // Classifier has one unit vector for each class.
 type Classifier struct {
@@ -48,7 +30,7 @@ type Classifier struct {
 // unit vectors the mean, made a unit vector again. progress, when not nil, receives texts done and in all.
 func NewClassifier(ctx context.Context, m *model.Model, labels []string, templates Templates, contextLength int, progress func(done, total int)) (*Classifier, error) {
 	if len(labels) < 2 {
-		return nil, fmt.Errorf("%w: %d labels; there must be at least two to choose from", ErrZeroShot, len(labels))
+		return nil, fmt.Errorf("%w: %d labels; there must be at least two to choose from", ErrInput, len(labels))
 	}
 	if err := templates.Check(); err != nil {
 		return nil, err
@@ -83,7 +65,7 @@ func NewClassifier(ctx context.Context, m *model.Model, labels []string, templat
 	}
 	for i := range labels {
 		if !normalise(c.vector(i)) {
-			return nil, fmt.Errorf("%w: the vectors of label %d, %q, have no direction: their sum is zero or not a number", ErrZeroShot, i, labels[i])
+			return nil, fmt.Errorf("%w: the vectors of label %d, %q, have no direction: their sum is zero or not a number", ErrInput, i, labels[i])
 		}
 	}
 	return c, nil
@@ -110,7 +92,7 @@ func normalise(v []float32) bool {
 // Logits are 100 × cosine of pictures' features [n, Dim] with every class: [n, classes].
 func (c *Classifier) Logits(features []float32) ([]float32, error) {
 	if c.Dim < 1 || len(features)%c.Dim != 0 {
-		return nil, fmt.Errorf("%w: %d values are no features of width %d", ErrZeroShot, len(features), c.Dim)
+		return nil, fmt.Errorf("%w: %d values are no features of width %d", ErrInput, len(features), c.Dim)
 	}
 	var out []float32
 	for at := 0; at < len(features); at += c.Dim {
@@ -120,7 +102,7 @@ func (c *Classifier) Logits(features []float32) ([]float32, error) {
 			for k, x := range c.vector(class) {
 				dot += float64(x) * float64(f[k])
 			}
-			out = append(out, float32(zeroShotScale*dot))
+			out = append(out, float32(scale*dot))
 		}
 	}
 	return out, nil
@@ -129,26 +111,24 @@ func (c *Classifier) Logits(features []float32) ([]float32, error) {
 // Classify asks c for every picture of a set. keep, when not nil, is given each picture's probabilities [classes] in order, and may hold on
 // to them; without it no more than a batch of pictures is in memory. progress receives pictures done and in all.
 // A picture that cannot be decoded is an error that names it: evaluation never leaves one out silently.
-func Classify(ctx context.Context, m *model.Model, set Labelled, c *Classifier, keep func(i int, probabilities []float32), progress func(done, total int)) (*ZeroShot, error) {
+func Classify(ctx context.Context, m *model.Model, set Set, c *Classifier, keep func(i int, probabilities []float32), progress func(done, total int)) (*Result, error) {
 	if len(set.Labels()) != len(c.Labels) {
 		return nil, fmt.Errorf("%w: %s has %d classes, and there are %d labels; give one line of labels for each class, in the order of the classes",
-			ErrZeroShot, set.Name(), len(set.Labels()), len(c.Labels))
+			ErrInput, set.Name(), len(set.Labels()), len(c.Labels))
 	}
 	if set.Len() == 0 {
-		return nil, fmt.Errorf("%w: %s has no pictures", ErrEmpty, set.Name())
+		return nil, fmt.Errorf("%w: %s has no pictures", ErrInput, set.Name())
 	}
 	if progress == nil {
 		progress = func(int, int) {}
 	}
-	z := NewZeroShot(c.Labels)
+	z := newResult(c.Labels)
 	z.Model, z.Set, z.Templates = m.Config.Name, set.Name(), c.Templates
-	for at := 0; at < set.Len(); at += batch {
-		n := min(batch, set.Len()-at)
-		pixels, err := prepare(set, at, n, m.Config.ImageResolution)
+	for b, err := range prepare(ctx, set, m.Config.ImageResolution) {
 		if err != nil {
 			return nil, fmt.Errorf("classifying %s: %w", set.Name(), err)
 		}
-		features, err := m.EncodeImages(ctx, pixels, n)
+		features, err := m.EncodeImages(ctx, b.Pixels, b.N)
 		if err != nil {
 			return nil, fmt.Errorf("classifying %s: %w", set.Name(), err)
 		}
@@ -156,45 +136,29 @@ func Classify(ctx context.Context, m *model.Model, set Labelled, c *Classifier, 
 		if err != nil {
 			return nil, err
 		}
-		for i := range n {
+		for i := range b.N {
 			row := logits[i*len(c.Labels) : (i+1)*len(c.Labels)]
-			if err := z.Add(set.Class(at+i), row); err != nil {
-				return nil, fmt.Errorf("picture %d: %w", at+i, err)
+			if err := z.Add(set.Class(b.First+i), row); err != nil {
+				return nil, fmt.Errorf("picture %d: %w", b.First+i, err)
 			}
 			if keep != nil {
-				keep(at+i, Softmax(row))
+				keep(b.First+i, Softmax(row))
 			}
 		}
-		progress(at+n, set.Len())
+		progress(b.First+b.N, set.Len())
 	}
 	return z, nil
 }
 
-// prepare makes [n,3,R,R] of pictures at, at+1, … on all cores, in the order of the reference's image folders: RGB first, then the size (SPEC §3).
-func prepare(set Labelled, at, n, resolution int) ([]float32, error) {
-	size := 3 * resolution * resolution
-	pixels, errs := make([]float32, n*size), make([]error, n)
-	var workers sync.WaitGroup
-	gate := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i := range n {
-		gate <- struct{}{}
-		workers.Go(func() {
-			defer func() { <-gate }()
-			p, err := set.Picture(at + i)
-			if err != nil {
-				errs[i] = err
-				return
-			}
-			copy(pixels[i*size:], imaging.Normalise(p.RGB().Resize(resolution, resolution)))
-		})
-	}
-	workers.Wait()
-	for _, err := range errs {
+// prepare makes batches of the pictures in the order of the reference's image folders: RGB first, then the size (torchvision's ImageFolder, as in cn_clip/eval/data.py:155).
+func prepare(ctx context.Context, set Set, resolution int) iter.Seq2[imaging.Batch, error] {
+	return imaging.Batches(ctx, set.Len(), batch, resolution, func(i int) ([]float32, error) {
+		p, err := set.Picture(i)
 		if err != nil {
 			return nil, err
 		}
-	}
-	return pixels, nil
+		return p.TensorConvertFirst(resolution), nil
+	})
 }
 
 // Softmax turns logits into probabilities.

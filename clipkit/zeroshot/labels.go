@@ -1,4 +1,4 @@
-package eval
+package zeroshot
 
 import (
 	"fmt"
@@ -28,7 +28,7 @@ func parseLabels(name string, data []byte) ([]string, error) {
 	around := func(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' }
 	text := strings.TrimRightFunc(string(data), around)
 	if text == "" {
-		return nil, fmt.Errorf("%w: %s is empty; want the name of one class a line", ErrZeroShot, name)
+		return nil, fmt.Errorf("%w: %s is empty; want the name of one class a line", ErrInput, name)
 	}
 	var labels []string
 	for line := range strings.Lines(text) {
@@ -36,13 +36,13 @@ func parseLabels(name string, data []byte) ([]string, error) {
 		at := fmt.Sprintf("%s:%d", name, len(labels)+1)
 		switch {
 		case !utf8.ValidString(label):
-			return nil, fmt.Errorf("%w: %s: not UTF-8; save the file as UTF-8", ErrZeroShot, at)
+			return nil, fmt.Errorf("%w: %s: not UTF-8; save the file as UTF-8", ErrInput, at)
 		case label == "":
-			return nil, fmt.Errorf("%w: %s: blank line; every line is the name of a class", ErrZeroShot, at)
+			return nil, fmt.Errorf("%w: %s: blank line; every line is the name of a class", ErrInput, at)
 		case len(label) > maxLabel:
-			return nil, fmt.Errorf("%w: %s: a name of %d bytes; at most %d", ErrZeroShot, at, len(label), maxLabel)
+			return nil, fmt.Errorf("%w: %s: a name of %d bytes; at most %d", ErrInput, at, len(label), maxLabel)
 		case len(labels) == maxLabels:
-			return nil, fmt.Errorf("%w: %s: more than %d classes", ErrZeroShot, at, maxLabels)
+			return nil, fmt.Errorf("%w: %s: more than %d classes", ErrInput, at, maxLabels)
 		}
 		labels = append(labels, label)
 	}

@@ -1,4 +1,4 @@
-package eval
+package zeroshot
 
 import (
 	"encoding/json"
@@ -40,14 +40,15 @@ var ChineseTemplates = Templates{
 	"一种叫{}的东西",
 }
 
-// TemplateChoice is the set of templates that the reference uses for a dataset, and how many there are (SPEC §6.5).
-type TemplateChoice struct {
+// templateChoice is the set of templates that the reference uses for a dataset (cn_clip/eval/zeroshot_evaluation.py:235), and how
+// many there are.
+type templateChoice struct {
 	Set   string
 	Count int
 }
 
 // templateChoices are by dataset; all others take defaultTemplates.
-var templateChoices = map[string]TemplateChoice{
+var templateChoices = map[string]templateChoice{
 	"fgvc-aircraft-2013b-variants102": {"aircraft_templates", 100},
 	"food-101":                        {"food_templates", 21},
 	"oxford-flower-102":               {"flower_templates", 32},
@@ -56,12 +57,12 @@ var templateChoices = map[string]TemplateChoice{
 	"country211":                      {"country211_templates", 4},
 }
 
-var defaultTemplates = TemplateChoice{"openai_templates", 183}
+var defaultTemplates = templateChoice{"openai_templates", 183}
 
-// TemplatesFor names the reference's set for a dataset. Its file has sets that its code never selects (cars, pet, cifar100 …): ReadTemplates takes
+// templatesFor names the reference's set for a dataset. Its file has sets that its code never selects (cars, pet, cifar100 …): ReadTemplates takes
 // them by name. Which ones the published figures were made with is not recorded; for KITTI, PatchCamelyon and VOC nobody has reproduced
 // them (the reference's issues 77 and 214).
-func TemplatesFor(dataset string) TemplateChoice {
+func templatesFor(dataset string) templateChoice {
 	if c, ok := templateChoices[dataset]; ok {
 		return c
 	}
@@ -78,14 +79,14 @@ const (
 // Check says what is wrong with templates.
 func (t Templates) Check() error {
 	if len(t) == 0 || len(t) > maxTemplates {
-		return fmt.Errorf("%w: %d templates, want 1 to %d, such as \"一张{}的照片\"", ErrZeroShot, len(t), maxTemplates)
+		return fmt.Errorf("%w: %d templates, want 1 to %d, such as \"一张{}的照片\"", ErrInput, len(t), maxTemplates)
 	}
 	for i, s := range t {
 		switch {
 		case strings.Count(s, "{}") != 1:
-			return fmt.Errorf("%w: template %d, %.80q, needs {} once, where the label goes", ErrZeroShot, i+1, s)
+			return fmt.Errorf("%w: template %d, %.80q, needs {} once, where the label goes", ErrInput, i+1, s)
 		case len(s) > maxLabel || !utf8.ValidString(s):
-			return fmt.Errorf("%w: template %d, %.80q, is not UTF-8 of at most %d bytes", ErrZeroShot, i+1, s, maxLabel)
+			return fmt.Errorf("%w: template %d, %.80q, is not UTF-8 of at most %d bytes", ErrInput, i+1, s, maxLabel)
 		}
 	}
 	return nil
@@ -99,7 +100,7 @@ func (t Templates) fill(i int, label string) string { return strings.Replace(t[i
 //	{"food_templates": ["一种叫{}的食物的照片"], …}                JSON, several sets
 //	food_templates = [ lambda c: f"一种叫{c}的食物的照片", … ]      the reference's cvinw_zeroshot_templates.py; nothing of it is executed
 //
-// One of the reference's own sets is checked for its size, when dataset (such as "food-101") leaves the choice to [TemplatesFor] and set is "".
+// One of the reference's own sets is checked for its size, when dataset (such as "food-101") leaves the choice to [templatesFor] and set is "".
 func ReadTemplates(path, set, dataset string) (Templates, error) {
 	data, err := readLimited(path, maxTemplateFile)
 	if err != nil {
@@ -107,11 +108,11 @@ func ReadTemplates(path, set, dataset string) (Templates, error) {
 	}
 	sets, err := parseTemplates(data)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrZeroShot, path, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrInput, path, err)
 	}
 	want := 0
 	if set == "" {
-		choice := TemplatesFor(dataset)
+		choice := templatesFor(dataset)
 		set, want = choice.Set, choice.Count
 	}
 	t, ok := sets[set]
@@ -119,13 +120,13 @@ func ReadTemplates(path, set, dataset string) (Templates, error) {
 		t, ok, want = only, true, 0
 	}
 	if !ok {
-		return nil, fmt.Errorf("%w: %s has no set %q; it has %s", ErrZeroShot, path, set, strings.Join(slices.Sorted(maps.Keys(sets)), ", "))
+		return nil, fmt.Errorf("%w: %s has no set %q; it has %s", ErrInput, path, set, strings.Join(slices.Sorted(maps.Keys(sets)), ", "))
 	}
 	if err := t.Check(); err != nil {
 		return nil, fmt.Errorf("%s, set %q: %w", path, set, err)
 	}
 	if want > 0 && len(t) != want {
-		return nil, fmt.Errorf("%w: %s: set %q has %d templates, the reference's has %d; name the set if another is meant", ErrZeroShot, path, set, len(t), want)
+		return nil, fmt.Errorf("%w: %s: set %q has %d templates, the reference's has %d; name the set if another is meant", ErrInput, path, set, len(t), want)
 	}
 	return t, nil
 }
@@ -204,7 +205,7 @@ func readLimited(path string, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", path, err)
 	case int64(len(data)) > limit:
-		return nil, fmt.Errorf("%w: %s has more than %d MiB", ErrZeroShot, path, limit>>20)
+		return nil, fmt.Errorf("%w: %s has more than %d MiB", ErrInput, path, limit>>20)
 	}
 	return data, nil
 }

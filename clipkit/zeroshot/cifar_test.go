@@ -1,4 +1,4 @@
-package eval
+package zeroshot
 
 import (
 	"bytes"
@@ -40,7 +40,7 @@ func TestCIFAR100(t *testing.T) {
 	}
 	write("test.bin", append(cifarPicture(99), cifarPicture(7)...))
 	write("fine_label_names.txt", []byte(strings.Join(fineNames, "\n")+"\n"))
-	set, err := OpenLabelled(dir)
+	set, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,13 +57,13 @@ func TestCIFAR100(t *testing.T) {
 	}
 	// Chinese names replace the English ones.
 	write("label_cn.txt", []byte(strings.Repeat("类\n", cifarClasses)))
-	cn, err := OpenLabelled(dir)
+	cn, err := Open(dir)
 	if err != nil || cn.Labels()[7] != "类" {
 		t.Fatal(err)
 	}
 	cn.Close()
 	write("label_cn.txt", []byte("苹果\n鱼\n"))
-	if _, err := OpenLabelled(dir); !errors.Is(err, ErrZeroShot) || !strings.Contains(err.Error(), "2 labels for the 100 fine classes") {
+	if _, err := Open(dir); !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), "2 labels for the 100 fine classes") {
 		t.Error(err)
 	}
 }
@@ -80,11 +80,11 @@ func TestBrokenCIFAR100(t *testing.T) {
 		"class":    {cifarPicture(100), "picture 0 has the fine class 100"},
 	} {
 		_, err := newCIFAR100("test.bin", bytes.NewReader(x.data), int64(len(x.data)), fineNames)
-		if !errors.Is(err, ErrZeroShot) || !strings.Contains(err.Error(), x.says) {
+		if !errors.Is(err, ErrInput) || !strings.Contains(err.Error(), x.says) {
 			t.Errorf("%s: %v; want %q", what, err, x.says)
 		}
 	}
-	if _, err := newCIFAR100("test.bin", nil, cifarRecord*(cifarLimit+1), fineNames); !errors.Is(err, ErrZeroShot) {
+	if _, err := newCIFAR100("test.bin", nil, cifarRecord*(cifarLimit+1), fineNames); !errors.Is(err, ErrInput) {
 		t.Error(err)
 	}
 	// The file became shorter after it was opened.
