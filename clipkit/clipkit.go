@@ -6,11 +6,11 @@ import (
 	"image"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/internal/repository"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
 )
@@ -135,24 +135,7 @@ func CheckDataset(ctx context.Context, data *dataset.Dataset, batchSize int) (*d
 	return dataset.Check(ctx, data, dataset.CheckOptions{BatchSize: batchSize})
 }
 
-// root is the repository, as the Jupyter kernel names it, or the folder above the working directory that holds its go.mod; else ".".
-func root() string {
-	if r := os.Getenv("CLIPKIT_ROOT"); r != "" {
-		return r
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return "."
-	}
-	for d := dir; ; d = filepath.Dir(d) {
-		if b, err := os.ReadFile(filepath.Join(d, "go.mod")); err == nil && strings.HasPrefix(string(b), "module clipnb") {
-			return d
-		}
-		if d == filepath.Dir(d) {
-			return dir
-		}
-	}
-}
+func root() string { return repository.Root() }
 
 func experiments() string { return filepath.Join(root(), "experiments") }
 

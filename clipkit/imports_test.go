@@ -8,7 +8,7 @@ import (
 
 // floors is DESIGN.md §2: a package may import only packages of lower floors. The façade is on top; internal packages and assets below.
 var floors = [][]string{
-	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
+	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/repository", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
 		"clipkit/device/ascend", "assets"},
 	{"clipkit/arch"},
 	{"clipkit/device", "clipkit/weights", "clipkit/imaging", "clipkit/tokenizer"},
@@ -62,5 +62,18 @@ func TestImportsPointDown(t *testing.T) {
 	}
 	if checked < 20 {
 		t.Errorf("only %d imports checked", checked)
+	}
+}
+
+// Package kernels must say what a bare machine lacks, so it is compiled by Go alone. (Programs stand on no floor, hence a test of its own.)
+func TestKernelsImportsNothingOfClipkit(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "clipnb/kernels").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		if strings.HasPrefix(pkg, "clipnb/") && pkg != "clipnb/kernels" {
+			t.Errorf("kernels imports %s", pkg)
+		}
 	}
 }

@@ -138,7 +138,7 @@ func (s *setup) buildCells(ctx context.Context, kernel string) error {
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return fmt.Errorf("%w: %s: %w", errKernel, path, err)
 	}
-	c := command{argv: []string{"go", "build", "./clipkit/..."}, dir: s.root, out: s.out}
+	c := command{argv: []string{"go", "build", "./clipkit/..."}, dir: s.root, env: []string{"CGO_ENABLED=1"}, out: s.out} // as launch.sh has it
 	for name, value := range spec.Env {
 		c.env = append(c.env, name+"="+value)
 	}

@@ -9,7 +9,7 @@ import (
 	"clipnb/clipkit/explore"
 )
 
-// A page in a program of one's own; clipkit.Explore does this in a process of its own, and "go run ./kernels explore" from the command line.
+// A page in a program of one's own; clipkit.Explore does this in a process of its own, and "go run ./clipkit/cmd/clipkit explore" from the command line.
 func Example() {
 	ctx := context.Background()
 	data := clipkit.Must(clipkit.OpenDataset(ctx, "emoji"))
