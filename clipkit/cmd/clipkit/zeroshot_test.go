@@ -13,8 +13,9 @@ func TestZeroShotAsTheReference(t *testing.T) {
 	t.Parallel()
 	const fixtures, golden = "../../eval/testdata/zeroshot", "../../internal/golden/testdata"
 	out := t.TempDir()
-	// run_scripts/zeroshot_eval.sh, and our templates.
-	line := append([]string{"zeroshot", "--templates", fixtures + "/templates.json"}, pasted(`
+	// The line of the reference's run_scripts/zeroshot_eval.sh.
+	line := func(index, vision, text string) []string {
+		return append([]string{"zeroshot"}, pasted(`
     --datapath="${datapath}" \
     --label-file=${label_file} \
     --save-dir=${savedir} \
@@ -24,9 +25,11 @@ func TestZeroShotAsTheReference(t *testing.T) {
     --resume=${resume} \
     --vision-model=${vision_model} \
     --text-model=${text_model}`, map[string]string{
-		"datapath": fixtures + "/test", "label_file": fixtures + "/label_cn.txt", "savedir": out, "dataset": "country211", "index": fixtures + "/index.json",
-		"resume": golden + "/vit/init.pt", "vision_model": golden + "/tiny-vit.json", "text_model": golden + "/tiny-text.json"})...)
-	text, err := command(t, line...).CombinedOutput()
+			"datapath": fixtures + "/test", "label_file": fixtures + "/label_cn.txt", "savedir": out, "dataset": "country211", "index": index,
+			"resume": golden + "/vit/init.pt", "vision_model": vision, "text_model": text})...)
+	}
+	fails(t, command(t, line("", "ViT-B-16", "RoBERTa-wwm-ext-base-chinese")...), 1, "init.pt") // its tensors are not those of a ViT-B-16
+	text, err := command(t, append(line(fixtures+"/index.json", golden+"/tiny-vit.json", golden+"/tiny-text.json"), "--templates", fixtures+"/templates.json")...).CombinedOutput()
 	if err != nil || !strings.HasSuffix(string(text), "\nzeroshot-top1: 0.26666666666666666\n") {
 		t.Fatalf("%v: %s", err, text)
 	}
