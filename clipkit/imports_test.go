@@ -68,3 +68,16 @@ func TestImportsPointDown(t *testing.T) {
 		t.Errorf("only %d imports checked", checked)
 	}
 }
+
+// Package kernels must say what a bare machine lacks, so it is compiled by Go alone. (Programs stand on no floor, hence a test of its own.)
+func TestKernelsImportsNothingOfClipkit(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "clipnb/kernels").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		if strings.HasPrefix(pkg, "clipnb/") && pkg != "clipnb/kernels" {
+			t.Errorf("kernels imports %s", pkg)
+		}
+	}
+}
