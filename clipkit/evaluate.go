@@ -21,7 +21,7 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 	if err != nil {
 		return nil, err
 	}
-	f, err := features(ctx, m, split, o.run)
+	f, err := m.features(ctx, split, o.run)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +41,16 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 	return rep, nil
 }
 
-// features are extracted, or read where they are kept with a run.
-func features(ctx context.Context, m *Model, split dataset.Source, run string) (*eval.Features, error) {
+// Features encodes a split: its pictures and captions, as unit vectors. With Keep they are kept with a run, and read from there.
+func (m *Model) Features(ctx context.Context, split dataset.Source, opts ...Option) (*eval.Features, error) {
+	o, err := chosen("Features", evaluating, opts)
+	if err != nil {
+		return nil, err
+	}
+	return m.features(ctx, split, o.run)
+}
+
+func (m *Model) features(ctx context.Context, split dataset.Source, run string) (*eval.Features, error) {
 	if run == "" || split == nil {
 		return extract(ctx, m, split)
 	}
