@@ -41,7 +41,7 @@ func exploreCommand() *cobra.Command {
 		{&f.model, "model", "", "the `MODEL` to search with; default the run's, else emoji"},
 		{&f.beside, "beside", "", "a second `MODEL`, side by side"},
 		{&f.data, "data", "", "a `DATASET` instead of the run's"},
-		{&f.split, "split", "", "its split; default test, else valid, else train"},
+		{&f.split, "split", "", "its split; default the one that a published set's figures are of, else test, valid, train"},
 		{&f.engine, "engine", "exact", "where vectors are kept: exact (files here), or postgres://… (a server with pgvector)"},
 		{&f.addr, "addr", "127.0.0.1:8350", "where to listen; another machine's reach needs --token"},
 		{&f.token, "token", "", "16 characters or more, and the page is at /TOKEN/; default the environment's CLIPKIT_TOKEN"},

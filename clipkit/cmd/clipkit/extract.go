@@ -39,7 +39,8 @@ func extractCommand() *cobra.Command {
 	c.Flags().StringVar(&f.textData, "text-data", "", "`FILE` of the split's texts, FOLDER/<split>_texts.jsonl (needed)")
 	c.Flags().StringVar(&f.imageOut, "image-feat-output-path", "", "`FILE` instead of <split>_imgs.img_feat.jsonl beside the texts")
 	c.Flags().StringVar(&f.textOut, "text-feat-output-path", "", "`FILE` instead of <split>_texts.txt_feat.jsonl beside the texts")
-	unused(c, 64, "accepted and not used: batches are chosen here, and features do not depend on them", "img-batch-size", "text-batch-size")
+	unused(c, "img-batch-size", 64, "batches are chosen here, and features do not depend on them")
+	unused(c, "text-batch-size", 64, "as --img-batch-size")
 	f.model.add(c, "", " (needed)")
 	say := debug(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {

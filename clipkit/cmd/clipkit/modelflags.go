@@ -107,16 +107,9 @@ func (f *modelFlags) towers() ([]string, error) {
 	return []string{f.vision, f.text}, nil
 }
 
-// unused adds flags of the reference that change nothing here.
-func unused(c *cobra.Command, value any, why string, names ...string) {
-	for _, name := range names {
-		switch v := value.(type) {
-		case int:
-			c.Flags().Int(name, v, why)
-		case bool:
-			c.Flags().Bool(name, v, why)
-		}
-	}
+// unused adds a number that the reference takes and that changes nothing here.
+func unused(c *cobra.Command, name string, value int, why string) {
+	c.Flags().Int(name, value, "accepted and not used: "+why)
 }
 
 // debug adds --debug; with it every flag's value is said, as the reference's scripts do at their start.

@@ -55,7 +55,7 @@ func topkCommand() *cobra.Command {
 	c.Flags().IntVar(&k, "top-k", 10, "how many answers each query gets; score wants 10")
 	c.Flags().StringVar(&output, "output", "", "`FILE` of predictions to write")
 	trFlag(c, &tr)
-	unused(c, 32768, "accepted and not used: the answers do not depend on it", "eval-batch-size")
+	unused(c, "eval-batch-size", 32768, "the answers do not depend on it")
 	return c
 }
 

@@ -40,8 +40,8 @@ func zeroshotCommand() *cobra.Command {
 	c.Flags().StringVar(&f.templates, "templates", "", "the reference's cvinw_zeroshot_templates.py, or JSON; default our own 20")
 	c.Flags().StringVar(&f.templateSet, "template-set", "", "which of its sets; default the one that the reference takes for --dataset")
 	f.model.add(c, "emoji", "")
-	unused(c, 64, "accepted and not used: batches are chosen here, and results do not depend on them", "img-batch-size")
-	unused(c, 4, "accepted and not used: pictures are decoded on all processors", "num-workers")
+	unused(c, "img-batch-size", 64, "batches are chosen here, and results do not depend on them")
+	unused(c, "num-workers", 4, "pictures are decoded on all processors")
 	say := debug(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		say()
