@@ -10,6 +10,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
 )
 
@@ -68,9 +69,9 @@ func (m *Model) KeptFeatures(ctx context.Context, split dataset.Source, prefix s
 	if err != nil {
 		return nil, err
 	}
-	bar := newProgress("encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
-	defer bar.finish()
-	return eval.ExtractTo(ctx, featuresFile(prefix, sum), m.Towers, sum, split, m.Towers.Config.ContextLength, bar.set)
+	bar := progress.New(os.Stderr, "encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
+	defer bar.Finish()
+	return eval.ExtractTo(ctx, featuresFile(prefix, sum), m.Towers, sum, split, m.Towers.Config.ContextLength, bar.Of)
 }
 
 // keptPrefix is what the names of a split's features begin with where Keep keeps them.
@@ -86,7 +87,7 @@ func extract(ctx context.Context, m *Model, split dataset.Source) (*eval.Feature
 	if split == nil {
 		return nil, fmt.Errorf("evaluating: the data set has no such split")
 	}
-	bar := newProgress("encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
-	defer bar.finish()
-	return eval.Extract(ctx, m.Towers, split, m.Towers.Config.ContextLength, bar.set)
+	bar := progress.New(os.Stderr, "encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
+	defer bar.Finish()
+	return eval.Extract(ctx, m.Towers, split, m.Towers.Config.ContextLength, bar.Of)
 }

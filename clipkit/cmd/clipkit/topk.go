@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/internal/progress"
 
 	"github.com/spf13/cobra"
 )
@@ -37,9 +38,9 @@ func topkCommand() *cobra.Command {
 			if dim != f.Dim {
 				return fmt.Errorf("topk: %s has %d values for each picture, %s has %d for each text: two different models", images, f.Dim, texts, dim)
 			}
-			bar := newProgress(c.ErrOrStderr(), "queries")
-			list, err := eval.TopK(c.Context(), f, wayOf(tr), k, func(done, total int) { bar.set(int64(done), int64(total)) })
-			bar.finish()
+			bar := progress.New(c.ErrOrStderr(), "queries", 0)
+			list, err := eval.TopK(c.Context(), f, wayOf(tr), k, bar.Of)
+			bar.Finish()
 			if err != nil {
 				return err
 			}

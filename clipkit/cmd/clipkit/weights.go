@@ -6,11 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/hub"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 )
 
@@ -25,9 +25,9 @@ func fetchCommand() *cobra.Command {
 		Args:      takes(1, 1, "the name of one model, one of "+names),
 		ValidArgs: hub.Published(),
 		RunE: func(c *cobra.Command, args []string) error {
-			bar := newProgress(c.ErrOrStderr(), "downloading "+args[0], progressbar.OptionShowBytes(true))
-			defer bar.finish()
-			path, err := hub.Locate(c.Context(), args[0], hub.Options{Folder: filepath.Join(repo.Root(), "pretrained_weights"), Progress: bar.set})
+			bar := progress.Bytes(c.ErrOrStderr(), "downloading "+args[0])
+			defer bar.Finish()
+			path, err := hub.Locate(c.Context(), args[0], hub.Options{Folder: filepath.Join(repo.Root(), "pretrained_weights"), Progress: bar.Set})
 			if err != nil {
 				return err
 			}
