@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/dataset/check"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
@@ -139,8 +140,8 @@ func OpenPictures(ctx context.Context, dir string) (*dataset.Pictures, error) {
 
 // CheckDataset says before training what will hurt it: captions and pictures that repeat and so act as false negatives in a batch of
 // batchSize, leaks between splits, broken pictures, captions of [UNK] only; with the in-batch accuracy that is possible at best.
-func CheckDataset(ctx context.Context, data *dataset.Dataset, batchSize int) (*dataset.Report, error) {
-	return dataset.Check(ctx, data, dataset.CheckOptions{BatchSize: batchSize})
+func CheckDataset(ctx context.Context, data *dataset.Dataset, batchSize int) (*check.Report, error) {
+	return check.Dataset(ctx, data, check.Options{BatchSize: batchSize})
 }
 
 // root is the repository, as the Jupyter kernel names it, or the folder above the working directory that holds its go.mod; else ".".

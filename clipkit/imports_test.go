@@ -13,7 +13,7 @@ var floors = [][]string{
 	{"clipkit/arch"},
 	{"clipkit/device", "clipkit/weights", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
-	{"clipkit/train", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
+	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
 	{"clipkit"},
 }
 

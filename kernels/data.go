@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/dataset"
+	datacheck "clipnb/clipkit/dataset/check"
 )
 
 // check says before training what will hurt it.
@@ -25,7 +26,7 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	report, err := dataset.Check(ctx, data, dataset.CheckOptions{BatchSize: *batch, Decode: *decode})
+	report, err := datacheck.Dataset(ctx, data, datacheck.Options{BatchSize: *batch, Decode: *decode})
 	if err != nil {
 		return err
 	}
