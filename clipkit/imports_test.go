@@ -11,7 +11,7 @@ var floors = [][]string{
 	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pyjson", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
 		"clipkit/device/ascend", "assets"},
 	{"clipkit/arch"},
-	{"clipkit/device", "clipkit/weights", "clipkit/imaging", "clipkit/tokenizer"},
+	{"clipkit/device", "clipkit/weights", "clipkit/dataset/lmdb", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
 	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
 	{"clipkit"},

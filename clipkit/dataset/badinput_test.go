@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"clipnb/clipkit/dataset/lmdb"
 	"clipnb/clipkit/imaging"
 )
 
@@ -160,11 +161,11 @@ func TestMapOf1TiB(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := openLMDBPages("huge", padded{bytes.NewReader(data)}, 1<<40)
+	p, err := lmdb.NewFile("huge", padded{bytes.NewReader(data)}, 1<<40)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids, at, err := indexLMDB(p)
+	ids, at, err := indexLMDB("huge", p)
 	if err != nil || len(ids) != 12 {
 		t.Fatalf("%d pictures, error %v", len(ids), err)
 	}
