@@ -8,7 +8,7 @@ import (
 
 // floors is DESIGN.md §2: a package may import only packages of lower floors. The façade is on top; internal packages and assets below.
 var floors = [][]string{
-	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pyjson", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
+	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pyjson", "clipkit/imaging/jpeg", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
 		"clipkit/device/ascend", "assets"},
 	{"clipkit/arch"},
 	{"clipkit/device", "clipkit/weights", "clipkit/dataset/lmdb", "clipkit/imaging", "clipkit/tokenizer"},
