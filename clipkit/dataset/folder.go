@@ -39,7 +39,7 @@ var DefaultSplit = FolderSplit{Valid: 0.2, Seed: 42}
 // by its path below dir, or by its bare name where that is unique.
 //
 // Image ids are 1 to n by path, text ids the lines of captions from 1, so both stay as they are while the files do. Pictures
-// without a caption are in the training split, where [Check] finds them.
+// without a caption are in the training split, where package check finds them.
 func OpenFolder(dir, captions string, split FolderSplit) (*Dataset, error) {
 	if captions == "" {
 		if captions = captionFile(dir); captions == "" {

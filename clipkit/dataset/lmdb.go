@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
+
+	"clipnb/clipkit/dataset/lmdb"
 )
 
 // Keys of the LMDBs that are no index and no id.
@@ -35,12 +36,12 @@ func OpenLMDB(name, dir, texts string) (Source, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, "imgs", "data.mdb")
-	f, p, err := openLMDBFile(path)
+	f, err := openLMDBFile(path)
 	if err != nil {
 		return nil, err
 	}
 	s := &storedSource{name: name, imgs: file{path, f}, texts: captions, lmdb: true, close: sync.OnceValue(f.Close)}
-	if s.ids, s.at, err = indexLMDB(p); err == nil {
+	if s.ids, s.at, err = indexLMDB(path, f); err == nil {
 		err = s.checkImages(place)
 	}
 	if err != nil {
@@ -50,28 +51,25 @@ func OpenLMDB(name, dir, texts string) (Source, error) {
 	return s, nil
 }
 
-func openLMDBFile(path string) (*os.File, *lmdbPages, error) {
-	f, err := os.Open(path)
+func openLMDBFile(path string) (*lmdb.File, error) {
+	f, err := lmdb.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("%w: %s; the LMDB of a split is two folders, pairs and imgs, with a data.mdb each: build it again", ErrNotFound, path)
+		return nil, fmt.Errorf("%w: %s; the LMDB of a split is two folders, pairs and imgs, with a data.mdb each: build it again", ErrNotFound, path)
 	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("opening LMDB: %w", err)
+	return f, formatError(err)
+}
+
+// formatError makes a damaged file an ErrFormat of this package.
+func formatError(err error) error {
+	if errors.Is(err, lmdb.ErrFormat) {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	info, err := f.Stat()
-	if err == nil {
-		var p *lmdbPages
-		if p, err = openLMDBPages(path, f, info.Size()); err == nil {
-			return f, p, nil
-		}
-	}
-	f.Close()
-	return nil, nil, err
+	return err
 }
 
 // readPairs reads the pairs in the order of their index.
 func readPairs(path string) ([]Pair, error) {
-	f, p, err := openLMDBFile(path)
+	f, err := openLMDBFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +78,15 @@ func readPairs(path string) ([]Pair, error) {
 		index int64
 		pair  Pair
 	}
-	var found []numbered
+	var numbers []numbered
 	count := int64(-1)
 	var value []byte
-	err = p.walk(func(key []byte, offset, length int64) error {
+	err = f.Walk(func(key []byte, offset, length int64) error {
 		if length > 2*maxTextLine {
 			return fmt.Errorf("%w: %s: key %.20q has %d bytes, want at most %d", ErrFormat, path, key, length, 2*maxTextLine)
 		}
 		value = slices.Grow(value[:0], int(length))[:length]
-		if err := p.read(value, offset); err != nil {
+		if err := f.Read(value, offset); err != nil {
 			return err
 		}
 		if string(key) == keySamples {
@@ -103,22 +101,22 @@ func readPairs(path string) ([]Pair, error) {
 		if err != nil {
 			return fmt.Errorf("%w: %s: pair %d: %w", ErrFormat, path, index, err)
 		}
-		found = append(found, numbered{index, pair})
+		numbers = append(numbers, numbered{index, pair})
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, formatError(err)
 	}
-	slices.SortFunc(found, func(a, b numbered) int { return cmp.Compare(a.index, b.index) })
+	slices.SortFunc(numbers, func(a, b numbered) int { return cmp.Compare(a.index, b.index) })
 	if count < 0 {
 		return nil, fmt.Errorf("%w: %s: no key %s; the build was not finished: build it again", ErrFormat, path, keySamples)
 	}
-	pairs := make([]Pair, 0, len(found))
-	for i, f := range found[:min(count, int64(len(found)))] {
-		if f.index != int64(i) {
+	pairs := make([]Pair, 0, len(numbers))
+	for i, n := range numbers[:min(count, int64(len(numbers)))] {
+		if n.index != int64(i) {
 			break
 		}
-		pairs = append(pairs, f.pair)
+		pairs = append(pairs, n.pair)
 	}
 	if int64(len(pairs)) < count {
 		return nil, fmt.Errorf("%w: %s: %s is %d, but pair %d is missing: build it again", ErrFormat, path, keySamples, count, len(pairs))
@@ -143,22 +141,22 @@ func parseCount(path, key string, value []byte) (int64, error) {
 }
 
 // indexLMDB finds the pictures. Only the tree is read, not the pictures.
-func indexLMDB(p *lmdbPages) (ids []int64, at map[int64]extent, err error) {
+func indexLMDB(path string, f *lmdb.File) (ids []int64, at map[int64]extent, err error) {
 	at = make(map[int64]extent)
 	count := int64(-1)
-	err = p.walk(func(key []byte, offset, length int64) error {
+	err = f.Walk(func(key []byte, offset, length int64) error {
 		if length > maxImageLine {
-			return fmt.Errorf("%w: %s: key %.20q has %d bytes, want at most %d MiB", ErrFormat, p.name, key, length, maxImageLine>>20)
+			return fmt.Errorf("%w: %s: key %.20q has %d bytes, want at most %d MiB", ErrFormat, path, key, length, maxImageLine>>20)
 		}
 		if string(key) == keyImages {
 			value := make([]byte, min(length, 40))
-			if err := p.read(value, offset); err != nil {
+			if err := f.Read(value, offset); err != nil {
 				return err
 			}
-			count, err = parseCount(p.name, keyImages, value)
+			count, err = parseCount(path, keyImages, value)
 			return err
 		}
-		id, err := parseKey(p.name, key)
+		id, err := parseKey(path, key)
 		if err != nil {
 			return err
 		}
@@ -168,14 +166,14 @@ func indexLMDB(p *lmdbPages) (ids []int64, at map[int64]extent, err error) {
 	})
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return nil, nil, formatError(err)
 	case count < 0:
-		return nil, nil, fmt.Errorf("%w: %s: no key %s; the build was not finished: build it again", ErrFormat, p.name, keyImages)
+		return nil, nil, fmt.Errorf("%w: %s: no key %s; the build was not finished: build it again", ErrFormat, path, keyImages)
 	case count < int64(len(ids)):
 		return nil, nil, fmt.Errorf("%w: %s holds %d pictures, but %s is %d: the others are left over from an earlier build; delete the folder and build it again",
-			ErrFormat, p.name, len(ids), keyImages, count)
+			ErrFormat, path, len(ids), keyImages, count)
 	case len(ids) == 0:
-		return nil, nil, fmt.Errorf("%w: %s holds no pictures", ErrFormat, p.name)
+		return nil, nil, fmt.Errorf("%w: %s holds no pictures", ErrFormat, path)
 	}
 	return ids, at, nil
 }

@@ -277,7 +277,7 @@ func (l *Loader) settle(p *pending) (*Batch, error) {
 			l.bad[bad.index] = true
 			pair := l.pairs[bad.index]
 			if len(l.bad) > l.cfg.SkipBudget {
-				return nil, fmt.Errorf("loading pair %d of %s (image %d, text %d), bad pair number %d with a budget of %d: %w; repair them or take them out (Check finds them), or raise the budget",
+				return nil, fmt.Errorf("loading pair %d of %s (image %d, text %d), bad pair number %d with a budget of %d: %w; repair them or take them out (package dataset/check finds them), or raise the budget",
 					bad.index, l.source.Name(), pair.ImageID, pair.TextID, len(l.bad), l.cfg.SkipBudget, bad.err)
 			}
 			if l.cfg.OnSkip != nil {
@@ -285,7 +285,7 @@ func (l *Loader) settle(p *pending) (*Batch, error) {
 			}
 		}
 		if p.batch.Pairs[row] < 0 {
-			return nil, fmt.Errorf("loading %s: all %d pairs are bad: %w; repair them or take them out (Check finds them)", l.source.Name(), len(l.pairs), skipped[0].err)
+			return nil, fmt.Errorf("loading %s: all %d pairs are bad: %w; repair them or take them out (package dataset/check finds them)", l.source.Name(), len(l.pairs), skipped[0].err)
 		}
 		if p.cut[row] {
 			p.batch.Truncated++

@@ -1,4 +1,14 @@
-package dataset
+// Package check tells before training what will spoil it, or its figures: pictures that are missing, damaged, tiny or huge, captions that say
+// nothing, are cut off or repeat, in-batch accuracy that cannot be reached because of repeats, test pictures in train, and a published set that
+// is not as it was published.
+//
+//	report, err := check.Dataset(ctx, data, check.Options{BatchSize: 128})
+//	fmt.Print(report)       // in plain language, with advice
+//	report.Findings         // the same, one by one; report.Splits has the figures
+//
+// What is wrong with data is a finding, never an error. Pictures are read one batch at a time, by their headers unless Decode is set, with
+// package imaging's limits; some 100 bytes a picture and a caption are kept.
+package check
 
 import (
 	"context"
@@ -9,18 +19,19 @@ import (
 	"runtime"
 	"strings"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/tokenizer"
 )
 
-// Bounds of [Check] on the size of pictures.
+// Bounds on the size of pictures.
 const (
 	tinySide   = 32       // pixels; a picture with a shorter side is tiny: enlarged to the model's size it shows nothing
 	hugePixels = 16 << 20 // a picture of more is huge: decoding it takes longer than a training step should
 )
 
-// CheckOptions are for [Check]; the zero value will do.
-type CheckOptions struct {
+// Options are for [Dataset]; the zero value will do.
+type Options struct {
 	BatchSize     int                  // pairs in a batch over all processes, for the figures that depend on it; default 128
 	ContextLength int                  // default tokenizer.DefaultLength
 	Tokenizer     *tokenizer.Tokenizer // default tokenizer.Default()
@@ -33,10 +44,10 @@ type CheckOptions struct {
 // digest stands for bytes: equal ones are taken for equal. 128 bits of SHA-256 do not meet by chance.
 type digest [16]byte
 
-// Check reads all splits of d and tells what will spoil training or its figures: see [Report]. The result depends on d and o
+// Dataset reads all splits of d and tells what will spoil training or its figures: see [Report]. The result depends on d and o
 // alone. It keeps about 100 bytes a picture and a caption, and no pictures. A fault in the data is a finding, not an error; the error is
 // ctx's.
-func Check(ctx context.Context, d *Dataset, o CheckOptions) (*Report, error) {
+func Dataset(ctx context.Context, d *dataset.Dataset, o Options) (*Report, error) {
 	if o.BatchSize <= 0 {
 		o.BatchSize = 128
 	}
@@ -48,11 +59,11 @@ func Check(ctx context.Context, d *Dataset, o CheckOptions) (*Report, error) {
 	}
 	r := &Report{Name: d.Name, BatchSize: o.BatchSize, ContextLength: o.ContextLength, Decoded: o.Decode}
 	var seen []*checked
-	for _, split := range d.splits() {
-		if *split.source == nil {
+	for _, split := range splits(d) {
+		if split.source == nil {
 			continue
 		}
-		c := &checked{source: *split.source, report: SplitReport{Split: split.name}}
+		c := &checked{source: split.source, report: SplitReport{Split: split.name}}
 		c.captions(o)
 		if err := c.pictures(ctx, o); err != nil {
 			return nil, fmt.Errorf("checking %s: %w", c.source.Name(), err)
@@ -67,22 +78,31 @@ func Check(ctx context.Context, d *Dataset, o CheckOptions) (*Report, error) {
 		r.Splits = append(r.Splits, c.report)
 	}
 	r.find()
-	if p, ok := FindPublished(d.Name); ok {
-		r.Findings = append(r.Findings, p.differences(d)...)
+	if p, ok := dataset.FindPublished(d.Name); ok {
+		r.findDifferences(p, d)
 	}
 	return r, nil
 }
 
+type namedSplit struct {
+	name   string
+	source dataset.Source // nil: d has none
+}
+
+func splits(d *dataset.Dataset) []namedSplit {
+	return []namedSplit{{"train", d.Train}, {"valid", d.Valid}, {"test", d.Test}}
+}
+
 // checked is a split and what is known of it.
 type checked struct {
-	source    Source
+	source    dataset.Source
 	report    SplitReport
 	captionOf []digest         // by text
 	pictureOf map[int64]digest // by image id, of those that can be read
 }
 
 // captions looks at the texts as the model sees them: prepared, in pieces, and cut.
-func (c *checked) captions(o CheckOptions) {
+func (c *checked) captions(o Options) {
 	r := &c.report
 	texts := c.source.Texts()
 	r.Texts = len(texts)
@@ -124,7 +144,7 @@ type look struct {
 }
 
 // pictures reads all pictures, a few at a time in parallel, and counts them in order.
-func (c *checked) pictures(ctx context.Context, o CheckOptions) error {
+func (c *checked) pictures(ctx context.Context, o Options) error {
 	r := &c.report
 	ids := c.source.ImageIDs()
 	r.Images = len(ids)
@@ -146,7 +166,7 @@ func (c *checked) pictures(ctx context.Context, o CheckOptions) error {
 			}
 			name := func() string { return fmt.Sprintf("image %d, %d×%d", id, l.width, l.height) }
 			switch {
-			case errors.Is(l.err, ErrNotFound), errors.Is(l.err, fs.ErrNotExist):
+			case errors.Is(l.err, dataset.ErrNotFound), errors.Is(l.err, fs.ErrNotExist):
 				r.Missing.add(func() string { return fmt.Sprintf("image %d", id) })
 			case l.err != nil:
 				r.Corrupt.add(func() string { return fmt.Sprintf("image %d: %v", id, l.err) })
@@ -164,7 +184,7 @@ func (c *checked) pictures(ctx context.Context, o CheckOptions) error {
 }
 
 // lookAt reads one picture.
-func lookAt(s Source, id int64, decode bool) (l look) {
+func lookAt(s dataset.Source, id int64, decode bool) (l look) {
 	data, err := s.Image(id)
 	if err != nil {
 		return look{err: err}
@@ -180,7 +200,7 @@ func lookAt(s Source, id int64, decode bool) (l look) {
 }
 
 // pairs counts what belongs together. A picture that cannot be read is one of its own.
-func (c *checked) pairs(o CheckOptions) {
+func (c *checked) pairs(o Options) {
 	r := &c.report
 	listed := make(map[int64]bool, r.Images) // and whether a caption names it
 	for _, id := range c.source.ImageIDs() {

@@ -1,18 +1,21 @@
-package dataset
+package check
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"math"
 	"math/bits"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/tokenizer"
 )
 
@@ -84,13 +87,13 @@ func mostRight(set uint, pictures, captions []int32) int {
 
 // given is a split in memory.
 type given struct {
-	texts  []Text
+	texts  []dataset.Text
 	images map[int64]string
 }
 
-func (s given) Name() string  { return "given" }
-func (s given) Close() error  { return nil }
-func (s given) Texts() []Text { return s.texts }
+func (s given) Name() string          { return "given" }
+func (s given) Close() error          { return nil }
+func (s given) Texts() []dataset.Text { return s.texts }
 func (s given) ImageIDs() (ids []int64) {
 	for id := range s.images {
 		ids = append(ids, id)
@@ -102,12 +105,12 @@ func (s given) Image(id int64) ([]byte, error) {
 	if data, ok := s.images[id]; ok && data != "" {
 		return []byte(data), nil
 	}
-	return nil, fmt.Errorf("%w: image %d in given", ErrNotFound, id)
+	return nil, fmt.Errorf("%w: image %d in given", dataset.ErrNotFound, id)
 }
 
-func texts(captions ...string) (out []Text) {
+func texts(captions ...string) (out []dataset.Text) {
 	for i, c := range captions {
-		out = append(out, Text{ID: int64(i + 1), Text: c, ImageIDs: []int64{int64(i + 1)}})
+		out = append(out, dataset.Text{ID: int64(i + 1), Text: c, ImageIDs: []int64{int64(i + 1)}})
 	}
 	return out
 }
@@ -115,27 +118,29 @@ func texts(captions ...string) (out []Text) {
 // somePictures are n different ones with ids from 1.
 func somePictures(t *testing.T, n int) map[int64]string {
 	t.Helper()
-	dir := t.TempDir()
 	out := make(map[int64]string)
 	for i := range n {
-		out[int64(i+1)] = picture(t, dir, 40, 40, i)
+		out[int64(i+1)] = picture(t, 40, 40, i)
 	}
 	return out
 }
 
-func picture(t *testing.T, dir string, width, height, shade int) string {
+func picture(t *testing.T, width, height, shade int) string {
 	t.Helper()
-	putPicture(t, dir, "p.png", width, height, shade)
-	data, err := os.ReadFile(filepath.Join(dir, "p.png"))
-	if err != nil {
+	m := image.NewRGBA(image.Rect(0, 0, width, height))
+	for i := range m.Pix {
+		m.Pix[i] = 255
+	}
+	m.Set(0, 0, color.RGBA{uint8(shade), uint8(shade >> 8), 7, 255})
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
 		t.Fatal(err)
 	}
-	return string(data)
+	return b.String()
 }
 
 // TestCheckFinds has one trouble each, and what must be said of it.
 func TestCheckFinds(t *testing.T) {
-	dir := t.TempDir()
 	good := somePictures(t, 8)
 	with := func(id int64, data string) map[int64]string {
 		out := map[int64]string{}
@@ -146,7 +151,7 @@ func TestCheckFinds(t *testing.T) {
 		return out
 	}
 	distinct := texts("红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟", "白色的马", "黑色的牛", "灰色的羊", "紫色的兔")
-	changed := func(i int, text string, ids ...int64) []Text {
+	changed := func(i int, text string, ids ...int64) []dataset.Text {
 		out := slices.Clone(distinct)
 		out[i].Text = text
 		if ids != nil {
@@ -162,15 +167,15 @@ func TestCheckFinds(t *testing.T) {
 		"a missing picture":   {given{distinct, with(3, "")}, "1 picture is missing: image 3", func(r SplitReport) bool { return r.Missing.Count == 1 }},
 		"an unknown id":       {given{changed(0, "猫", 1, 99), good}, "image 99 of text 1", func(r SplitReport) bool { return r.Missing.Count == 1 && r.Pairs == 8 }},
 		"a corrupt picture":   {given{distinct, with(3, "GIF89a")}, "1 picture cannot be read: image 3:", func(r SplitReport) bool { return r.Corrupt.Count == 1 }},
-		"a tiny picture":      {given{distinct, with(3, picture(t, dir, 100, 31, 1))}, "1 picture has a side under 32 pixels: image 3, 100×31", func(r SplitReport) bool { return r.Tiny.Count == 1 }},
-		"a huge picture":      {given{distinct, with(3, picture(t, dir, 5000, 4000, 1))}, "1 picture is huge: image 3, 5000×4000", func(r SplitReport) bool { return r.Huge.Count == 1 }},
-		"no caption":          {given{distinct, with(9, picture(t, dir, 40, 40, 99))}, "1 picture has no caption: image 9", func(r SplitReport) bool { return r.Uncaptioned.Count == 1 }},
+		"a tiny picture":      {given{distinct, with(3, picture(t, 100, 31, 1))}, "1 picture has a side under 32 pixels: image 3, 100×31", func(r SplitReport) bool { return r.Tiny.Count == 1 }},
+		"a huge picture":      {given{distinct, with(3, picture(t, 5000, 4000, 1))}, "1 picture is huge: image 3, 5000×4000", func(r SplitReport) bool { return r.Huge.Count == 1 }},
+		"no caption":          {given{distinct, with(9, picture(t, 40, 40, 99))}, "1 picture has no caption: image 9", func(r SplitReport) bool { return r.Uncaptioned.Count == 1 }},
 		"an empty caption":    {given{changed(0, " \t"), good}, "1 caption is empty: text 1", func(r SplitReport) bool { return r.Empty.Count == 1 }},
 		"unknown words":       {given{changed(0, "𠀀𪛟"), good}, "1 caption consists of unknown words only: text 1", func(r SplitReport) bool { return r.Unknown.Count == 1 }},
 		"a long caption":      {given{changed(0, strings.Repeat("很", 51)), good}, "12.5% of the captions are longer than 52 tokens", func(r SplitReport) bool { return r.Truncated.Count == 1 }},
 		"the longest that is": {given{changed(0, strings.Repeat("很", 50)), good}, "", func(r SplitReport) bool { return r.Truncated.Count == 0 }},
-		"hidden answers":      {given{[]Text{{ID: 1, Text: "猫"}}, good}, "the answers are hidden", func(r SplitReport) bool { return r.HiddenTexts == 1 && r.Ceiling == 1 }},
-		"equal when cut": {given{append(changed(0, strings.Repeat("很", 60)), Text{9, strings.Repeat("很", 70), []int64{2}}), good}, "", func(r SplitReport) bool {
+		"hidden answers":      {given{[]dataset.Text{{ID: 1, Text: "猫"}}, good}, "the answers are hidden", func(r SplitReport) bool { return r.HiddenTexts == 1 && r.Ceiling == 1 }},
+		"equal when cut": {given{append(changed(0, strings.Repeat("很", 60)), dataset.Text{ID: 9, Text: strings.Repeat("很", 70), ImageIDs: []int64{2}}), good}, "", func(r SplitReport) bool {
 			return r.DistinctCaptions == 8
 		}},
 		"the same bytes": {given{distinct, with(3, good[4])}, "false negatives on average (rows that share picture or caption)", func(r SplitReport) bool {
@@ -180,7 +185,7 @@ func TestCheckFinds(t *testing.T) {
 			return r.DistinctCaptions == 2 && r.Ceiling == .25 && r.CommonestPairs == 4 && r.Commonest == "猫"
 		}},
 	} {
-		report, err := Check(context.Background(), &Dataset{Name: "x", Train: c.train}, CheckOptions{BatchSize: 8})
+		report, err := Dataset(context.Background(), &dataset.Dataset{Name: "x", Train: c.train}, Options{BatchSize: 8})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -189,18 +194,18 @@ func TestCheckFinds(t *testing.T) {
 			t.Errorf("%s: want %q, have %s%+v", name, c.want, s, report.Splits[0])
 		}
 	}
-	report, err := Check(context.Background(), &Dataset{Name: "x", Train: given{distinct, good}}, CheckOptions{BatchSize: 8})
+	report, err := Dataset(context.Background(), &dataset.Dataset{Name: "x", Train: given{distinct, good}}, Options{BatchSize: 8})
 	if err != nil || len(report.Findings) != 0 || !strings.Contains(report.String(), "Nothing to complain about") {
 		t.Errorf("a good set: %v, error %v", report, err)
 	}
 	imbalanced := texts(slices.Repeat([]string{"促销"}, 50)...)
 	for i := range 50 {
-		imbalanced = append(imbalanced, Text{int64(100 + i), fmt.Sprintf("商品%d号", i), []int64{int64(i%8 + 1)}})
+		imbalanced = append(imbalanced, dataset.Text{ID: int64(100 + i), Text: fmt.Sprintf("商品%d号", i), ImageIDs: []int64{int64(i%8 + 1)}})
 	}
 	for i := range imbalanced[:50] {
 		imbalanced[i].ImageIDs[0] = int64(i%8 + 1)
 	}
-	report, err = Check(context.Background(), &Dataset{Name: "x", Train: given{imbalanced, good}}, CheckOptions{BatchSize: 8})
+	report, err = Dataset(context.Background(), &dataset.Dataset{Name: "x", Train: given{imbalanced, good}}, Options{BatchSize: 8})
 	if err != nil || !strings.Contains(report.String(), `one caption has 50% of the pairs: "促销"`) {
 		t.Errorf("imbalance: %v, error %v", report, err)
 	}
@@ -211,7 +216,7 @@ func TestCheckDecode(t *testing.T) {
 	good := somePictures(t, 2)
 	good[2] = good[2][:len(good[2])-30]
 	for _, decode := range []bool{false, true} {
-		report, err := Check(context.Background(), &Dataset{Name: "x", Train: given{texts("猫", "狗"), good}}, CheckOptions{Decode: decode})
+		report, err := Dataset(context.Background(), &dataset.Dataset{Name: "x", Train: given{texts("猫", "狗"), good}}, Options{Decode: decode})
 		if err != nil || report.Splits[0].Corrupt.Count != map[bool]int{true: 1}[decode] {
 			t.Errorf("decode %v: %v, error %v", decode, report, err)
 		}
@@ -220,11 +225,11 @@ func TestCheckDecode(t *testing.T) {
 
 func TestCheckLeaks(t *testing.T) {
 	all := somePictures(t, 3)
-	report, err := Check(context.Background(), &Dataset{
+	report, err := Dataset(context.Background(), &dataset.Dataset{
 		Name:  "x",
 		Train: given{texts("猫", "狗"), map[int64]string{1: all[1], 2: all[2]}},
-		Test:  given{[]Text{{7, "猫", []int64{5}}, {8, "鱼", []int64{6}}}, map[int64]string{5: all[3], 6: all[2]}},
-	}, CheckOptions{BatchSize: 2})
+		Test:  given{[]dataset.Text{{ID: 7, Text: "猫", ImageIDs: []int64{5}}, {ID: 8, Text: "鱼", ImageIDs: []int64{6}}}, map[int64]string{5: all[3], 6: all[2]}},
+	}, Options{BatchSize: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,18 +244,18 @@ func TestCheckLeaks(t *testing.T) {
 
 // TestCheckEmoji shows the report of a real set, that it is the same each time, and that it stops when it is told to.
 func TestCheckEmoji(t *testing.T) {
-	d, err := Open("emoji")
+	d, err := dataset.Open("emoji")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
 	told := 0
-	report, err := Check(t.Context(), d, CheckOptions{Progress: func(string, int, int) { told++ }})
+	report, err := Dataset(t.Context(), d, Options{Progress: func(string, int, int) { told++ }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Log("\n" + report.String())
-	again, err := Check(t.Context(), d, CheckOptions{Tokenizer: tokenizer.Default()})
+	again, err := Dataset(t.Context(), d, Options{Tokenizer: tokenizer.Default()})
 	a, _ := json.Marshal(report)
 	b, _ := json.Marshal(again)
 	if err != nil || string(a) != string(b) || told == 0 {
@@ -261,7 +266,36 @@ func TestCheckEmoji(t *testing.T) {
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Check(cancelled, d, CheckOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := Dataset(cancelled, d, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
+	}
+}
+
+// TestPublishedSetsAreCompared has a folder that is called as a published set and is another.
+func TestPublishedSetsAreCompared(t *testing.T) {
+	d := &dataset.Dataset{Name: "MUGE", Test: given{[]dataset.Text{{ID: 1, Text: "猫"}}, map[int64]string{1: "ABC"}}}
+	r, err := Dataset(t.Context(), d, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := r.String()
+	for _, want := range []string{
+		"MUGE has no valid split, which its published figures are of.",
+		"MUGE test has 1 pictures, the published set 30399.",
+		"MUGE test has 1 captions, the published set 5004.",
+		"results are not comparable",
+	} {
+		if !strings.Contains(told, want) {
+			t.Errorf("%q is not in\n%s", want, told)
+		}
+	}
+}
+
+// TestFewPairs has fewer pairs than a batch.
+func TestFewPairs(t *testing.T) {
+	s := given{texts("红色的猫", "蓝色的狗", "绿色的鱼"), somePictures(t, 3)}
+	report, err := Dataset(t.Context(), &dataset.Dataset{Name: "few", Train: s}, Options{BatchSize: 8})
+	if err != nil || !strings.Contains(report.String(), "3 pairs, fewer than a batch of 8: every batch repeats some") {
+		t.Errorf("%v, error %v", report, err)
 	}
 }

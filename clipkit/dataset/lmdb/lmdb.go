@@ -1,32 +1,48 @@
-package dataset
+// Package lmdb reads and writes single LMDB files as datasets need them: entries in key order, and the place of each value in the file.
+//
+//	err := lmdb.Write(ctx, "imgs", lmdb.Options{}, func(put func(key string, value []byte) error) error { return put("7", jpeg) })
+//	f, err := lmdb.Open("imgs/data.mdb")
+//	err = f.Walk(func(key []byte, offset, length int64) error { … })      // values are not read
+//	err = f.Read(value, offset)
+//
+// # Bytes from outside
+//
+// The C library maps a file and believes it, so that one wrong offset in it ends the process, beyond the reach of recover; and a map of
+// 1 TiB, as the reference makes, is more than some systems give. So files are read by code of this package that checks every number before it
+// uses it; what is wrong with a file is [ErrFormat]. Writing is the library's.
+package lmdb
 
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 )
+
+// ErrFormat is wrapped when a file is no LMDB, or a damaged one.
+var ErrFormat = errors.New("lmdb: not a sound file")
 
 // The layout of an LMDB file, format version 1 as 64-bit little-endian machines write it (mdb.c of LMDB 0.9).
 const (
-	lmdbMagic      = 0xBEEFC0DE
-	lmdbHeader     = 16 // of a page: number u64, padding u16, flags u16, lower u16, upper u16
-	lmdbNode       = 8  // of a node: low and high half of the size u16, flags u16, key size u16
-	lmdbMaxDepth   = 32 // of the C library's cursor
-	lmdbNoRoot     = 1<<64 - 1
-	lmdbBranch     = 0x01 // page flags
-	lmdbLeaf       = 0x02
-	lmdbOverflow   = 0x04
-	lmdbMeta       = 0x08
-	lmdbIsOverflow = 0x01 // node flag: the value is a page number
+	magicNumber  = 0xBEEFC0DE
+	headerSize   = 16 // of a page: number u64, padding u16, flags u16, lower u16, upper u16
+	nodeSize     = 8  // of a node: low and high half of the size u16, flags u16, key size u16
+	maxDepth     = 32 // of the C library's cursor
+	noRoot       = 1<<64 - 1
+	branchPage   = 0x01 // page flags
+	leafPage     = 0x02
+	overflowPage = 0x04
+	metaPage     = 0x08
+	valueOnPages = 0x01 // node flag: the value is a page number
 )
 
-// lmdbPages reads an LMDB file page by page. The C library maps the file and believes it, so that one wrong offset in it ends the
-// process, beyond the reach of recover; and a map of 1 TiB, as the reference makes, is more than some systems give. Here every number
-// is checked before it is used, and the file is read in place like a tsv. Writing is the library's.
-type lmdbPages struct {
+// File is an LMDB file that is read page by page. Safe for concurrent use.
+type File struct {
 	name    string
 	data    io.ReaderAt
+	close   func() error
 	size    int64 // of the file
 	page    int64 // size of a page
 	root    uint64
@@ -34,9 +50,33 @@ type lmdbPages struct {
 	entries uint64
 }
 
-// openLMDBPages finds the newer of the two meta pages.
-func openLMDBPages(name string, data io.ReaderAt, size int64) (*lmdbPages, error) {
-	p := &lmdbPages{name: name, data: data, size: size, page: 4096}
+// Open opens a data.mdb, which must not change while it is open.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening LMDB: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		var p *File
+		if p, err = NewFile(path, f, info.Size()); err == nil {
+			p.close = f.Close
+			return p, nil
+		}
+	}
+	f.Close()
+	return nil, err
+}
+
+// Close closes the file.
+func (p *File) Close() error { return p.close() }
+
+// ReadAt is io.ReaderAt of the whole file.
+func (p *File) ReadAt(b []byte, offset int64) (int, error) { return p.data.ReadAt(b, offset) }
+
+// NewFile reads an LMDB of size bytes: the newer of its two meta pages says where its entries are.
+func NewFile(name string, data io.ReaderAt, size int64) (*File, error) {
+	p := &File{name: name, data: data, close: func() error { return nil }, size: size, page: 4096}
 	first, err := p.meta(0)
 	if err != nil {
 		return nil, err
@@ -58,23 +98,23 @@ func openLMDBPages(name string, data io.ReaderAt, size int64) (*lmdbPages, error
 	p.depth = int(binary.LittleEndian.Uint16(newest[94:]))
 	p.entries = binary.LittleEndian.Uint64(newest[120:])
 	p.root = binary.LittleEndian.Uint64(newest[128:])
-	if p.depth > lmdbMaxDepth {
-		return nil, p.bad("the tree is %d levels deep, want at most %d", p.depth, lmdbMaxDepth)
+	if p.depth > maxDepth {
+		return nil, p.bad("the tree is %d levels deep, want at most %d", p.depth, maxDepth)
 	}
 	return p, nil
 }
 
-func (p *lmdbPages) bad(format string, args ...any) error {
+func (p *File) bad(format string, args ...any) error {
 	return fmt.Errorf("%w: %s: %s; copy the file again, or build it again", ErrFormat, p.name, fmt.Sprintf(format, args...))
 }
 
-func (p *lmdbPages) meta(offset int64) ([]byte, error) {
+func (p *File) meta(offset int64) ([]byte, error) {
 	page := make([]byte, 152)
-	if err := p.read(page, offset); err != nil {
+	if err := p.Read(page, offset); err != nil {
 		return nil, err
 	}
 	switch flags, magic, version := binary.LittleEndian.Uint16(page[10:]), binary.LittleEndian.Uint32(page[16:]), binary.LittleEndian.Uint32(page[20:]); {
-	case magic != lmdbMagic || flags&lmdbMeta == 0:
+	case magic != magicNumber || flags&metaPage == 0:
 		return nil, p.bad("no LMDB meta page at byte %d: not an LMDB file, or one of a 32-bit or big-endian machine", offset)
 	case version != 1:
 		return nil, p.bad("LMDB format version %d, want 1", version)
@@ -82,8 +122,8 @@ func (p *lmdbPages) meta(offset int64) ([]byte, error) {
 	return page, nil
 }
 
-// read fills b from the file, which must have that many bytes there.
-func (p *lmdbPages) read(b []byte, offset int64) error {
+// Read fills b from the file, which must have that many bytes there.
+func (p *File) Read(b []byte, offset int64) error {
 	if offset > p.size || int64(len(b)) > p.size-offset {
 		return p.bad("%d bytes at %d lie outside the file, which has %d; it is cut off or damaged", len(b), offset, p.size)
 	}
@@ -93,15 +133,15 @@ func (p *lmdbPages) read(b []byte, offset int64) error {
 	return nil
 }
 
-// walk visits the entries in key order with the place of their values. key is valid during the visit.
-func (p *lmdbPages) walk(visit func(key []byte, offset, length int64) error) error {
-	if p.root == lmdbNoRoot {
+// Walk visits the entries in key order with the place of their values. key is valid during the visit.
+func (p *File) Walk(visit func(key []byte, offset, length int64) error) error {
+	if p.root == noRoot {
 		if p.entries != 0 {
 			return p.bad("an empty tree that claims %d entries", p.entries)
 		}
 		return nil
 	}
-	w := lmdbWalk{lmdbPages: p, visit: visit}
+	w := walk{File: p, visit: visit}
 	if err := w.descend(p.root, 1); err != nil {
 		return err
 	}
@@ -111,16 +151,16 @@ func (p *lmdbPages) walk(visit func(key []byte, offset, length int64) error) err
 	return nil
 }
 
-// lmdbWalk is a walk in progress. Keys must ascend strictly, so no page counts twice and a hostile tree cannot make it long.
-type lmdbWalk struct {
-	*lmdbPages
+// walk is a Walk in progress. Keys must ascend strictly, so no page counts twice and a hostile tree cannot make it long.
+type walk struct {
+	*File
 	visit func(key []byte, offset, length int64) error
 	last  []byte
 	seen  uint64
-	pages [lmdbMaxDepth + 1][]byte // a buffer for each level
+	pages [maxDepth + 1][]byte // a buffer for each level
 }
 
-func (w *lmdbWalk) descend(number uint64, level int) error {
+func (w *walk) descend(number uint64, level int) error {
 	if level > w.depth {
 		return w.bad("page %d is on level %d of a tree of %d", number, level, w.depth)
 	}
@@ -131,25 +171,25 @@ func (w *lmdbWalk) descend(number uint64, level int) error {
 		w.pages[level] = make([]byte, w.page)
 	}
 	page, start := w.pages[level], int64(number)*w.page
-	if err := w.read(page, start); err != nil {
+	if err := w.Read(page, start); err != nil {
 		return err
 	}
 	flags, lower := binary.LittleEndian.Uint16(page[10:]), int(binary.LittleEndian.Uint16(page[12:]))
-	wanted := uint16(lmdbBranch)
+	wanted := uint16(branchPage)
 	if level == w.depth {
-		wanted = lmdbLeaf
+		wanted = leafPage
 	}
-	if binary.LittleEndian.Uint64(page) != number || flags != wanted || lower <= lmdbHeader || lower > len(page) || lower%2 != 0 {
-		return w.bad("page %d is damaged: its header is %x", number, page[:lmdbHeader])
+	if binary.LittleEndian.Uint64(page) != number || flags != wanted || lower <= headerSize || lower > len(page) || lower%2 != 0 {
+		return w.bad("page %d is damaged: its header is %x", number, page[:headerSize])
 	}
-	for at := lmdbHeader; at < lower; at += 2 {
+	for at := headerSize; at < lower; at += 2 {
 		node := int(binary.LittleEndian.Uint16(page[at:]))
-		if node < lower || node > len(page)-lmdbNode {
+		if node < lower || node > len(page)-nodeSize {
 			return w.bad("page %d is damaged: a node at byte %d of the page", number, node)
 		}
 		size := uint32(binary.LittleEndian.Uint16(page[node:])) | uint32(binary.LittleEndian.Uint16(page[node+2:]))<<16
 		flags := binary.LittleEndian.Uint16(page[node+4:])
-		value := node + lmdbNode + int(binary.LittleEndian.Uint16(page[node+6:]))
+		value := node + nodeSize + int(binary.LittleEndian.Uint16(page[node+6:]))
 		if value > len(page) {
 			return w.bad("page %d is damaged: the key at byte %d runs over its end", number, node)
 		}
@@ -157,7 +197,7 @@ func (w *lmdbWalk) descend(number uint64, level int) error {
 		if level < w.depth { // a branch's node is a page number of 48 bits
 			err = w.descend(uint64(size)|uint64(flags)<<32, level+1)
 		} else {
-			err = w.entry(number, page, page[node+lmdbNode:value], start, value, size, flags)
+			err = w.entry(number, page, page[node+nodeSize:value], start, value, size, flags)
 		}
 		if err != nil {
 			return err
@@ -167,7 +207,7 @@ func (w *lmdbWalk) descend(number uint64, level int) error {
 }
 
 // entry visits one node of a leaf, whose value begins at byte value of the page or on pages of its own.
-func (w *lmdbWalk) entry(number uint64, page, key []byte, start int64, value int, size uint32, flags uint16) error {
+func (w *walk) entry(number uint64, page, key []byte, start int64, value int, size uint32, flags uint16) error {
 	if w.seen > 0 && bytes.Compare(key, w.last) <= 0 {
 		return w.bad("page %d is damaged: key %.20q follows %.20q", number, key, w.last)
 	}
@@ -175,21 +215,21 @@ func (w *lmdbWalk) entry(number uint64, page, key []byte, start int64, value int
 	w.seen++
 	offset := start + int64(value)
 	switch {
-	case flags == 0 && int64(size) > int64(len(page)-value), flags == lmdbIsOverflow && value+8 > len(page), flags > lmdbIsOverflow:
+	case flags == 0 && int64(size) > int64(len(page)-value), flags == valueOnPages && value+8 > len(page), flags > valueOnPages:
 		return w.bad("page %d is damaged: the value of key %.20q", number, key)
-	case flags == lmdbIsOverflow:
+	case flags == valueOnPages:
 		first := binary.LittleEndian.Uint64(page[value:])
 		if first > uint64(w.size/w.page) {
 			return w.bad("the value of key %.20q is on page %d, outside the file of %d bytes; it is cut off or damaged", key, first, w.size)
 		}
-		header := make([]byte, lmdbHeader)
-		if err := w.read(header, int64(first)*w.page); err != nil {
+		header := make([]byte, headerSize)
+		if err := w.Read(header, int64(first)*w.page); err != nil {
 			return err
 		}
-		if binary.LittleEndian.Uint64(header) != first || binary.LittleEndian.Uint16(header[10:]) != lmdbOverflow {
+		if binary.LittleEndian.Uint64(header) != first || binary.LittleEndian.Uint16(header[10:]) != overflowPage {
 			return w.bad("page %d, with the value of key %.20q, is damaged: its header is %x", first, key, header)
 		}
-		offset = int64(first)*w.page + lmdbHeader
+		offset = int64(first)*w.page + headerSize
 	}
 	if int64(size) > w.size-offset {
 		return w.bad("the value of key %.20q has %d bytes at %d, outside the file of %d; it is cut off or damaged", key, size, offset, w.size)

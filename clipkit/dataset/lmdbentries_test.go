@@ -1,11 +1,9 @@
 package dataset
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -69,12 +67,12 @@ func TestBrokenLMDBFiles(t *testing.T) {
 		"imgs-length-outside":     "outside the file",
 		"imgs-length-4-gib":       "outside the file",
 	}
-	files, err := filepath.Glob("testdata/broken/*.mdb")
+	files, err := filepath.Glob("lmdb/testdata/broken/*.mdb")
 	if err != nil || len(files) != len(broken) {
 		t.Fatalf("%d files, want %d (error %v)", len(files), len(broken), err)
 	}
 	for name, want := range broken {
-		data, err := os.ReadFile("testdata/broken/" + name + ".mdb")
+		data, err := os.ReadFile("lmdb/testdata/broken/" + name + ".mdb")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,38 +160,6 @@ func TestLMDBWithWrongEntries(t *testing.T) {
 	}
 }
 
-// TestLMDBPagesReadsWhatTheLibraryWrote covers deep trees, values in the page and beside it, and empty ones.
-func TestLMDBPagesReadsWhatTheLibraryWrote(t *testing.T) {
-	want := make(map[string]string)
-	for i := range 3000 {
-		want[strings.Repeat("k", i%400)+string(rune(0x4e00+i))] = strings.Repeat("v", (i*i)%5000)
-	}
-	dir := t.TempDir()
-	putLMDB(t, dir, want)
-	f, p, err := openLMDBFile(filepath.Join(dir, "data.mdb"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	got := map[string]string{}
-	err = p.walk(func(key []byte, offset, length int64) error {
-		value := make([]byte, length)
-		if err := p.read(value, offset); err != nil {
-			return err
-		}
-		got[string(key)] = string(value)
-		return nil
-	})
-	if err != nil || len(got) != len(want) || p.depth < 3 {
-		t.Fatalf("%d entries at depth %d, want %d, error %v", len(got), p.depth, len(want), err)
-	}
-	for k, v := range want {
-		if got[k] != v {
-			t.Errorf("key %q has %d bytes, want %d", k, len(got[k]), len(v))
-		}
-	}
-}
-
 func TestPairBytes(t *testing.T) {
 	for _, c := range []struct {
 		pair Pair
@@ -237,45 +203,6 @@ func FuzzPair(f *testing.F) {
 		}
 		if again, err := parsePair(b); err != nil || again != p {
 			t.Fatalf("%v became %v, error %v", p, again, err)
-		}
-	})
-}
-
-func FuzzLMDB(f *testing.F) {
-	for _, pattern := range []string{"testdata/broken/*.mdb", "testdata/lmdb/test/*/data.mdb"} {
-		names, err := filepath.Glob(pattern)
-		if err != nil || len(names) == 0 {
-			f.Fatalf("no files %s (error %v)", pattern, err)
-		}
-		for _, name := range names {
-			data, err := os.ReadFile(name)
-			if err != nil {
-				f.Fatal(err)
-			}
-			f.Add(data)
-		}
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := openLMDBPages("fuzz", bytes.NewReader(data), int64(len(data)))
-		if err != nil {
-			if !errors.Is(err, ErrFormat) {
-				t.Fatalf("error %v is not ErrFormat", err)
-			}
-			return
-		}
-		var last []byte
-		err = p.walk(func(key []byte, offset, length int64) error {
-			if offset < 0 || length < 0 || offset+length > int64(len(data)) {
-				t.Fatalf("key %q: %d bytes at %d in a file of %d", key, length, offset, len(data))
-			}
-			if last != nil && bytes.Compare(last, key) >= 0 {
-				t.Fatalf("key %q after %q", key, last)
-			}
-			last = slices.Clone(key)
-			return nil
-		})
-		if err != nil && !errors.Is(err, ErrFormat) {
-			t.Fatalf("error %v is not ErrFormat", err)
 		}
 	})
 }

@@ -1,9 +1,9 @@
-"""Makes broken/*.mdb of lmdb/test: each file is the reference's with one number changed, and is named after it."""
+"""Makes broken/*.mdb of the LMDB in ../../testdata: each file is the reference's with one number changed, and is named after it."""
 import struct
 
 PAGE = 4096
-pairs = open("lmdb/test/pairs/data.mdb", "rb").read()  # meta pages 0 and 1, leaf 2 with 9 entries
-imgs = open("lmdb/test/imgs/data.mdb", "rb").read()
+pairs = open("../../testdata/lmdb/test/pairs/data.mdb", "rb").read()  # meta pages 0 and 1, leaf 2 with 9 entries
+imgs = open("../../testdata/lmdb/test/imgs/data.mdb", "rb").read()
 
 
 def change(name, data, *patches):

@@ -1,4 +1,4 @@
-package imaging
+package jpeg
 
 import (
 	"errors"
@@ -14,17 +14,17 @@ var zigzag = [64 + 16]uint8{
 	63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63,
 }
 
-// jpegScan is one pass over the blocks of some channels.
-type jpegScan struct {
+// scanState is one pass over the blocks of some channels.
+type scanState struct {
 	bits        bitReader
 	first, last int // coefficients, in zigzag order
 	high, low   int // bit positions of successive approximation: high 0 in the first pass over a coefficient
 	endOfBand   int // blocks still to come that have no further coefficients
-	block       func(s *jpegScan, c *component, b *[64]int16) error
+	block       func(s *scanState, c *component, b *[64]int16) error
 }
 
 // scan reads the scan header b and the entropy-coded data behind it.
-func (d *jpegFile) scan(b []byte) error {
+func (d *file) scan(b []byte) error {
 	if d.components == nil {
 		return errors.New("a scan before the frame header")
 	}
@@ -35,7 +35,7 @@ func (d *jpegFile) scan(b []byte) error {
 		return fmt.Errorf("a scan header of %d bytes", len(b))
 	}
 	n := int(b[0])
-	s := &jpegScan{bits: bitReader{data: d.data, at: d.at}, last: 63, block: (*jpegScan).sequential}
+	s := &scanState{bits: bitReader{data: d.data, at: d.at}, last: 63, block: (*scanState).sequential}
 	if tail := b[1+2*n:]; d.progressive {
 		s.first, s.last, s.high, s.low = int(tail[0]), int(tail[1]), int(tail[2]>>4), int(tail[2]&15)
 		if err := s.chooseProgressive(n); err != nil {
@@ -75,7 +75,7 @@ func (d *jpegFile) scan(b []byte) error {
 	return err
 }
 
-func (d *jpegFile) channel(id byte) *component {
+func (d *file) channel(id byte) *component {
 	for i := range d.components {
 		if d.components[i].id == id {
 			return &d.components[i]
@@ -85,26 +85,26 @@ func (d *jpegFile) channel(id byte) *component {
 }
 
 // chooseProgressive checks the parameters of a progressive scan of n channels.
-func (s *jpegScan) chooseProgressive(n int) error {
+func (s *scanState) chooseProgressive(n int) error {
 	dc := s.first == 0
 	if s.last > 63 || s.first > s.last || dc && s.last != 0 || !dc && n != 1 || s.low > 13 || s.high != 0 && s.high != s.low+1 {
 		return fmt.Errorf("a progressive scan of %d channels, coefficients %d to %d, bits %d to %d", n, s.first, s.last, s.high, s.low)
 	}
 	switch {
 	case dc && s.high == 0:
-		s.block = (*jpegScan).firstDC
+		s.block = (*scanState).firstDC
 	case dc:
-		s.block = (*jpegScan).refineDC
+		s.block = (*scanState).refineDC
 	case s.high == 0:
-		s.block = (*jpegScan).firstAC
+		s.block = (*scanState).firstAC
 	default:
-		s.block = (*jpegScan).refineAC
+		s.block = (*scanState).refineAC
 	}
 	return nil
 }
 
 // blocks decodes the blocks of a scan. One channel alone comes row by row without the blocks that only fill up MCUs.
-func (d *jpegFile) blocks(s *jpegScan, channels []*component) error {
+func (d *file) blocks(s *scanState, channels []*component) error {
 	alone := len(channels) == 1
 	unitsX, unitsY := d.mcusX, d.mcusY
 	if alone {
@@ -142,7 +142,7 @@ func (d *jpegFile) blocks(s *jpegScan, channels []*component) error {
 }
 
 // early is the error of a scan that ends before its last block.
-func (s *jpegScan) early() error {
+func (s *scanState) early() error {
 	if s.bits.at+1 >= len(s.bits.data) {
 		return errTruncated
 	}
@@ -150,7 +150,7 @@ func (s *jpegScan) early() error {
 }
 
 // restart expects the restart marker of a number.
-func (s *jpegScan) restart(number int, channels []*component) error {
+func (s *scanState) restart(number int, channels []*component) error {
 	if s.bits.overrun() {
 		return s.early()
 	}
@@ -174,7 +174,7 @@ func (s *jpegScan) restart(number int, channels []*component) error {
 }
 
 // sequential decodes a block of a baseline or extended file.
-func (s *jpegScan) sequential(c *component, block *[64]int16) error {
+func (s *scanState) sequential(c *component, block *[64]int16) error {
 	b := &s.bits
 	if err := s.firstDC(c, block); err != nil {
 		return err
@@ -221,7 +221,7 @@ func (s *jpegScan) sequential(c *component, block *[64]int16) error {
 }
 
 // firstDC reads the first coefficient, or its high bits.
-func (s *jpegScan) firstDC(c *component, block *[64]int16) error {
+func (s *scanState) firstDC(c *component, block *[64]int16) error {
 	b := &s.bits
 	if b.n < 32 {
 		b.fill()
@@ -242,13 +242,13 @@ func (s *jpegScan) firstDC(c *component, block *[64]int16) error {
 }
 
 // refineDC reads one more bit of the first coefficient.
-func (s *jpegScan) refineDC(_ *component, block *[64]int16) error {
+func (s *scanState) refineDC(_ *component, block *[64]int16) error {
 	block[0] |= int16(s.bits.take(1) << s.low)
 	return nil
 }
 
 // firstAC reads the high bits of some of the other coefficients.
-func (s *jpegScan) firstAC(c *component, block *[64]int16) error {
+func (s *scanState) firstAC(c *component, block *[64]int16) error {
 	if s.endOfBand > 0 {
 		s.endOfBand--
 		return nil
@@ -272,7 +272,7 @@ func (s *jpegScan) firstAC(c *component, block *[64]int16) error {
 }
 
 // bandLength is the number of blocks, this one included, that an end-of-band code is about.
-func (s *jpegScan) bandLength(run int) int {
+func (s *scanState) bandLength(run int) int {
 	if run == 0 {
 		return 1
 	}
@@ -280,7 +280,7 @@ func (s *jpegScan) bandLength(run int) int {
 }
 
 // refineAC reads one more bit of coefficients that are known to be other than 0, and the first bit of others that now become so.
-func (s *jpegScan) refineAC(c *component, block *[64]int16) error {
+func (s *scanState) refineAC(c *component, block *[64]int16) error {
 	one := int16(1) << s.low
 	k := s.first
 	for s.endOfBand == 0 && k <= s.last {
@@ -312,7 +312,7 @@ func (s *jpegScan) refineAC(c *component, block *[64]int16) error {
 }
 
 // refine reads a bit for each coefficient other than 0 from k on, until it has passed zeros coefficients that are 0 and stands before another.
-func (s *jpegScan) refine(block *[64]int16, k, zeros int, one int16) int {
+func (s *scanState) refine(block *[64]int16, k, zeros int, one int16) int {
 	for ; k <= s.last; k++ {
 		v := &block[zigzag[k]]
 		switch {

@@ -1,4 +1,4 @@
-package imaging
+package jpeg
 
 import (
 	"encoding/binary"
@@ -79,7 +79,7 @@ type huffman struct {
 
 const whole = 0x80
 
-func (d *jpegFile) huffmanTables(b []byte) error {
+func (d *file) huffmanTables(b []byte) error {
 	for len(b) > 0 {
 		if len(b) < 17 {
 			return errors.New("a damaged Huffman table")

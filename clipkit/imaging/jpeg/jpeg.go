@@ -1,13 +1,29 @@
-package imaging
+// Package jpeg decodes JPEG to the same levels as libjpeg-turbo with default settings, which Pillow and so the reference use: its accurate
+// inverse DCT, its smooth upsampling of chroma and its conversion of colours, in whole numbers. Go's own decoder differs from it by a few
+// levels, which would show in features.
+//
+//	width, height, err := jpeg.DecodeConfig(encoded)      // to be held to a limit
+//	p, err := jpeg.Decode(encoded)
+//
+// It reads baseline, extended and progressive Huffman coding with 8 bits (ITU-T T.81); one, three or four channels; every sampling whose
+// factors divide the largest. What it understands and does not read is [ErrUnsupported]; every other error means a damaged file. EXIF is
+// ignored.
+//
+// # Bytes from outside
+//
+// A header may not announce more blocks than its file has bits, nor a file hold more than 200 scans. The loops over pixels are C (kernels.c);
+// kernels.go checks the length of every slice that they are given.
+package jpeg
 
 import (
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
 )
+
+// ErrUnsupported is wrapped for a sound file of a kind that is not read: arithmetic coding, lossless, 12 bits, odd sampling.
+var ErrUnsupported = errors.New("jpeg: a kind of JPEG that is not read")
 
 // maxScans ends files that are made to keep a decoder busy. Encoders write about ten scans.
 const maxScans = 200
@@ -15,10 +31,9 @@ const maxScans = 200
 // errTruncated is Pillow's complaint about a file that stops before its end marker.
 var errTruncated = errors.New("the file is truncated")
 
-// jpegFile is the state of a JPEG decoder: baseline, extended and progressive Huffman coding with 8 bits, ITU-T T.81. Its pixels equal those of
-// libjpeg-turbo with default settings, as Pillow uses it. It keeps the coefficients of the whole picture, so that there is one path for
+// file is the state of a decoder. It keeps the coefficients of the whole picture, so that there is one path for
 // progressive files, files with one scan per channel, and plain ones.
-type jpegFile struct {
+type file struct {
 	data []byte
 	at   int // next byte to read
 
@@ -58,29 +73,37 @@ const (
 	markerAPP0, markerAPP14            = 0xe0, 0xee
 )
 
-func jpegConfig(encoded []byte) (image.Config, error) {
-	d := jpegFile{data: encoded}
+// DecodeConfig reads the header alone.
+func DecodeConfig(encoded []byte) (width, height int, err error) {
+	d := file{data: encoded}
 	for {
 		marker, segment, err := d.next()
 		if err != nil {
-			return image.Config{}, err
+			return 0, 0, err
 		}
 		switch marker {
 		case markerEOI, markerSOS:
-			return image.Config{}, errors.New("it has no frame header")
+			return 0, 0, errors.New("it has no frame header")
 		case markerSOF0, markerSOF1, markerSOF2:
 			err := d.frame(marker, segment)
-			return image.Config{Width: d.width, Height: d.height, ColorModel: color.YCbCrModel}, err
+			return d.width, d.height, err
 		}
 		if err := d.unsupported(marker); err != nil {
-			return image.Config{}, err
+			return 0, 0, err
 		}
 	}
 }
 
-// decodeJPEG gives modes L, RGB and CMYK. Inks are inverted, as Adobe stores them, with or without its marker, as Pillow does.
-func decodeJPEG(encoded []byte, _ image.Config) (*Picture, error) {
-	d := jpegFile{data: encoded}
+// Picture is grey with one channel, RGB with three, and with four the inks cyan, magenta, yellow and black.
+type Picture struct {
+	Width, Height, Channels int
+	Pix                     []byte // [Height, Width, Channels]
+}
+
+// Decode reads a picture, whose size the caller has found acceptable (DecodeConfig). Inks are inverted, as Adobe stores them, with or without
+// its marker, as Pillow does.
+func Decode(encoded []byte) (*Picture, error) {
+	d := file{data: encoded}
 	for {
 		marker, segment, err := d.next()
 		if err != nil {
@@ -120,7 +143,7 @@ func decodeJPEG(encoded []byte, _ image.Config) (*Picture, error) {
 }
 
 // next finds the next marker and the bytes of its segment. Bytes between segments are passed over, as libjpeg does.
-func (d *jpegFile) next() (marker byte, segment []byte, err error) {
+func (d *file) next() (marker byte, segment []byte, err error) {
 	for {
 		i := bytes.IndexByte(d.data[d.at:], 0xff)
 		if i < 0 || d.at+i+1 >= len(d.data) {
@@ -153,18 +176,18 @@ func (d *jpegFile) next() (marker byte, segment []byte, err error) {
 	}
 }
 
-func (d *jpegFile) unsupported(marker byte) error {
+func (d *file) unsupported(marker byte) error {
 	switch {
 	case marker == markerDAC || marker >= 0xc9 && marker <= 0xcf:
-		return fmt.Errorf("%w: arithmetic coding in a JPEG; save it again with Huffman coding", ErrFormat)
+		return fmt.Errorf("%w: arithmetic coding in a JPEG; save it again with Huffman coding", ErrUnsupported)
 	case marker >= 0xc3 && marker <= 0xc7 && marker != markerDHT:
-		return fmt.Errorf("%w: a lossless or hierarchical JPEG", ErrFormat)
+		return fmt.Errorf("%w: a lossless or hierarchical JPEG", ErrUnsupported)
 	}
 	return nil
 }
 
 // frame reads the frame header. It checks what the rest of the decoder relies on.
-func (d *jpegFile) frame(marker byte, b []byte) error {
+func (d *file) frame(marker byte, b []byte) error {
 	if d.components != nil {
 		return errors.New("it has two frame headers")
 	}
@@ -172,12 +195,12 @@ func (d *jpegFile) frame(marker byte, b []byte) error {
 		return fmt.Errorf("a frame header of %d bytes", len(b))
 	}
 	if b[0] != 8 {
-		return fmt.Errorf("%w: a JPEG of %d bits per sample, only 8 can be read", ErrFormat, b[0])
+		return fmt.Errorf("%w: a JPEG of %d bits per sample, only 8 can be read", ErrUnsupported, b[0])
 	}
 	d.progressive = marker == markerSOF2
 	d.height, d.width = int(binary.BigEndian.Uint16(b[1:])), int(binary.BigEndian.Uint16(b[3:]))
 	if n := b[5]; n != 1 && n != 3 && n != 4 {
-		return fmt.Errorf("%w: a JPEG of %d channels", ErrFormat, n)
+		return fmt.Errorf("%w: a JPEG of %d channels", ErrUnsupported, n)
 	}
 	d.maxH, d.maxV = 1, 1
 	for b = b[6:]; len(b) > 0; b = b[3:] {
@@ -193,14 +216,14 @@ func (d *jpegFile) frame(marker byte, b []byte) error {
 	}
 	for _, c := range d.components {
 		if d.maxH%c.h != 0 || d.maxV%c.v != 0 {
-			return fmt.Errorf("%w: a JPEG with sampling factors %d × %d beside %d × %d", ErrFormat, c.h, c.v, d.maxH, d.maxV)
+			return fmt.Errorf("%w: a JPEG with sampling factors %d × %d beside %d × %d", ErrUnsupported, c.h, c.v, d.maxH, d.maxV)
 		}
 	}
 	return nil
 }
 
 // allocate makes room for the coefficients. Every block takes at least a bit of the file, which bounds the memory that a small file can ask for.
-func (d *jpegFile) allocate() error {
+func (d *file) allocate() error {
 	d.mcusX, d.mcusY = ceilDiv(d.width, 8*d.maxH), ceilDiv(d.height, 8*d.maxV)
 	blocks := 0
 	for i := range d.components {
@@ -219,7 +242,7 @@ func (d *jpegFile) allocate() error {
 	return nil
 }
 
-func (d *jpegFile) quantTables(b []byte) error {
+func (d *file) quantTables(b []byte) error {
 	for len(b) > 0 {
 		wide, id := b[0]>>4, b[0]&15
 		n := 64 * (1 + int(wide))
@@ -241,7 +264,7 @@ func (d *jpegFile) quantTables(b []byte) error {
 }
 
 // picture turns the coefficients into pixels.
-func (d *jpegFile) picture() (*Picture, error) {
+func (d *file) picture() (*Picture, error) {
 	if d.components == nil {
 		return nil, errors.New("it has no frame header")
 	}
@@ -258,17 +281,15 @@ func (d *jpegFile) picture() (*Picture, error) {
 		c.coefficients = nil
 		c.plane = p.upsample(d.maxH/c.h, d.maxV/c.v, d.width, d.height)
 	}
-	p := &Picture{Mode: RGB, Width: d.width, Height: d.height}
+	p := &Picture{Width: d.width, Height: d.height, Channels: len(d.components)}
 	y, all := d.components[0].plane, d.components
 	switch {
-	case len(all) == 1:
-		p.Mode, p.Pix = Grey, pick(y.pix, y.stride, p.Width, p.Height, 1, 0)
-	case len(all) == 3 && d.isRGB():
+	case len(all) == 1, len(all) == 3 && d.isRGB():
 		p.Pix = d.interleave()
 	case len(all) == 3:
 		p.Pix = yccRGB(y, all[1].plane, all[2].plane, p.Width, p.Height)
 	default:
-		p.Mode, p.Pix = CMYK, d.interleave()
+		p.Pix = d.interleave()
 		for i, v := range p.Pix {
 			p.Pix[i] = 255 - v
 		}
@@ -283,7 +304,7 @@ func (d *jpegFile) picture() (*Picture, error) {
 }
 
 // isRGB says whether three channels are red, green and blue rather than luma and chroma (libjpeg's default_decompress_parms).
-func (d *jpegFile) isRGB() bool {
+func (d *file) isRGB() bool {
 	switch {
 	case d.jfif:
 		return false
@@ -294,7 +315,7 @@ func (d *jpegFile) isRGB() bool {
 }
 
 // interleave gives the channels as they are, [height, width, channels].
-func (d *jpegFile) interleave() []byte {
+func (d *file) interleave() []byte {
 	n := len(d.components)
 	out := make([]byte, n*d.width*d.height)
 	for i, c := range d.components {

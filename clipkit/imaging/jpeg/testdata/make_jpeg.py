@@ -1,4 +1,4 @@
-"""Golden values for JPEG: jpeg/*.jpg and jpeg/pixels.json with the mode, the size and the SHA-256 of the pixels that Pillow decodes. Needs
+"""Golden values for JPEG: *.jpg and pixels.json with the mode, the size and the SHA-256 of the pixels that Pillow decodes. Needs
 Pillow 13 and numpy.
 
 python make_jpeg.py      (in this folder)
@@ -9,9 +9,11 @@ import json
 import os
 import random
 import struct
+import sys
 
 from PIL import Image
 
+sys.path.append("../../testdata")
 from make_augment import photo
 
 out = {}
@@ -21,7 +23,7 @@ def keep(name, data):
     im = Image.open(io.BytesIO(data))
     im.load()
     out[name] = {"mode": im.mode, "width": im.width, "height": im.height, "sha256": hashlib.sha256(im.tobytes()).hexdigest()}
-    with open(f"jpeg/{name}", "wb") as f:
+    with open(name, "wb") as f:
         f.write(data)
 
 
@@ -164,5 +166,5 @@ keep("adobe_rgb.jpg", encode(20, 20, [(1, 1)] * 3, together, header=adobe(0), se
 keep("grey_2x2.jpg", encode(37, 29, [(2, 2)], [[0]], seed=9))
 keep("ycck_420.jpg", encode(37, 29, [(2, 2), (1, 1), (1, 1), (2, 2)], [[0, 1, 2, 3]], header=adobe(2), seed=10))
 keep("fill_bytes.jpg", encode(20, 20, [(1, 1)] * 3, together, seed=11).replace(b"\xff\xda", b"\xff\xff\xff\xda").replace(b"\xff\xd9", b"\0\xff\xff\xd9"))
-with open("jpeg/pixels.json", "w") as f:
+with open("pixels.json", "w") as f:
     json.dump(out, f, indent=1)

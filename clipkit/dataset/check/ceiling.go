@@ -1,4 +1,4 @@
-package dataset
+package check
 
 // inBatch says what repeats do to a batch that is drawn from n pairs without replacement, as a shuffled epoch's batches are.
 // pictures[i] and captions[i] number the distinct picture and caption of pair i; a batch larger than n counts as n.

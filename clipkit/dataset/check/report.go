@@ -1,11 +1,13 @@
-package dataset
+package check
 
 import (
 	"fmt"
 	"strings"
+
+	"clipnb/clipkit/dataset"
 )
 
-// Report is what [Check] found. String tells it in plain language with advice.
+// Report is what [Dataset] found. String tells it in plain language with advice.
 type Report struct {
 	Name          string
 	BatchSize     int  // that FalseNegatives and Ceiling are for
@@ -212,4 +214,30 @@ func (r *Report) String() string {
 		b.WriteString("Nothing to complain about.\n")
 	}
 	return b.String()
+}
+
+// findDifferences tells where d is not the published set: splits that are missing or of another size.
+func (r *Report) findDifferences(p dataset.Published, d *dataset.Dataset) {
+	const advice = "results are not comparable with published ones; get the set again, or call the folder otherwise"
+	for _, s := range splits(d) {
+		want := p.Sizes[s.name]
+		if s.source == nil {
+			if s.name == p.Report {
+				r.add(s.name, advice, "%s has no %s split, which its published figures are of", p.Name, s.name)
+			}
+			continue
+		}
+		for _, c := range []struct {
+			what      string
+			got, want int
+		}{
+			{"pictures", len(s.source.ImageIDs()), want.Images},
+			{"captions", len(s.source.Texts()), want.Texts},
+			{"pairs", len(dataset.Pairs(s.source)), want.Pairs},
+		} {
+			if c.want != 0 && c.got != c.want {
+				r.add(s.name, advice, "%s %s has %d %s, the published set %d", p.Name, s.name, c.got, c.what, c.want)
+			}
+		}
+	}
 }
