@@ -95,13 +95,13 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o ZeroSho
 	if err != nil {
 		return nil, err
 	}
-	var keep func(int, []float32)
+	var record func(int, []float32)
 	if o.Predictions != nil {
-		keep = o.Predictions.Keep
+		record = o.Predictions.Record
 	}
 	bar := newProgress("classifying "+set.Name(), set.Len())
 	defer bar.finish()
-	return zeroshot.Classify(ctx, m.Model, set, c, keep, bar.set)
+	return zeroshot.Classify(ctx, m.Model, set, c, record, bar.set)
 }
 
 // ClassTable lists the classes of a zero-shot evaluation, the n worst first, each with what it was most often taken for.

@@ -57,8 +57,8 @@ func (s *storedSource) Image(id int64) ([]byte, error) {
 	return data, nil
 }
 
-// checkImages finds captions of pictures that are not there. place names the caption by its index.
-func (s *storedSource) checkImages(place func(text int) string) error {
+// checkImages finds captions of pictures that are not there. captionPlace names the caption by its index.
+func (s *storedSource) checkImages(captionPlace func(text int) string) error {
 	var first error
 	missing := make(map[int64]bool)
 	for i, text := range s.texts {
@@ -67,7 +67,7 @@ func (s *storedSource) checkImages(place func(text int) string) error {
 				continue
 			}
 			if missing[id] = true; first == nil {
-				first = fmt.Errorf("%w: %s: image id %d is not in %s", ErrFormat, place(i), id, s.imgs.name)
+				first = fmt.Errorf("%w: %s: image id %d is not in %s", ErrFormat, captionPlace(i), id, s.imgs.name)
 			}
 		}
 	}
