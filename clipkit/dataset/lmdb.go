@@ -19,13 +19,13 @@ const (
 	keyImages  = "num_images"
 )
 
-// OpenLMDB opens one split as build_lmdb_dataset.py or [WriteLMDB] wrote it: dir holds pairs/ and imgs/, and ImageIDs are in
-// key order, which is that of the decimal digits. texts names the jsonl that it was built from: only that has the
-// captions without pictures, and it must agree with the LMDB in the others. With "" the split has the captions that have pictures.
+// OpenLMDB opens one split as build_lmdb_dataset.py or [WriteLMDB] wrote it: dir holds pairs/ and imgs/, and ImageIDs are in key order, which
+// is that of the decimal digits. texts names the jsonl that it was built from: only that has the captions without pictures, and it must agree
+// with the LMDB in the others. With "" the split has the captions that have pictures.
 //
-// A rebuild by the reference leaves the keys of the build before: pairs beyond num_samples are not read, as there; pictures beyond
-// num_images are an error, because evaluation would search them. Fewer pictures than num_images are accepted, because
-// duplicate ids in the tsv make the reference count too many.
+// A rebuild by the reference leaves the keys of the build before: pairs beyond num_samples are not read, as there; pictures beyond num_images
+// are an error, because evaluation would search them. Fewer pictures than num_images are accepted, because duplicate ids in the tsv make the
+// reference count too many.
 func OpenLMDB(name, dir, texts string) (Source, error) {
 	pairs, err := readPairs(filepath.Join(dir, "pairs", "data.mdb"))
 	if err != nil {

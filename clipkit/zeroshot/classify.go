@@ -150,7 +150,8 @@ func Classify(ctx context.Context, m *model.Model, set Set, c *Classifier, recor
 	return z, nil
 }
 
-// prepare makes batches of the pictures in the order of the reference's image folders: RGB first, then the size (torchvision's ImageFolder, as in cn_clip/eval/data.py:155).
+// prepare makes batches of the pictures in the order of the reference's image folders: RGB first, then the size (torchvision's ImageFolder, as
+// in cn_clip/eval/data.py:155).
 func prepare(ctx context.Context, set Set, resolution int) iter.Seq2[imaging.Batch, error] {
 	return imaging.Batches(ctx, set.Len(), batch, resolution, func(i int) ([]float32, error) {
 		p, err := set.Picture(i)
