@@ -19,19 +19,19 @@ const (
 	keyImages  = "num_images"
 )
 
-// OpenLMDB opens one split as build_lmdb_dataset.py or [WriteLMDB] wrote it: dir holds pairs/ and imgs/, and ImageIDs are in
-// key order, which is that of the decimal digits. texts names the jsonl that it was built from. That has the captions without pictures,
-// which the LMDB has not, and must agree with it otherwise; "" makes do with the captions that have pictures.
+// OpenLMDB opens one split as build_lmdb_dataset.py or [WriteLMDB] wrote it: dir holds pairs/ and imgs/, and ImageIDs are in key order, which
+// is that of the decimal digits. texts names the jsonl that it was built from: only that has the captions without pictures, and it must agree
+// with the LMDB in the others. With "" the split has the captions that have pictures.
 //
-// A rebuild by the reference leaves the keys of the build before: pairs beyond num_samples are not read, as there; pictures beyond
-// num_images are an error, because evaluation would search them. Fewer pictures than num_images, the mark of duplicate ids in the
-// tsv, are let pass.
+// A rebuild by the reference leaves the keys of the build before: pairs beyond num_samples are not read, as there; pictures beyond num_images
+// are an error, because evaluation would search them. Fewer pictures than num_images are accepted, because duplicate ids in the tsv make the
+// reference count too many.
 func OpenLMDB(name, dir, texts string) (Source, error) {
 	pairs, err := readPairs(filepath.Join(dir, "pairs", "data.mdb"))
 	if err != nil {
 		return nil, err
 	}
-	captions, place, err := captionsOf(pairs, dir, texts)
+	captions, captionPlace, err := captionsOf(pairs, dir, texts)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func OpenLMDB(name, dir, texts string) (Source, error) {
 	}
 	s := &storedSource{name: name, imgs: file{path, f}, texts: captions, lmdb: true, close: sync.OnceValue(f.Close)}
 	if s.ids, s.at, err = indexLMDB(path, f); err == nil {
-		err = s.checkImages(place)
+		err = s.checkImages(captionPlace)
 	}
 	if err != nil {
 		f.Close()
@@ -178,8 +178,8 @@ func indexLMDB(path string, f *lmdb.File) (ids []int64, at map[int64]extent, err
 	return ids, at, nil
 }
 
-// captionsOf gathers the pairs into captions, or reads these from the jsonl and compares. place names a caption for messages.
-func captionsOf(pairs []Pair, dir, texts string) (captions []Text, place func(int) string, err error) {
+// captionsOf gathers the pairs into captions, or reads these from the jsonl and compares. captionPlace names a caption for messages.
+func captionsOf(pairs []Pair, dir, texts string) (captions []Text, captionPlace func(int) string, err error) {
 	if texts != "" {
 		f, err := openFile(texts)
 		if err != nil {

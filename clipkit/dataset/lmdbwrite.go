@@ -34,8 +34,9 @@ const (
 	commitImages = 1000
 )
 
-// BuildLMDB is the reference's cn_clip/preprocess/build_lmdb_dataset.py: it makes <out>/<split>/{pairs,imgs} of the tsv and jsonl of each split
-// in dir. Splits named twice are built once; none means those of train, valid and test that dir has. An empty out is <dir>/lmdb.
+// BuildLMDB is the reference's cn_clip/preprocess/build_lmdb_dataset.py: it makes <out>/<split>/{pairs,imgs} of the tsv and jsonl of each
+// split in dir. A split that is named twice is built once. Without splits it builds those of train, valid and test that dir has; without out
+// it builds in <dir>/lmdb.
 //
 // All splits are read and checked before the first is written: duplicate ids, image_ids without a picture and bad lines are errors that
 // name file and line, where the reference builds an LMDB that fails in training.
