@@ -75,6 +75,7 @@ type stage struct {
 
 // Every stage inside the towers, layer by layer, equals what PyTorch computed there.
 func TestStagesEqualTheReference(t *testing.T) {
+	t.Parallel()
 	for kind, vision := range map[string]func(*Params, *Node) []stage{"vit": vitStages, "rn": resnetStages} {
 		t.Run(kind, func(t *testing.T) {
 			m := loaded(t, "cpu", kind)
@@ -153,6 +154,7 @@ func textStages(p *Params, ids *Node) (s []stage) {
 // FLIP on every engine: the patches that the recorded noise keeps give the reference's features, and a gradient goes back to their
 // positions and to no others.
 func TestMaskedFeaturesEqualTheReference(t *testing.T) {
+	t.Parallel()
 	f := golden.Open(t, "vit/flip_mask.safetensors")
 	images := golden.Values(t, f, "images")
 	for _, engine := range []string{"cpu:xla", "cpu:onnx", "cpu:go"} {

@@ -34,6 +34,7 @@ func gradientsOf(t *testing.T, s *Stepper, images []float32, ids []int32, n int)
 // which move four times a step. The ResNet is compared on XLA only: other engines sum BatchNorm's statistics in an order that leaves
 // single gradients up to 2.5 times outside these limits, and after an update a weight whose gradient is almost zero may go the other way.
 func TestAccumulationEqualsTheReference(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		kind, engine string
 		recorded     int // steps after which the fixtures have the parameters
@@ -41,8 +42,8 @@ func TestAccumulationEqualsTheReference(t *testing.T) {
 		t.Run(c.kind+" "+c.engine, func(t *testing.T) {
 			kind := c.kind
 			r, noise := record(t, kind, "accum2"), readNoise(t, kind, "accum2")
-			m := tinyOn(t, c.engine, kind)
-			s := stepper(t, m, r, func(c *Config) { c.AccumFreq = 2 })
+			s, _ := shared(t, graphsOf{engine: c.engine, kind: kind, accumulated: 2}, r)
+			m := s.model
 			batches := golden.Open(t, kind+"/train_batches.safetensors")
 			images, texts := golden.Values(t, batches, "images"), golden.IDs(t, batches, "texts")
 
@@ -96,6 +97,7 @@ func TestFrozenVisionEqualsTheReference(t *testing.T) {
 
 // FLIP with the reference's recorded noise: which patches are kept, the features, the loss and its gradients.
 func TestMaskEqualsTheReference(t *testing.T) {
+	t.Parallel()
 	f := golden.Open(t, "vit/flip_mask.safetensors")
 	noise := readNoise(t, "vit", "train")
 	images, texts := golden.Values(t, f, "images"), golden.IDs(t, f, "texts")

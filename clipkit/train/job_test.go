@@ -53,6 +53,7 @@ func everything(t *testing.T, m *model.Model) []float32 {
 // A run that is interrupted in the middle of an epoch, resumed by a fresh process's model, and interrupted again, ends in the same bits
 // as one that was never stopped, with one row for every step.
 func TestInterruptedRunEndsInTheSameBits(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	straight := tiny(t, "vit")
 	job, run := small(t, root, "straight", straight, nil)
@@ -131,6 +132,7 @@ func TestFinishedRunIsLoaded(t *testing.T) {
 
 // A job with everything that a step can have: accumulated micro-batches, masks, a frozen vision tower and a teacher.
 func TestJobHonoursTheStepsSettings(t *testing.T) {
+	t.Parallel()
 	m, teacher := tinyOn(t, "cpu:go", "vit"), tinyOn(t, "cpu:go", "vit")
 	job, run := small(t, t.TempDir(), "all", m, func(c *Config) {
 		c.BatchSize, c.AccumFreq, c.MaxSteps, c.MaskRatio, c.FreezeVision, c.KDLossWeight = 200, 3, 0, 0.5, true, 0.5

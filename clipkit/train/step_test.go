@@ -85,6 +85,9 @@ func restart(t *testing.T, s *Stepper, kind string, r recorded) {
 		}
 	}
 	s.steps, s.config.WeightDecay = 0, r.Args.WD
+	if s.scaled() {
+		s.scale = LossScale{Factor: firstFactor}
+	}
 	if a := r.Args; a.Beta1 != s.config.Beta1 || a.Beta2 != s.config.Beta2 || a.Eps != s.config.Epsilon {
 		t.Fatalf("the record's optimizer %+v is not the stepper's", a)
 	}
@@ -118,9 +121,10 @@ func follow(t *testing.T, s *Stepper, r recorded, lossLimit float64, images []fl
 
 // Five steps from the same weights on the same batches: loss, accuracies, scale, gradients and parameters follow PyTorch's.
 func TestStepsEqualTheReference(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"vit", "rn"} {
-		m := tiny(t, kind)
-		s := stepper(t, m, record(t, kind, "train"), nil)
+		s, done := shared(t, graphsOf{kind: kind}, record(t, kind, "train"))
+		m := s.model
 		batches := golden.Open(t, kind+"/train_batches.safetensors")
 		images, texts := golden.Values(t, batches, "images"), golden.IDs(t, batches, "texts")
 		noise := readNoise(t, kind, "train")
@@ -167,6 +171,7 @@ func TestStepsEqualTheReference(t *testing.T) {
 				follow(t, s, r, noise.loss(), golden.Values(t, f, "images"), golden.IDs(t, f, "texts"), 2, nil)
 			})
 		}
+		done()
 	}
 }
 
