@@ -13,12 +13,13 @@ var floors = [][]string{
 	{"clipkit/arch"},
 	{"clipkit/device", "clipkit/weights", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
+	{"clipkit/train/step"},
 	{"clipkit/train", "clipkit/eval", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
 	{"clipkit"},
 }
 
 // testOnly may import anything, and nothing but tests may import them.
-var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/device/devicetest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
+var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/device/devicetest", "clipkit/model/modeltest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
 
 func TestImportsPointDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.Name}} {{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "clipnb/...").Output()

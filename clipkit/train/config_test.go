@@ -3,6 +3,7 @@ package train
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"reflect"
@@ -101,6 +102,33 @@ func TestBadSettings(t *testing.T) {
 		change(&c)
 		if err := c.Check(cfg); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: %v", field, err)
+		}
+	}
+}
+
+// A step gets every setting that it has a field for.
+func TestStepGetsItsSettings(t *testing.T) {
+	c := Config{}
+	v := reflect.ValueOf(&c).Elem()
+	for i := range v.NumField() { // a different value for each
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString(fmt.Sprint("value ", i))
+		case reflect.Int:
+			f.SetInt(int64(i + 1))
+		case reflect.Uint64:
+			f.SetUint(uint64(i + 1))
+		case reflect.Float64:
+			f.SetFloat(float64(i + 1))
+		case reflect.Bool:
+			f.SetBool(true)
+		}
+	}
+	got := reflect.ValueOf(c.step())
+	for i := range got.NumField() {
+		name := got.Type().Field(i).Name
+		if want := v.FieldByName(name); !want.IsValid() || got.Field(i).Interface() != want.Interface() {
+			t.Errorf("step.Config.%s is %v", name, got.Field(i))
 		}
 	}
 }

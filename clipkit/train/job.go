@@ -13,6 +13,7 @@ import (
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
+	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
 )
 
@@ -40,7 +41,7 @@ type Job struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
-	stepper *Stepper
+	stepper *step.Stepper
 	state   checkpoint.State
 	pairs   []dataset.Pair
 	perRun  int // steps in all
@@ -87,7 +88,7 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	if err := j.fits(); err != nil {
 		return err
 	}
-	if j.stepper, err = NewStepper(j.Model, j.Config); err != nil {
+	if j.stepper, err = step.New(j.Model, j.Config.step()); err != nil {
 		return err
 	}
 	defer j.stepper.Close()
@@ -217,14 +218,14 @@ func (j *Job) pictures(b *dataset.Batch) []int64 {
 }
 
 // watch looks at what a step saw and gave, before it counts.
-func (j *Job) watch(b *dataset.Batch, res StepResult) error {
-	c, step := j.Config, j.state.Step+1
+func (j *Job) watch(b *dataset.Batch, res step.Result) error {
+	c, at := j.Config, j.state.Step+1
 	if b.Truncated > 0 && !j.cut {
 		j.cut = true
 		j.Say(fmt.Sprintf("%d of the %d captions of batch %d are longer than context_length %d and are cut", b.Truncated, len(b.Pairs), b.Index+1, c.ContextLength))
 	}
 	if res.Skipped {
-		j.Say(fmt.Sprintf("step %d was left out: its gradients overflow float16; the loss scale is now %g", step, j.stepper.LossScale().Factor))
+		j.Say(fmt.Sprintf("step %d was left out: its gradients overflow float16; the loss scale is now %g", at, j.stepper.LossScale().Factor))
 	}
 	if median, spiked := j.guard.spiked(res.Loss, c.SpikeFactor); spiked {
 		last := "there is no checkpoint yet"
@@ -233,7 +234,7 @@ func (j *Job) watch(b *dataset.Batch, res StepResult) error {
 		}
 		return fmt.Errorf("step %d: %w: loss is %.4g, more than %v times the median %.4g of the last %d; %s. "+
 			"Lower the learning rate or look at the data, and start a run of another name, with resume at that checkpoint",
-			step, ErrDiverged, res.Loss, c.SpikeFactor, median, len(j.guard.losses), last)
+			at, ErrDiverged, res.Loss, c.SpikeFactor, median, len(j.guard.losses), last)
 	}
 	j.guard.add(res.Loss)
 	if c.Loss == "siglip" || c.KDLossWeight > 0 {
@@ -384,11 +385,11 @@ func (j *Job) write(dir string) (path string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("saving the optimizer: %w", err)
 	}
-	if parts.Adapters, err = j.stepper.additions(); err != nil {
+	if parts.Adapters, err = j.stepper.Additions(); err != nil {
 		return "", fmt.Errorf("saving the additions of LoRA: %w", err)
 	}
 	scale := j.stepper.LossScale()
-	j.state.Updates, j.state.LossScale, j.state.GoodSteps = j.stepper.steps, scale.Factor, scale.Good
+	j.state.Updates, j.state.LossScale, j.state.GoodSteps = j.stepper.Updates(), scale.Factor, scale.Good
 	path, err = checkpoint.Save(dir, j.state, parts)
 	if err != nil {
 		return "", fmt.Errorf("%w; nothing of the checkpoints before is lost: free space or make %s writable, and run it again", err, dir)

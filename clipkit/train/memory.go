@@ -11,6 +11,7 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/step"
 )
 
 // ErrMemory is wrapped for a run that would not fit into memory.
@@ -38,13 +39,13 @@ func EstimateMemory(cfg arch.Config, c Config) int64 {
 	}
 	trained := 0.0
 	if c.LoRARank > 0 {
-		for _, ad := range adapters(cfg, c.LoRARank, c.FreezeVision) {
-			bytes += 2 * 4 * float64(ad.matrix.Size()) // the base and the new sum
-			trained += float64(ad.a.Size() + ad.b.Size())
+		for _, ad := range step.Adapters(cfg, c.LoRARank, c.FreezeVision) {
+			bytes += 2 * 4 * float64(ad.Matrix.Size()) // the base and the new sum
+			trained += float64(ad.A.Size() + ad.B.Size())
 		}
 		bytes += 4 * trained
 	} else {
-		for _, t := range Parameters(cfg) {
+		for _, t := range step.Parameters(cfg) {
 			if !frozen || !strings.HasPrefix(t.Name, "visual.") {
 				trained += float64(t.Size())
 			}

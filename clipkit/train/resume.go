@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
 )
 
@@ -83,7 +84,7 @@ func (j *Job) load(c *checkpoint.Checkpoint, optimizer bool) error {
 		return err
 	}
 	if !optimizer {
-		return j.stepper.rebase()
+		return j.stepper.Rebase()
 	}
 	read := func(name string) ([]int, []float32, error) {
 		t, err := c.Optimizer.Tensor(name)
@@ -93,10 +94,10 @@ func (j *Job) load(c *checkpoint.Checkpoint, optimizer bool) error {
 		v, err := t.Float32()
 		return t.Shape, v, err
 	}
-	if err := j.stepper.checkAdapters(read); err != nil {
+	if err := j.stepper.CheckAdapters(read); err != nil {
 		return err
 	}
-	if err := j.stepper.SetLossScale(LossScale{Factor: c.State.LossScale, Good: c.State.GoodSteps}); err != nil {
+	if err := j.stepper.SetLossScale(step.LossScale{Factor: c.State.LossScale, Good: c.State.GoodSteps}); err != nil {
 		return fmt.Errorf("%w (reset_optimizer leaves it out)", err)
 	}
 	return j.stepper.SetMoments(c.State.Updates, read)
@@ -112,7 +113,7 @@ func (j *Job) beginAtFile(path string) error {
 	if err := weights.Load(j.Model, j.Model.Config, f); err != nil {
 		return err
 	}
-	if err := j.stepper.rebase(); err != nil {
+	if err := j.stepper.Rebase(); err != nil {
 		return err
 	}
 	ck := f.Checkpoint
@@ -123,7 +124,7 @@ func (j *Job) beginAtFile(path string) error {
 		return fmt.Errorf("its optimizer state cannot be read (reset_optimizer leaves it out): %w", ck.OptimizerError)
 	}
 	if !j.Config.ResetOptimizer {
-		if err := j.stepper.setReference(ck.Optimizer); err != nil {
+		if err := setReference(j.stepper, ck.Optimizer); err != nil {
 			return err
 		}
 	}
@@ -162,29 +163,28 @@ func (j *Job) begun(path, remark string, st checkpoint.State) error {
 	return j.Run.Log("=> %s", line)
 }
 
-// setReference takes the moments of a .pt, which are numbered in the order of Parameters.
-func (s *Stepper) setReference(o *weights.Optimizer) error {
-	if len(s.own) > 0 {
+// setReference takes the moments of a .pt, which are numbered in the order of step.Parameters.
+func setReference(s *step.Stepper, o *weights.Optimizer) error {
+	params, own := s.Parameters()
+	if len(own) > 0 {
 		return fmt.Errorf("%w: a .pt has no optimizer state for LoRA or siglip: set reset_optimizer", ErrConfig)
 	}
-	if len(o.State) != len(s.params) {
-		return fmt.Errorf("%w: its optimizer has %d parameters, and %d are trained here: set reset_optimizer, or freeze_vision as it was then", ErrConfig, len(o.State), len(s.params))
+	if len(o.State) != len(params) {
+		return fmt.Errorf("%w: its optimizer has %d parameters, and %d are trained here: set reset_optimizer, or freeze_vision as it was then", ErrConfig, len(o.State), len(params))
 	}
 	byName, updates := map[string]weights.Tensor{}, 0
 	for i, st := range o.State {
-		if st.Step == 0 {
+		m, v := step.MomentPrefixes[0]+params[i].Name, step.MomentPrefixes[1]+params[i].Name
+		if st.Step == 0 { // never updated
+			zero := weights.F32("", params[i].Shape, make([]float32, params[i].Size()))
+			byName[m], byName[v] = zero, zero
 			continue
 		}
-		byName[moments[0]+s.params[i].Name], byName[moments[1]+s.params[i].Name] = st.ExpAvg, st.ExpAvgSq
+		byName[m], byName[v] = st.ExpAvg, st.ExpAvgSq
 		updates = max(updates, st.Step)
 	}
 	return s.SetMoments(updates, func(name string) ([]int, []float32, error) {
-		t, ok := byName[name]
-		if !ok { // never updated
-			_, v, err := s.model.Get(name)
-			return s.store.GetVariable("/" + name).Shape().Dimensions, make([]float32, len(v)), err
-		}
-		v, err := t.Float32()
-		return t.Shape, v, err
+		v, err := byName[name].Float32()
+		return byName[name].Shape, v, err
 	})
 }

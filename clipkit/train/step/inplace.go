@@ -1,4 +1,4 @@
-package train
+package step
 
 // #cgo CFLAGS: -O3
 // #cgo noescape adamw

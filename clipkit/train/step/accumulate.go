@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"fmt"
@@ -93,27 +93,27 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 // every trained parameter, in the order of Parameters. logit_scale's is accum_freq times that of the whole batch's loss. Skipped says that in float16
 // some are not finite.
 func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
-	each func(name string, shape []int, values []float32) error) (StepResult, error) {
+	each func(name string, shape []int, values []float32) error) (Result, error) {
 	b, err := s.batch(images, ids, different(n), seed)
 	if err != nil {
-		return StepResult{}, fmt.Errorf("gradients: %w", err)
+		return Result{}, fmt.Errorf("gradients: %w", err)
 	}
 	statistics := map[string][]float32{} // BatchNorm's move in every pass
 	for _, t := range s.model.Config.Tensors() {
 		if t.Buffer {
 			if _, statistics[t.Name], err = s.model.Get(t.Name); err != nil {
-				return StepResult{}, err
+				return Result{}, err
 			}
 		}
 	}
 	out, grads, err := s.backpropagate(b)
 	if err != nil {
-		return StepResult{}, fmt.Errorf("gradients: %w", err)
+		return Result{}, fmt.Errorf("gradients: %w", err)
 	}
 	for _, t := range s.model.Config.Tensors() {
 		if t.Buffer {
 			if err := s.model.Set(t.Name, t.Shape, statistics[t.Name]); err != nil {
-				return StepResult{}, err
+				return Result{}, err
 			}
 		}
 	}
@@ -123,13 +123,13 @@ func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 			err = each(t.Name, t.Shape, values)
 		}
 		if err != nil {
-			return StepResult{}, err
+			return Result{}, err
 		}
 	}
 	_, scale, err := s.model.Get("logit_scale")
 	if err != nil {
-		return StepResult{}, err
+		return Result{}, err
 	}
-	return StepResult{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2]), LogitScale: float64(scale[0]),
+	return Result{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2]), LogitScale: float64(scale[0]),
 		Skipped: s.scaled() && !finite(float64(out[3]))}, nil
 }

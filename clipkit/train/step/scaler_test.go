@@ -1,22 +1,16 @@
-package train
+package step
 
 import (
-	"context"
 	"errors"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"clipnb/clipkit/checkpoint"
-	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/device"
-	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/weights"
+	"clipnb/clipkit/model/modeltest"
 )
 
 // The factor moves as torch.cuda.amp.GradScaler's: doubled after 2000 good steps in a row, halved by a bad one.
@@ -56,7 +50,7 @@ func TestOverflowSkipsTheStep(t *testing.T) {
 				if err := s.SetLossScale(LossScale{Factor: 1 << 40, Good: 5}); err != nil {
 					t.Fatal(err)
 				}
-				before := everything(t, m)
+				before := modeltest.AllValues(t, m)
 				res, err := s.Step(images, ids, n, 1e-3, 0)
 				if err != nil {
 					t.Fatal(err)
@@ -64,10 +58,10 @@ func TestOverflowSkipsTheStep(t *testing.T) {
 				if !res.Skipped || s.LossScale() != (LossScale{Factor: 1 << 39}) || s.steps != 0 || !(res.Loss > 0) {
 					t.Errorf("%+v, scale %+v, %d updates", res, s.LossScale(), s.steps)
 				}
-				if !slices.Equal(everything(t, m), before) {
+				if !slices.Equal(modeltest.AllValues(t, m), before) {
 					t.Error("the model moved")
 				}
-				for _, v := range values(t, m, moments[0]+"visual.proj") {
+				for _, v := range modeltest.Values(t, m, MomentPrefixes[0]+"visual.proj") {
 					if v != 0 {
 						t.Fatal("the moments moved")
 					}
@@ -83,7 +77,7 @@ func TestOverflowSkipsTheStep(t *testing.T) {
 				if s.steps != 1 || s.LossScale().Good != 1 || s.LossScale().Factor < 1<<10 {
 					t.Errorf("after the first good step: scale %+v, %d updates", s.LossScale(), s.steps)
 				}
-				if slices.Equal(everything(t, m), before) {
+				if slices.Equal(modeltest.AllValues(t, m), before) {
 					t.Error("the good step moved nothing")
 				}
 			})
@@ -92,7 +86,7 @@ func TestOverflowSkipsTheStep(t *testing.T) {
 }
 
 func TestLossScaleIsChecked(t *testing.T) {
-	m := tiny(t, "vit")
+	m := modeltest.Tiny(t, "", "vit")
 	s := stepper(t, m, record(t, "vit", "train"), func(c *Config) { c.Precision = "f16" })
 	for _, bad := range []LossScale{{Factor: 3}, {Factor: math.Inf(1)}, {Factor: math.NaN()}, {Factor: -2}, {Factor: 1e-30}, {Factor: 1, Good: 2000}, {Factor: 1, Good: -1}} {
 		if err := s.SetLossScale(bad); err == nil {
@@ -108,8 +102,8 @@ func TestLossScaleIsChecked(t *testing.T) {
 			t.Errorf("%q on the processor is %s, want %s", precision, got, want)
 		}
 	}
-	onnx := tinyOn(t, "cpu:onnx", "vit")
-	if _, err := NewStepper(onnx, Config{Precision: "bf16"}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), `take "f16"`) {
+	onnx := modeltest.Tiny(t, "cpu:onnx", "vit")
+	if _, err := New(onnx, Config{Precision: "bf16"}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), `take "f16"`) {
 		t.Errorf("bf16 on ONNX Runtime: %v", err)
 	}
 	if got := (Config{Precision: "amp"}).precision(&device.Device{Name: "npu:1"}); got != model.F16 {
@@ -153,68 +147,5 @@ func TestF16TracksF32(t *testing.T) {
 				t.Errorf("losses %v, in float32 %v", got, want)
 			}
 		})
-	}
-}
-
-// The loss scale is part of a checkpoint: a run that was interrupted ends in the same bits, with the same factor, as one that was not.
-func TestLossScaleContinues(t *testing.T) {
-	data := &dataset.Dataset{Train: e2eData(t).Train}
-	root := t.TempDir()
-	fresh := func() *model.Model {
-		m := e2eModel(t)
-		if err := weights.Load(m, m.Config, golden.Open(t, "e2e/init.pt")); err != nil {
-			t.Fatal(err)
-		}
-		return m
-	}
-	train := func(name string, m *model.Model, stopAt int) []string {
-		c := e2eConfig(m, name)
-		c.MaxSteps, c.LR, c.Precision = 8, 1e-3, "f16"
-		run, err := experiment.Open(root, name, c, time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer run.Close()
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		var said []string
-		job := Job{Model: m, Train: data.Train, Config: c, Run: run, Say: func(line string) { said = append(said, line) }}
-		job.Progress = func(p Progress) {
-			switch p.Row.Step {
-			case 2: // the first was left out as well: 2¹⁶ is too much at the beginning, as in PyTorch
-				job.stepper.scale.Factor = 1 << 40 // overflows
-			case 3:
-				job.stepper.scale.Factor = 1 << 15
-			case stopAt:
-				cancel()
-			}
-		}
-		if err := job.Do(ctx); stopAt == 0 && err != nil || stopAt > 0 && !errors.Is(err, ErrInterrupted) {
-			t.Fatal(err)
-		}
-		return said
-	}
-	whole, part := fresh(), fresh()
-	said := train("whole", whole, 0)
-	if !slices.ContainsFunc(said, func(line string) bool {
-		return line == "step 3 was left out: its gradients overflow float16; the loss scale is now 5.49755813888e+11"
-	}) {
-		t.Errorf("said %q", said)
-	}
-	train("parts", part, 5)
-	part = fresh()
-	train("parts", part, 0)
-	if !slices.Equal(everything(t, part), everything(t, whole)) {
-		t.Error("the continued run ended in other bits")
-	}
-	for _, name := range []string{"whole", "parts"} {
-		c, err := checkpoint.Open(filepath.Join(root, name, "checkpoints", "step-00000008"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if st := c.State; st.LossScale != 1<<15 || st.GoodSteps != 5 || st.Updates != 6 {
-			t.Errorf("%s ends with a loss scale of %v after %d good steps, %d updates", name, st.LossScale, st.GoodSteps, st.Updates)
-		}
-		c.Close()
 	}
 }

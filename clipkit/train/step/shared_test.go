@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"sync"
@@ -56,7 +56,7 @@ func shared(t *testing.T, g graphsOf, r recorded) (s *Stepper, done func()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mine.Stepper, err = NewStepper(m, Config{Beta1: r.Args.Beta1, Beta2: r.Args.Beta2, Epsilon: r.Args.Eps, Precision: g.precision, AccumFreq: g.accumulated, FreezeVision: g.frozen})
+		mine.Stepper, err = New(m, Config{Beta1: r.Args.Beta1, Beta2: r.Args.Beta2, Epsilon: r.Args.Eps, Precision: g.precision, AccumFreq: g.accumulated, FreezeVision: g.frozen})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/modeltest"
 	"clipnb/clipkit/weights"
 )
 
@@ -116,7 +117,7 @@ func compareTenSteps(t *testing.T, m *model.Model, kind, run string, r tenSteps)
 		if strings.HasSuffix(p.Name, "key.bias") || strings.HasSuffix(p.Name, "k_proj.bias") {
 			continue
 		}
-		got, want := values(t, m, p.Name), golden.Values(t, f, run+"/"+p.Name)
+		got, want := modeltest.Values(t, m, p.Name), golden.Values(t, f, run+"/"+p.Name)
 		if strings.HasSuffix(p.Name, "word_embeddings.weight") {
 			got = someRows(got, rows, m.Config.TextWidth)
 		}
