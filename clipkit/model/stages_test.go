@@ -163,7 +163,7 @@ func TestMaskedFeaturesEqualTheReference(t *testing.T) {
 			for name, ratio := range map[string]float64{"mask0.3/": 0.3, "mask0.5/": 0.5} {
 				keep := ChoosePatches(golden.Values(t, f, name+"noise"), 16, ratio)
 				out := evaluate(t, m, func(p *Params, in []*Node) []*Node {
-					p.Keep = in[1]
+					p.VisiblePatches = in[1]
 					features := VisualFeatures(p, in[0])
 					return []*Node{features, Gradient(ReduceAllSum(features), p.At("visual.positional_embedding"))[0]}
 				}, tensors.FromFlatDataAndDimensions(images, 4, 3, 32, 32), tensors.FromFlatDataAndDimensions(keep, 4, len(keep)/4))

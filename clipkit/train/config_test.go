@@ -172,7 +172,7 @@ func TestSkipScheduler(t *testing.T) {
 
 func TestGuard(t *testing.T) {
 	var g guard
-	for i := range enough {
+	for i := range lossesNeeded {
 		if _, spiked := g.spiked(100, 3); spiked {
 			t.Errorf("a spike after %d losses", i)
 		}
@@ -188,7 +188,7 @@ func TestGuard(t *testing.T) {
 		t.Error("a guard that is off")
 	}
 	g = guard{}
-	for i := range memory {
+	for i := range lossesKept {
 		if _, stuck := g.stuck(64); stuck {
 			t.Errorf("stuck after %d losses", i)
 		}

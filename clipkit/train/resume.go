@@ -39,7 +39,7 @@ func (j *Job) resume() error {
 		return err
 	}
 	defer c.Close()
-	if err := j.load(c, true); err != nil {
+	if err := j.loadCheckpoint(c, true); err != nil {
 		return fmt.Errorf("resuming from %s: %w", path, err)
 	}
 	j.state, j.saved = c.State, c.State.Step
@@ -69,7 +69,7 @@ func (j *Job) begin(path string) error {
 		return err
 	}
 	defer c.Close()
-	if err := j.load(c, !j.Config.ResetOptimizer); err != nil {
+	if err := j.loadCheckpoint(c, !j.Config.ResetOptimizer); err != nil {
 		return err
 	}
 	if j.Config.ResetDataOffset {
@@ -78,8 +78,8 @@ func (j *Job) begin(path string) error {
 	return j.begun(c.Path, "", c.State)
 }
 
-// load takes the model of a checkpoint, and the optimizer's state if that is wanted.
-func (j *Job) load(c *checkpoint.Checkpoint, optimizer bool) error {
+// loadCheckpoint takes the model of a checkpoint, and the optimizer's state if that is wanted.
+func (j *Job) loadCheckpoint(c *checkpoint.Checkpoint, optimizer bool) error {
 	if err := weights.Load(j.Model, j.Model.Config, c.Model); err != nil {
 		return err
 	}
@@ -131,12 +131,12 @@ func (j *Job) beginAtFile(path string) error {
 	if j.Config.ResetDataOffset {
 		return j.begun(path, "", checkpoint.State{})
 	}
-	return j.begun(path, "", j.offset(ck))
+	return j.begun(path, "", j.positionOf(ck))
 }
 
-// offset is where a checkpoint of the reference stands. Its step files carry the number of the epoch that they are in the middle of, and the
+// positionOf is where a checkpoint of the reference stands. Its step files carry the number of the epoch that they are in the middle of, and the
 // reference goes on with the next; here the epoch goes on.
-func (j *Job) offset(ck *weights.Checkpoint) checkpoint.State {
+func (j *Job) positionOf(ck *weights.Checkpoint) checkpoint.State {
 	st := checkpoint.State{Step: ck.Epoch * j.perPass, Epoch: ck.Epoch}
 	if done := ck.Step - (ck.Epoch-1)*j.perPass; ck.Epoch > 0 && done > 0 && done < j.perPass {
 		st = checkpoint.State{Step: ck.Step, Epoch: ck.Epoch - 1, Batch: done}

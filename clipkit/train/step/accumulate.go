@@ -52,13 +52,13 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 	var cached features
 	for j := 0; k > 1 && j < k; j++ {
 		part := b.part(j, k)
-		part.keep, part.teacher, part.pictures, part.captions, part.scale = nil, nil, nil, nil, 0
+		part.visible, part.teacher, part.pictures, part.captions, part.scale = nil, nil, nil, nil, 0
 		f, err := s.features.run(s, part.tensors()...)
 		if err != nil {
 			return nil, nil, fmt.Errorf("features of micro-batch %d of %d: %w", j+1, k, err)
 		}
 		for i, into := range []*[]float32{&cached.images, &cached.texts} {
-			values, err := take(f[i])
+			values, err := takeValues(f[i])
 			if err != nil {
 				return nil, nil, err
 			}
@@ -68,10 +68,10 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 	norms := float32(0)
 	for j := range k {
 		part := b.part(j, k)
-		part.others = features{n: b.n - part.n, images: without(cached.images, j, k), texts: without(cached.texts, j, k)}
+		part.others = features{n: b.n - part.n, images: withoutShare(cached.images, j, k), texts: withoutShare(cached.texts, j, k)}
 		pass, err := s.backward.run(s, part.tensors()...)
 		if err == nil {
-			out, err = take(pass[0])
+			out, err = takeValues(pass[0])
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("gradients of micro-batch %d of %d: %w", j+1, k, err)
@@ -94,7 +94,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 // some are not finite.
 func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (Result, error) {
-	b, err := s.batch(images, ids, different(n), seed)
+	b, err := s.batch(images, ids, allDifferent(n), seed)
 	if err != nil {
 		return Result{}, fmt.Errorf("gradients: %w", err)
 	}
@@ -118,7 +118,7 @@ func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 		}
 	}
 	for i, t := range s.params {
-		values, err := take(grads[i])
+		values, err := takeValues(grads[i])
 		if err == nil {
 			err = each(t.Name, t.Shape, values)
 		}

@@ -136,7 +136,7 @@ func TestDistillationEqualsTheReference(t *testing.T) {
 				return tensors.FromFlatDataAndDimensions(v, 6, len(v)/6)
 			}
 			out, err := graph.ExecOnceN(m.Device.Backend, func(teacher, student *graph.Node) []*graph.Node {
-				loss := Distillation(teacher, student)
+				loss := distillation(teacher, student)
 				return []*graph.Node{loss, graph.Gradient(loss, student)[0]}
 			}, tensor("teacher"), tensor("student"))
 			if err != nil {

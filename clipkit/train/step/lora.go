@@ -109,7 +109,7 @@ func (s *Stepper) merge() error {
 			}
 			in = append(in, value)
 		}
-		out, err := s.sum.keep(s.model, in...)
+		out, err := s.sum.runKeepingInputs(s.model, in...)
 		if err == nil {
 			err = s.put(ad.Matrix.Name, out[0])
 		}

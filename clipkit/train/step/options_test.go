@@ -234,7 +234,7 @@ func TestLossesAccumulate(t *testing.T) {
 			}
 			all := map[string][]float32{}
 			for i, p := range s.params {
-				if all[p.Name], err = take(grads[i]); err != nil {
+				if all[p.Name], err = takeValues(grads[i]); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -185,7 +185,7 @@ func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes) (images, texts *Nod
 		vision = model.NewParams(cfg, store, g)
 		vision.Multiply(p.Compute, s.model.Device)
 	}
-	vision.Keep = b.keep
+	vision.VisiblePatches = b.visible
 	images = L2Normalize(model.VisualFeatures(vision, b.images), -1)
 	if s.visionFrozen() {
 		images = StopGradient(images)
@@ -202,12 +202,12 @@ func (s *Stepper) loss(scope *gomodel.Scope, b batchNodes) (loss, imageToText, t
 	}
 	scale := Exp(s.value(scope, b.images.Graph(), "logit_scale"))
 	if s.config.Loss == "siglip" {
-		loss, imageToText, textToImage = SigLIP(images, texts, scale, s.value(scope, b.images.Graph(), siglipBias.Name), b.positives)
+		loss, imageToText, textToImage = sigLIP(images, texts, scale, s.value(scope, b.images.Graph(), siglipBias.Name), b.positives)
 	} else {
-		loss, imageToText, textToImage = Contrastive(images, texts, scale, b.positives)
+		loss, imageToText, textToImage = contrastive(images, texts, scale, b.positives)
 	}
 	if b.teacher != nil {
-		loss = Add(loss, MulScalar(Distillation(b.teacher, images), s.config.KDLossWeight))
+		loss = Add(loss, MulScalar(distillation(b.teacher, images), s.config.KDLossWeight))
 	}
 	return loss, imageToText, textToImage
 }
@@ -232,7 +232,7 @@ func (s *Stepper) gradients(scope *gomodel.Scope, loss *Node) []*Node {
 // Step trains on one batch: images [n,3,R,R], ids [n,T], with the given learning rate. seed keys the dropout and the masks of this step.
 // With accum_freq k the batch is k micro-batches of n/k, one after the other. The pictures count as all different (StepOn tells otherwise).
 func (s *Stepper) Step(images []float32, ids []int32, n int, lr float64, seed uint64) (Result, error) {
-	return s.StepOn(images, ids, different(n), lr, seed)
+	return s.StepOn(images, ids, allDifferent(n), lr, seed)
 }
 
 // StepOn is Step for pictures with these ids [n]. multi_positive needs to know which are the same: augmentation makes their pixels differ.
