@@ -15,18 +15,23 @@ import (
 // Updating where the values lie and updating by graphs are the same AdamW, with accumulation too.
 func TestInPlaceUpdatesEqualGraphs(t *testing.T) {
 	t.Parallel()
-	m := modeltest.Tiny(t, "cpu:xla", "vit")
 	images, ids := firstBatch(t)
 	after := func(freq int, byGraphs bool) map[string][]float32 {
-		modeltest.Load(t, m, "vit/init.pt")
-		s := stepper(t, m, record(t, "vit", "train_wd0.2"), func(c *Config) { c.AccumFreq, c.LayerDecay = freq, 0.9 })
-		defer s.Close()
-		s.graphUpdates = byGraphs
+		s, done := shared(t, graphsOf{engine: "cpu:xla", kind: "vit", accumulated: freq}, record(t, "vit", "train_wd0.2"))
+		defer done()
+		m, plain := s.model, s.scales
+		s.graphUpdates, s.scales = byGraphs, nil
+		defer func() { s.graphUpdates, s.scales = false, plain }()
+		for _, p := range s.params {
+			s.scales = append(s.scales, layerScale(m.Config, p.Name, 0.9))
+		}
+		n := 4 * freq // as other tests: their graphs are used
+		images, ids := images[:len(images)*n/8], ids[:len(ids)*n/8]
 		if s.inPlace() == byGraphs {
 			t.Fatalf("in place: %v", s.inPlace())
 		}
 		for range 3 {
-			if _, err := s.Step(images, ids, 8, 1e-3, 0); err != nil {
+			if _, err := s.Step(images, ids, n, 1e-3, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -89,9 +94,9 @@ func TestHalfPrecisionGradients(t *testing.T) {
 	m := modeltest.Tiny(t, "cpu:xla", "vit")
 	images, ids := firstBatch(t)
 	r := record(t, "vit", "train")
-	s := stepper(t, m, r, nil)
+	s, done := shared(t, graphsOf{engine: "cpu:xla", kind: "vit", accumulated: 2}, r) // two micro-batches are the whole batch
 	want, wantGrads := gradientsOf(t, s, images, ids, 8)
-	s.Close()
+	done()
 	for name, change := range map[string]func(*Config){
 		"written out": func(*Config) {}, "recompute": func(c *Config) { c.Recompute = true }, "lora": func(c *Config) { c.LoRARank, c.LoRAAlpha = 2, 2 },
 		"accumulated": func(c *Config) { c.AccumFreq = 2 }, "frozen": func(c *Config) { c.FreezeVision = true },
