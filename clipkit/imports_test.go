@@ -14,6 +14,7 @@ var floors = [][]string{
 	{"clipkit/arch", "clipkit/weights/pytorch"},
 	{"clipkit/device", "clipkit/weights", "clipkit/weights/hub", "clipkit/dataset/lmdb", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
+	{"clipkit/train/step"},
 	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
 	{"clipkit/recipe", "clipkit/page"},
 	{"clipkit/report"},
@@ -22,7 +23,7 @@ var floors = [][]string{
 }
 
 // testOnly may import anything, and nothing but tests may import them.
-var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/internal/limit", "clipkit/internal/notebook", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/device/devicetest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
+var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/internal/limit", "clipkit/internal/notebook", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/device/devicetest", "clipkit/model/modeltest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
 
 func TestImportsPointDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.Name}} {{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "clipnb/...").Output()

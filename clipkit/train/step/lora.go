@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"fmt"
@@ -27,23 +27,20 @@ import (
 // loraBase is where the matrices without their additions lie.
 const loraBase = "lora.base/"
 
-// adapter is one matrix and the names of its addition's factors.
-type adapter struct {
-	matrix arch.Tensor
-	a, b   arch.Tensor
-}
+// Adapter is one matrix and its addition's factors.
+type Adapter struct{ Matrix, A, B arch.Tensor }
 
-// adapters of a model, in the order of its tensors.
-func adapters(cfg arch.Config, rank int, freezeVision bool) (list []adapter) {
+// Adapters of a model, in the order of its tensors.
+func Adapters(cfg arch.Config, rank int, freezeVision bool) (list []Adapter) {
 	for _, t := range cfg.Tensors() {
 		vision := strings.HasPrefix(t.Name, "visual.transformer.resblocks.") && !freezeVision
 		if len(t.Shape) != 2 || !vision && !strings.HasPrefix(t.Name, "bert.encoder.layer.") {
 			continue
 		}
 		part := strings.TrimSuffix(strings.TrimSuffix(t.Name, ".weight"), "_weight") // in_proj_weight: one matrix for q, k and v
-		list = append(list, adapter{matrix: t,
-			a: arch.Tensor{Name: part + ".lora_A.weight", Shape: []int{rank, t.Shape[1]}},
-			b: arch.Tensor{Name: part + ".lora_B.weight", Shape: []int{t.Shape[0], rank}}})
+		list = append(list, Adapter{Matrix: t,
+			A: arch.Tensor{Name: part + ".lora_A.weight", Shape: []int{rank, t.Shape[1]}},
+			B: arch.Tensor{Name: part + ".lora_B.weight", Shape: []int{t.Shape[0], rank}}})
 	}
 	return list
 }
@@ -54,15 +51,15 @@ func (s *Stepper) loraScale() float64 { return s.config.LoRAAlpha / float64(s.co
 // adapt makes the factors, and copies of the matrices without them.
 func (s *Stepper) adapt() error {
 	for _, ad := range s.adapters {
-		s.own = append(s.own, ad.a, ad.b)
-		_, base, err := s.model.Get(ad.matrix.Name)
+		s.own = append(s.own, ad.A, ad.B)
+		_, base, err := s.model.Get(ad.Matrix.Name)
 		if err != nil {
 			return err
 		}
 		h := fnv.New64a()
-		h.Write([]byte(ad.a.Name))
-		rng, bound := rand.New(rand.NewPCG(s.config.Seed, h.Sum64())), 1/math.Sqrt(float64(ad.a.Shape[1]))
-		a := make([]float32, ad.a.Shape[0]*ad.a.Shape[1])
+		h.Write([]byte(ad.A.Name))
+		rng, bound := rand.New(rand.NewPCG(s.config.Seed, h.Sum64())), 1/math.Sqrt(float64(ad.A.Shape[1]))
+		a := make([]float32, ad.A.Shape[0]*ad.A.Shape[1])
 		for i := range a {
 			a[i] = float32((2*rng.Float64() - 1) * bound) // as the authors' program does
 		}
@@ -70,7 +67,7 @@ func (s *Stepper) adapt() error {
 			name   string
 			shape  []int
 			values []float32
-		}{{loraBase + ad.matrix.Name, ad.matrix.Shape, base}, {ad.a.Name, ad.a.Shape, a}, {ad.b.Name, ad.b.Shape, make([]float32, ad.b.Shape[0]*ad.b.Shape[1])}} {
+		}{{loraBase + ad.Matrix.Name, ad.Matrix.Shape, base}, {ad.A.Name, ad.A.Shape, a}, {ad.B.Name, ad.B.Shape, make([]float32, ad.B.Shape[0]*ad.B.Shape[1])}} {
 			if _, err := s.store.CreateVariable(v.name, tensors.FromFlatDataAndDimensions(v.values, v.shape...)); err != nil {
 				return fmt.Errorf("allocating %s for LoRA: %w", v.name, err)
 			}
@@ -84,10 +81,10 @@ func (s *Stepper) loraGradients(scope *gomodel.Scope, loss *Node) (grads []*Node
 	g := loss.Graph()
 	matrices := make([]*Node, len(s.adapters))
 	for i, ad := range s.adapters {
-		matrices[i] = s.value(scope, g, ad.matrix.Name)
+		matrices[i] = s.value(scope, g, ad.Matrix.Name)
 	}
 	for i, grad := range Gradient(loss, matrices...) {
-		a, b := s.value(scope, g, s.adapters[i].a.Name), s.value(scope, g, s.adapters[i].b.Name)
+		a, b := s.value(scope, g, s.adapters[i].A.Name), s.value(scope, g, s.adapters[i].B.Name)
 		ofA := Dot(b, grad).General([]int{0}, nil, []int{0}, nil)
 		ofB := Dot(grad, a).General([]int{1}, nil, []int{1}, nil)
 		grads = append(grads, MulScalar(ofA, s.loraScale()), MulScalar(ofB, s.loraScale()))
@@ -105,34 +102,34 @@ func (s *Stepper) sumGraph(in []*Node) []*Node {
 func (s *Stepper) merge() error {
 	for _, ad := range s.adapters {
 		var in []any
-		for _, name := range []string{loraBase + ad.matrix.Name, ad.a.Name, ad.b.Name} {
+		for _, name := range []string{loraBase + ad.Matrix.Name, ad.A.Name, ad.B.Name} {
 			value, err := s.store.GetVariable("/" + name).Value()
 			if err != nil {
 				return err
 			}
 			in = append(in, value)
 		}
-		out, err := s.sum.keep(s.model, in...)
+		out, err := s.sum.runKeepingInputs(s.model, in...)
 		if err == nil {
-			err = s.put(ad.matrix.Name, out[0])
+			err = s.put(ad.Matrix.Name, out[0])
 		}
 		if err != nil {
-			return fmt.Errorf("adding LoRA to %s: %w", ad.matrix.Name, err)
+			return fmt.Errorf("adding LoRA to %s: %w", ad.Matrix.Name, err)
 		}
 	}
 	return nil
 }
 
-// additions are the factors alone, under names as in the PEFT library, with the scale in them: B is stored times alpha/rank. They are none
+// Additions are the factors alone, under names as in the PEFT library, with the scale in them: B is stored times alpha/rank. They are none
 // without LoRA.
-func (s *Stepper) additions() (parts []tensor.Tensor, err error) {
+func (s *Stepper) Additions() (parts []tensor.Tensor, err error) {
 	for _, ad := range s.adapters {
-		for _, t := range []arch.Tensor{ad.a, ad.b} {
+		for _, t := range []arch.Tensor{ad.A, ad.B} {
 			_, values, err := s.model.Get(t.Name)
 			if err != nil {
 				return nil, err
 			}
-			if t.Name == ad.b.Name {
+			if t.Name == ad.B.Name {
 				for i := range values {
 					values[i] *= float32(s.loraScale())
 				}
@@ -143,12 +140,12 @@ func (s *Stepper) additions() (parts []tensor.Tensor, err error) {
 	return parts, nil
 }
 
-// rebase makes the model's matrices, which were just loaded, those that additions are made to.
-func (s *Stepper) rebase() error {
+// Rebase makes the model's matrices, which were just loaded, those that additions are made to.
+func (s *Stepper) Rebase() error {
 	for _, ad := range s.adapters {
-		shape, values, err := s.model.Get(ad.matrix.Name)
+		shape, values, err := s.model.Get(ad.Matrix.Name)
 		if err == nil {
-			err = s.model.Set(loraBase+ad.matrix.Name, shape, values)
+			err = s.model.Set(loraBase+ad.Matrix.Name, shape, values)
 		}
 		if err != nil {
 			return err
@@ -157,29 +154,29 @@ func (s *Stepper) rebase() error {
 	return nil
 }
 
-// checkAdapters refuses additions to another model: the matrices of the checkpoint that was just loaded have to be the bases, which are the
+// CheckAdapters refuses additions to another model: the matrices of the checkpoint that was just loaded have to be the bases, which are the
 // model's from before, plus its additions. read gives a tensor of the checkpoint.
-func (s *Stepper) checkAdapters(read func(name string) ([]int, []float32, error)) error {
+func (s *Stepper) CheckAdapters(read func(name string) ([]int, []float32, error)) error {
 	for _, ad := range s.adapters {
-		_, a, err := read(ad.a.Name)
+		_, a, err := read(ad.A.Name)
 		if err != nil {
 			return err
 		}
-		_, b, err := read(ad.b.Name)
+		_, b, err := read(ad.B.Name)
 		if err != nil {
 			return err
 		}
-		_, merged, err := s.model.Get(ad.matrix.Name)
+		_, merged, err := s.model.Get(ad.Matrix.Name)
 		if err != nil {
 			return err
 		}
-		_, base, err := s.model.Get(loraBase + ad.matrix.Name)
+		_, base, err := s.model.Get(loraBase + ad.Matrix.Name)
 		if err != nil {
 			return err
 		}
-		out, in, rank := ad.matrix.Shape[0], ad.matrix.Shape[1], s.config.LoRARank
+		out, in, rank := ad.Matrix.Shape[0], ad.Matrix.Shape[1], s.config.LoRARank
 		if len(a) != rank*in || len(b) != out*rank {
-			return fmt.Errorf("%w: lora_rank is %d, and the additions of %s have another rank", ErrConfig, rank, ad.matrix.Name)
+			return fmt.Errorf("%w: lora_rank is %d, and the additions of %s have another rank", ErrConfig, rank, ad.Matrix.Name)
 		}
 		limit := 1e-4 * float64(max(slices.Max(merged), -slices.Min(merged)))
 		row := make([]float64, in)
@@ -193,7 +190,7 @@ func (s *Stepper) checkAdapters(read func(name string) ([]int, []float32, error)
 			}
 			for j, added := range row {
 				if math.Abs(float64(base[i*in+j])+added-float64(merged[i*in+j])) > limit {
-					return fmt.Errorf("%w: the model is not the one that this LoRA run began with (%s differs): load the weights of then", ErrConfig, ad.matrix.Name)
+					return fmt.Errorf("%w: the model is not the one that this LoRA run began with (%s differs): load the weights of then", ErrConfig, ad.Matrix.Name)
 				}
 			}
 		}

@@ -1,4 +1,4 @@
-package train
+package step
 
 // #cgo CFLAGS: -O3
 // #cgo noescape adamw
@@ -26,8 +26,8 @@ import (
 // inPlace tells whether the device's memory is the host's.
 func (s *Stepper) inPlace() bool { return !s.graphUpdates && s.model.Device.Backend.HasSharedBuffers() }
 
-// memory is a tensor's values on a device whose memory is the host's; they may be changed.
-func (s *Stepper) memory(t *tensors.Tensor) (values []float32, err error) {
+// hostValues are a tensor's values on a device whose memory is the host's; they may be changed.
+func (s *Stepper) hostValues(t *tensors.Tensor) (values []float32, err error) {
 	err = device.Catch(func() error {
 		buffer, err := t.Buffer(s.model.Device.Backend, 0)
 		if err != nil {
@@ -48,7 +48,7 @@ func (s *Stepper) updateInPlace(t [4]*tensors.Tensor, scalars [3]float32) error 
 	var x [4][]float32
 	for i := range t {
 		var err error
-		if x[i], err = s.memory(t[i]); err != nil {
+		if x[i], err = s.hostValues(t[i]); err != nil {
 			return err
 		}
 		if len(x[i]) != len(x[0]) {
@@ -66,11 +66,11 @@ func (s *Stepper) updateInPlace(t [4]*tensors.Tensor, scalars [3]float32) error 
 
 // addInPlace adds x to sum and frees it.
 func (s *Stepper) addInPlace(sum, x *tensors.Tensor) error {
-	a, err := s.memory(sum)
+	a, err := s.hostValues(sum)
 	if err != nil {
 		return err
 	}
-	b, err := s.memory(x)
+	b, err := s.hostValues(x)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"clipnb/clipkit/device"
@@ -66,11 +66,11 @@ func (f *function) run(m *model.Model, in ...*tensors.Tensor) (out []*tensors.Te
 			return nil, err
 		}
 	}
-	return f.keep(m, args...)
+	return f.runKeepingInputs(m, args...)
 }
 
-// keep leaves its inputs as they are.
-func (f *function) keep(m *model.Model, in ...any) (out []*tensors.Tensor, err error) {
+// runKeepingInputs leaves its inputs as they are.
+func (f *function) runKeepingInputs(m *model.Model, in ...any) (out []*tensors.Tensor, err error) {
 	err = device.Catch(func() error {
 		if f.exec == nil {
 			if f.exec, err = NewExec(m.Device.Backend, f.build); err != nil {
@@ -90,8 +90,8 @@ func (f *function) close() {
 	}
 }
 
-// take copies a tensor's values out and frees it.
-func take(t *tensors.Tensor) (values []float32, err error) {
+// takeValues copies a tensor's values out and frees it.
+func takeValues(t *tensors.Tensor) (values []float32, err error) {
 	defer t.FinalizeAll()
 	err = device.Catch(func() error {
 		values, err = tensors.CopyFlatData[float32](t)

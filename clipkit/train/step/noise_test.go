@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/modeltest"
 )
 
 // noise is how far the reference in float32 is from itself in float64, on one record (float32_vs_float64.json). The file names the tensors
@@ -91,36 +92,5 @@ func (n noise) parameter(steps string) func(name string, want []float32) float64
 
 func compareParameters(t *testing.T, m *model.Model, kind, file string, limit func(string, []float32) float64) {
 	t.Helper()
-	compare(t, m, kind, file, limit, func(name string) []float32 { return values(t, m, name) })
-}
-
-// compare checks every tensor of a file, except attention key biases, whose gradient is only rounding noise.
-func compare(t *testing.T, m *model.Model, kind, file string, limit func(name string, want []float32) float64, get func(name string) []float32) {
-	t.Helper()
-	f := golden.Open(t, kind+"/"+file+".safetensors")
-	rows := golden.Values(t, f, "word_embedding_rows") // those of the word embedding that the file keeps
-	compared := 0
-	for _, name := range f.Names() {
-		if name == "word_embedding_rows" || name == "loss" || strings.HasSuffix(name, "key.bias") || strings.HasSuffix(name, "k_proj.bias") {
-			continue
-		}
-		got, want := get(name), golden.Values(t, f, name)
-		if strings.HasSuffix(name, "word_embeddings.weight") {
-			width := m.Config.TextWidth
-			var some []float32
-			for _, r := range rows {
-				some = append(some, got[int(r)*width:(int(r)+1)*width]...)
-			}
-			got = some
-		}
-		if strings.HasSuffix(name, "attn.in_proj_bias") { // its middle third is the key bias
-			third := len(got) / 3
-			got, want = slices.Concat(got[:third], got[2*third:]), slices.Concat(want[:third], want[2*third:])
-		}
-		golden.Close(t, file+" "+name, got, want, limit(name, want))
-		compared++
-	}
-	if compared < 40 {
-		t.Errorf("%s/%s: only %d tensors compared", kind, file, compared)
-	}
+	golden.CloseTensors(t, m.Config.TextWidth, kind, file, limit, func(name string) []float32 { return modeltest.Values(t, m, name) })
 }

@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/modeltest"
 	"clipnb/clipkit/weights"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -17,7 +18,7 @@ import (
 )
 
 // gradientsOf reads every gradient of a batch.
-func gradientsOf(t *testing.T, s *Stepper, images []float32, ids []int32, n int) (StepResult, map[string][]float32) {
+func gradientsOf(t *testing.T, s *Stepper, images []float32, ids []int32, n int) (Result, map[string][]float32) {
 	t.Helper()
 	all := map[string][]float32{}
 	res, err := s.Gradients(images, ids, n, 0, func(name string, _ []int, values []float32) error {
@@ -34,6 +35,7 @@ func gradientsOf(t *testing.T, s *Stepper, images []float32, ids []int32, n int)
 // which move four times a step. The ResNet is compared on XLA only: other engines sum BatchNorm's statistics in an order that leaves
 // single gradients up to 2.5 times outside these limits, and after an update a weight whose gradient is almost zero may go the other way.
 func TestAccumulationEqualsTheReference(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		kind, engine string
 		recorded     int // steps after which the fixtures have the parameters
@@ -41,15 +43,15 @@ func TestAccumulationEqualsTheReference(t *testing.T) {
 		t.Run(c.kind+" "+c.engine, func(t *testing.T) {
 			kind := c.kind
 			r, noise := record(t, kind, "accum2"), readNoise(t, kind, "accum2")
-			m := tinyOn(t, c.engine, kind)
-			s := stepper(t, m, r, func(c *Config) { c.AccumFreq = 2 })
+			s, _ := shared(t, graphsOf{engine: c.engine, kind: kind, accumulated: 2}, r)
+			m := s.model
 			batches := golden.Open(t, kind+"/train_batches.safetensors")
 			images, texts := golden.Values(t, batches, "images"), golden.IDs(t, batches, "texts")
 
-			before := everything(t, m)
+			before := modeltest.AllValues(t, m)
 			_, grads := gradientsOf(t, s, images[:len(images)*2/5], texts[:len(texts)*2/5], 8)
-			compare(t, m, kind, "accum2_grads0", noise.gradient, func(name string) []float32 { return grads[name] })
-			if !slices.Equal(everything(t, m), before) {
+			golden.CloseTensors(t, m.Config.TextWidth, kind, "accum2_grads0", noise.gradient, func(name string) []float32 { return grads[name] })
+			if !slices.Equal(modeltest.AllValues(t, m), before) {
 				t.Error("reading gradients changed the model")
 			}
 			follow(t, s, r, noise.loss(), images, texts, 8, func(steps int) {
@@ -67,14 +69,14 @@ func TestFrozenVisionEqualsTheReference(t *testing.T) {
 	var want struct{ Steps []struct{ Loss float64 } }
 	golden.JSON(t, "rn/freeze_vision.json", &want)
 	r := record(t, "rn", "train")
-	m := tinyOn(t, "cpu:go", "rn")
+	m := modeltest.Tiny(t, "cpu:go", "rn")
 	s := stepper(t, m, r, func(c *Config) { c.FreezeVision = true })
 	batches := golden.Open(t, "rn/train_batches.safetensors")
 	images, texts := golden.Values(t, batches, "images"), golden.IDs(t, batches, "texts")
 	frozen := map[string][]float32{}
 	for _, p := range m.Config.Tensors() {
 		if strings.HasPrefix(p.Name, "visual.") {
-			frozen[p.Name] = values(t, m, p.Name)
+			frozen[p.Name] = modeltest.Values(t, m, p.Name)
 		}
 	}
 	for i, step := range want.Steps {
@@ -88,7 +90,7 @@ func TestFrozenVisionEqualsTheReference(t *testing.T) {
 	}
 	compareParameters(t, m, "rn", "freeze_vision_after2", noise.parameter("2"))
 	for name, v := range frozen {
-		if !slices.Equal(values(t, m, name), v) {
+		if !slices.Equal(modeltest.Values(t, m, name), v) {
 			t.Errorf("%s moved", name)
 		}
 	}
@@ -96,6 +98,7 @@ func TestFrozenVisionEqualsTheReference(t *testing.T) {
 
 // FLIP with the reference's recorded noise: which patches are kept, the features, the loss and its gradients.
 func TestMaskEqualsTheReference(t *testing.T) {
+	t.Parallel()
 	f := golden.Open(t, "vit/flip_mask.safetensors")
 	noise := readNoise(t, "vit", "train")
 	images, texts := golden.Values(t, f, "images"), golden.IDs(t, f, "texts")
@@ -104,7 +107,7 @@ func TestMaskEqualsTheReference(t *testing.T) {
 		ratio  float64
 	}{{"cpu", 0.5}, {"cpu:onnx", 0.3}, {"cpu:go", 0.3}, {"cpu:go", 0.5}} {
 		t.Run(fmt.Sprint(c.ratio, " ", c.engine), func(t *testing.T) {
-			m, ratio, name := tinyOn(t, c.engine, "vit"), c.ratio, fmt.Sprintf("mask%v/", c.ratio)
+			m, ratio, name := modeltest.Tiny(t, c.engine, "vit"), c.ratio, fmt.Sprintf("mask%v/", c.ratio)
 			keep := model.ChoosePatches(golden.Values(t, f, name+"noise"), 16, ratio)
 			differ := 0
 			for i, id := range golden.IDs(t, f, name+"token_ids_kept") {
@@ -124,7 +127,7 @@ func TestMaskEqualsTheReference(t *testing.T) {
 
 // The distance to a teacher and its gradient, for a teacher as wide as the student, wider and narrower.
 func TestDistillationEqualsTheReference(t *testing.T) {
-	m := tiny(t, "vit")
+	m := modeltest.Tiny(t, "", "vit")
 	f := golden.Open(t, "vit/distillation.safetensors")
 	for _, name := range []string{"same_dim", "teacher_wider", "teacher_narrower"} {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +136,7 @@ func TestDistillationEqualsTheReference(t *testing.T) {
 				return tensors.FromFlatDataAndDimensions(v, 6, len(v)/6)
 			}
 			out, err := graph.ExecOnceN(m.Device.Backend, func(teacher, student *graph.Node) []*graph.Node {
-				loss := Distillation(teacher, student)
+				loss := distillation(teacher, student)
 				return []*graph.Node{loss, graph.Gradient(loss, student)[0]}
 			}, tensor("teacher"), tensor("student"))
 			if err != nil {
@@ -148,7 +151,7 @@ func TestDistillationEqualsTheReference(t *testing.T) {
 		})
 	}
 	t.Run("whole loss", func(t *testing.T) {
-		m := tinyOn(t, "cpu:go", "vit")
+		m := modeltest.Tiny(t, "cpu:go", "vit")
 		noise := readNoise(t, "vit", "train")
 		s := stepper(t, m, record(t, "vit", "train"), func(c *Config) { c.KDLossWeight = float64(golden.Values(t, f, "get_loss/kd_loss_weight")[0]) })
 		images, texts := golden.Values(t, f, "get_loss/images"), golden.IDs(t, f, "get_loss/texts")
@@ -174,7 +177,7 @@ func compareSome(t *testing.T, f *weights.File, prefix string, grads map[string]
 
 // Micro-batches with everything that is random on: the same call gives the same bits, and other seeds give others.
 func TestAccumulationIsRepeatable(t *testing.T) {
-	m := tinyOn(t, "cpu:go", "vit")
+	m := modeltest.Tiny(t, "cpu:go", "vit")
 	m.Config.TextDropout = 0.1
 	s := stepper(t, m, record(t, "vit", "train"), func(c *Config) {
 		c.AccumFreq, c.MaskRatio, c.KDLossWeight = 2, 0.5, 0.5

@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"fmt"
@@ -42,14 +42,14 @@ type Stepper struct {
 
 	graphUpdates bool // update by graphs also where it could be done in place
 
-	adapters []adapter // of LoRA
+	adapters []Adapter // of LoRA
 
 	features, backward graphs
 	update, add, sum   function
 }
 
-// StepResult is what one step reports, all from before its update except LogitScale.
-type StepResult struct {
+// Result is what one step reports, all from before its update except LogitScale.
+type Result struct {
 	Loss           float64 // with the share of the teacher, if there is one
 	ImageToTextAcc float64 // share of the batch, 0..1
 	TextToImageAcc float64
@@ -60,11 +60,10 @@ type StepResult struct {
 // siglipBias is the parameter that the siglip loss brings with it. It lies beside the moments and is no part of the model's state dict.
 var siglipBias = arch.Tensor{Name: "siglip.bias"}
 
-// NewStepper prepares a model for training with fresh (zero) moments. It honours these settings: beta1, beta2, eps, weight_decay,
-// layer_lr_decay, loss, siglip_bias, multi_positive, kd_loss_weight, accum_freq, mask_ratio, freeze_vision, lora_rank, lora_alpha,
-// grad_checkpointing and trim_text (and of seed, what LoRA begins with); the rest is the Job's.
-func NewStepper(m *model.Model, cfg Config) (*Stepper, error) {
-	if err := cfg.checkStep(m.Config); err != nil {
+// New prepares a model for training with fresh (zero) moments. Close the
+// Stepper when it is done: until then the model's fingerprint is not kept.
+func New(m *model.Model, cfg Config) (*Stepper, error) {
+	if err := cfg.Check(m.Config); err != nil {
 		return nil, err
 	}
 	if m.Precision() != model.F32 {
@@ -96,12 +95,12 @@ func NewStepper(m *model.Model, cfg Config) (*Stepper, error) {
 func (s *Stepper) chooseParameters() error {
 	cfg := s.model.Config
 	if s.config.LoRARank > 0 {
-		s.adapters = adapters(cfg, s.config.LoRARank, s.config.FreezeVision)
+		s.adapters = Adapters(cfg, s.config.LoRARank, s.config.FreezeVision)
 		if err := s.adapt(); err != nil {
 			return err
 		}
 	} else {
-		s.params = s.config.trained(cfg)
+		s.params = s.config.Trained(cfg)
 	}
 	if s.config.Loss == "siglip" {
 		s.own = append(s.own, siglipBias)
@@ -111,7 +110,7 @@ func (s *Stepper) chooseParameters() error {
 	}
 	s.params = append(s.params, s.own...)
 	for _, t := range s.params {
-		s.scales = append(s.scales, LayerScale(cfg, t.Name, s.config.LayerDecay))
+		s.scales = append(s.scales, layerScale(cfg, t.Name, s.config.LayerDecay))
 	}
 	s.groups = groups(s.params)
 	if s.model.Device.IsCUDA() { // starting a graph costs more there than memory
@@ -125,14 +124,14 @@ func (s *Stepper) visionFrozen() bool {
 	return s.config.FreezeVision || s.config.LoRARank > 0 && s.model.Config.IsResNet()
 }
 
-// moments are the names under which the optimizer's state lies beside the parameters.
-var moments = []string{"adamw.m/", "adamw.v/"}
+// MomentPrefixes are the names, before a parameter's own, of the optimizer's state.
+var MomentPrefixes = []string{"adamw.m/", "adamw.v/"}
 
 // allocate makes zero moments beside every trained parameter, on the device: the host keeps no copy.
 func (s *Stepper) allocate() error {
 	for _, t := range s.params {
 		zeros := make([]byte, 4*t.Size())
-		for _, prefix := range moments {
+		for _, prefix := range MomentPrefixes {
 			err := device.Catch(func() error {
 				value, err := tensors.FromRaw(s.model.Device.Backend, 0, shapes.Make(dtypes.Float32, t.Shape...), zeros)
 				if err == nil {
@@ -157,7 +156,7 @@ func (s *Stepper) Close() {
 		f.close()
 	}
 	for _, t := range s.params {
-		for _, prefix := range moments {
+		for _, prefix := range MomentPrefixes {
 			_ = s.store.DeleteVariable("/" + prefix + t.Name)
 		}
 	}
@@ -165,7 +164,7 @@ func (s *Stepper) Close() {
 		_ = s.store.DeleteVariable("/" + t.Name)
 	}
 	for _, ad := range s.adapters {
-		_ = s.store.DeleteVariable("/" + loraBase + ad.matrix.Name)
+		_ = s.store.DeleteVariable("/" + loraBase + ad.Matrix.Name)
 	}
 	device.FreeBlocks()
 }
@@ -186,7 +185,7 @@ func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes) (images, texts *Nod
 		vision = model.NewParams(cfg, store, g)
 		vision.Multiply(p.Compute, s.model.Device)
 	}
-	vision.Keep = b.keep
+	vision.VisiblePatches = b.visible
 	images = L2Normalize(model.VisualFeatures(vision, b.images), -1)
 	if s.visionFrozen() {
 		images = StopGradient(images)
@@ -203,12 +202,12 @@ func (s *Stepper) loss(scope *gomodel.Scope, b batchNodes) (loss, imageToText, t
 	}
 	scale := Exp(s.value(scope, b.images.Graph(), "logit_scale"))
 	if s.config.Loss == "siglip" {
-		loss, imageToText, textToImage = SigLIP(images, texts, scale, s.value(scope, b.images.Graph(), siglipBias.Name), b.positives)
+		loss, imageToText, textToImage = sigLIP(images, texts, scale, s.value(scope, b.images.Graph(), siglipBias.Name), b.positives)
 	} else {
-		loss, imageToText, textToImage = Contrastive(images, texts, scale, b.positives)
+		loss, imageToText, textToImage = contrastive(images, texts, scale, b.positives)
 	}
 	if b.teacher != nil {
-		loss = Add(loss, MulScalar(Distillation(b.teacher, images), s.config.KDLossWeight))
+		loss = Add(loss, MulScalar(distillation(b.teacher, images), s.config.KDLossWeight))
 	}
 	return loss, imageToText, textToImage
 }
@@ -232,21 +231,21 @@ func (s *Stepper) gradients(scope *gomodel.Scope, loss *Node) []*Node {
 
 // Step trains on one batch: images [n,3,R,R], ids [n,T], with the given learning rate. seed keys the dropout and the masks of this step.
 // With accum_freq k the batch is k micro-batches of n/k, one after the other. The pictures count as all different (StepOn tells otherwise).
-func (s *Stepper) Step(images []float32, ids []int32, n int, lr float64, seed uint64) (StepResult, error) {
-	return s.StepOn(images, ids, different(n), lr, seed)
+func (s *Stepper) Step(images []float32, ids []int32, n int, lr float64, seed uint64) (Result, error) {
+	return s.StepOn(images, ids, allDifferent(n), lr, seed)
 }
 
 // StepOn is Step for pictures with these ids [n]. multi_positive needs to know which are the same: augmentation makes their pixels differ.
-func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr float64, seed uint64) (StepResult, error) {
+func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr float64, seed uint64) (Result, error) {
 	b, err := s.batch(images, ids, pictures, seed)
 	if err != nil {
-		return StepResult{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
+		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}
 	out, grads, err := s.backpropagate(b)
 	if err != nil {
-		return StepResult{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
+		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}
-	res := StepResult{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2])}
+	res := Result{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2])}
 	diverged := !finite(res.Loss)
 	res.Skipped = !diverged && s.scaled() && !finite(float64(out[3]))
 	if diverged || res.Skipped {
@@ -264,7 +263,7 @@ func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr flo
 		grads = nil
 	}
 	if res.LogitScale, err = s.apply(lr, grads); err != nil {
-		return StepResult{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
+		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}
 	if !res.Skipped {
 		s.steps++
@@ -274,6 +273,13 @@ func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr flo
 	}
 	return res, nil
 }
+
+// Updates is how many AdamW has made, the t of its bias correction.
+func (s *Stepper) Updates() int { return s.steps }
+
+// Parameters are what the optimizer updates, in the order of its state, and those at their end that are not the model's (LoRA's factors, siglip's
+// bias).
+func (s *Stepper) Parameters() (all, own []arch.Tensor) { return s.params, s.own }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
@@ -310,7 +316,7 @@ func (s *Stepper) SetMoments(updates int, get func(name string) (shape []int, va
 // stateNames are the tensors of the optimizer's state.
 func (s *Stepper) stateNames() (names []string) {
 	for _, t := range s.params {
-		names = append(names, moments[0]+t.Name, moments[1]+t.Name)
+		names = append(names, MomentPrefixes[0]+t.Name, MomentPrefixes[1]+t.Name)
 	}
 	for _, t := range s.own {
 		names = append(names, t.Name)

@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"math"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"clipnb/clipkit/internal/golden"
+	"clipnb/clipkit/model/modeltest"
 )
 
 // firstBatch is eight pairs of the fixtures, with captions of different lengths.
@@ -18,7 +19,7 @@ func firstBatch(t *testing.T) (images []float32, ids []int32) {
 
 // Leaving out padding changes neither the loss nor any gradient, beyond rounding.
 func TestTrimmedTextGivesTheSameGradients(t *testing.T) {
-	m := tinyOn(t, "cpu:go", "vit")
+	m := modeltest.Tiny(t, "cpu:go", "vit")
 	images, ids := firstBatch(t)
 	for i := range 20 { // the longest caption; the others are shorter
 		ids[i] = int32(101 + i)
@@ -73,7 +74,7 @@ func TestTrim(t *testing.T) {
 
 // Recomputing the blocks gives the same loss and gradients.
 func TestRecomputeGivesTheSameGradients(t *testing.T) {
-	m := tinyOn(t, "cpu:go", "vit")
+	m := modeltest.Tiny(t, "cpu:go", "vit")
 	images, ids := firstBatch(t)
 	r := record(t, "vit", "train")
 	plain := stepper(t, m, r, nil)
@@ -89,13 +90,13 @@ func TestRecomputeGivesTheSameGradients(t *testing.T) {
 
 // The first update of AdamW is proportional to the learning rate, so with layer_lr_decay each tensor moves its share of the full way.
 func TestLayerDecayScalesTheUpdates(t *testing.T) {
-	m := tinyOn(t, "cpu:go", "vit")
+	m := modeltest.Tiny(t, "cpu:go", "vit")
 	images, ids := firstBatch(t)
 	moved := func(decay float64) map[string][]float64 {
-		load(t, m, "vit")
+		modeltest.Load(t, m, "vit/init.pt")
 		before := map[string][]float32{}
 		for _, p := range m.Config.Tensors() {
-			before[p.Name] = values(t, m, p.Name)
+			before[p.Name] = modeltest.Values(t, m, p.Name)
 		}
 		s := stepper(t, m, record(t, "vit", "train_wd0.2"), func(c *Config) { c.LayerDecay = decay })
 		defer s.Close()
@@ -104,7 +105,7 @@ func TestLayerDecayScalesTheUpdates(t *testing.T) {
 		}
 		out := map[string][]float64{}
 		for name, b := range before {
-			for i, v := range values(t, m, name) {
+			for i, v := range modeltest.Values(t, m, name) {
 				out[name] = append(out[name], float64(v)-float64(b[i]))
 			}
 		}
@@ -126,17 +127,17 @@ func TestLayerDecayScalesTheUpdates(t *testing.T) {
 			t.Errorf("%s moved %v of the full way at the furthest, off its share %v by %.2g", name, top, share, worst/top)
 		}
 	}
-	if got := LayerScale(golden.Config(t, "rn"), "visual.layer4.0.conv1.weight", 0.5); got != 0.5 {
+	if got := layerScale(golden.Config(t, "rn"), "visual.layer4.0.conv1.weight", 0.5); got != 0.5 {
 		t.Errorf("the last stage of a ResNet has %v, want 0.5", got)
 	}
-	if got := LayerScale(golden.Config(t, "rn"), "visual.bn1.weight", 0.5); got != 1.0/32 {
+	if got := layerScale(golden.Config(t, "rn"), "visual.bn1.weight", 0.5); got != 1.0/32 {
 		t.Errorf("the stem of a ResNet has %v, want 1/32", got)
 	}
 }
 
 // LoRA: the gradients of its factors follow from those of the matrices, an update moves the matrices by alpha/rank·B·A and nothing else.
 func TestLoRAFollowsFromTheMatrices(t *testing.T) {
-	m := tinyOn(t, "cpu:go", "vit")
+	m := modeltest.Tiny(t, "cpu:go", "vit")
 	images, ids := firstBatch(t)
 	r := record(t, "vit", "train")
 	plain := stepper(t, m, r, nil)
@@ -146,7 +147,7 @@ func TestLoRAFollowsFromTheMatrices(t *testing.T) {
 	s := stepper(t, m, r, func(c *Config) { c.LoRARank, c.LoRAAlpha, c.Seed = 3, 6, 5 })
 	before := map[string][]float32{}
 	for _, p := range m.Config.Tensors() {
-		before[p.Name] = values(t, m, p.Name)
+		before[p.Name] = modeltest.Values(t, m, p.Name)
 	}
 	got, grads := gradientsOf(t, s, images, ids, 8)
 	if got.Loss != want.Loss {
@@ -156,22 +157,22 @@ func TestLoRAFollowsFromTheMatrices(t *testing.T) {
 		t.Fatalf("%d adapted matrices, %d gradients", len(s.adapters), len(grads))
 	}
 	for _, ad := range s.adapters {
-		out, in := ad.matrix.Shape[0], ad.matrix.Shape[1]
-		a, expected := values(t, m, ad.a.Name), make([]float32, out*3)
+		out, in := ad.Matrix.Shape[0], ad.Matrix.Shape[1]
+		a, expected := modeltest.Values(t, m, ad.A.Name), make([]float32, out*3)
 		for i := range out {
 			for k := range 3 {
 				sum := 0.0
 				for j := range in {
-					sum += float64(matrices[ad.matrix.Name][i*in+j]) * float64(a[k*in+j])
+					sum += float64(matrices[ad.Matrix.Name][i*in+j]) * float64(a[k*in+j])
 				}
 				expected[i*3+k] = float32(2 * sum)
 			}
 		}
-		if _, rel := golden.Difference(grads[ad.b.Name], expected); rel > 1e-4 {
-			t.Errorf("gradient of %s is off by %.2g", ad.b.Name, rel)
+		if _, rel := golden.Difference(grads[ad.B.Name], expected); rel > 1e-4 {
+			t.Errorf("gradient of %s is off by %.2g", ad.B.Name, rel)
 		}
-		if slices.Max(grads[ad.a.Name]) != 0 || slices.Min(grads[ad.a.Name]) != 0 {
-			t.Errorf("gradient of %s is not 0 while B is", ad.a.Name)
+		if slices.Max(grads[ad.A.Name]) != 0 || slices.Min(grads[ad.A.Name]) != 0 {
+			t.Errorf("gradient of %s is not 0 while B is", ad.A.Name)
 		}
 	}
 	for range 2 {
@@ -181,25 +182,25 @@ func TestLoRAFollowsFromTheMatrices(t *testing.T) {
 	}
 	adapted := map[string]bool{}
 	for _, ad := range s.adapters {
-		adapted[ad.matrix.Name] = true
-		out, in := ad.matrix.Shape[0], ad.matrix.Shape[1]
-		a, b, expected := values(t, m, ad.a.Name), values(t, m, ad.b.Name), make([]float32, out*in)
+		adapted[ad.Matrix.Name] = true
+		out, in := ad.Matrix.Shape[0], ad.Matrix.Shape[1]
+		a, b, expected := modeltest.Values(t, m, ad.A.Name), modeltest.Values(t, m, ad.B.Name), make([]float32, out*in)
 		for i := range out {
 			for j := range in {
 				sum := 0.0
 				for k := range 3 {
 					sum += float64(b[i*3+k]) * float64(a[k*in+j])
 				}
-				expected[i*in+j] = float32(float64(before[ad.matrix.Name][i*in+j]) + 2*sum)
+				expected[i*in+j] = float32(float64(before[ad.Matrix.Name][i*in+j]) + 2*sum)
 			}
 		}
-		moved := values(t, m, ad.matrix.Name)
-		if _, rel := golden.Difference(moved, expected); rel > 1e-6 || slices.Equal(moved, before[ad.matrix.Name]) {
-			t.Errorf("%s is not its base with the addition, off by %.2g", ad.matrix.Name, rel)
+		moved := modeltest.Values(t, m, ad.Matrix.Name)
+		if _, rel := golden.Difference(moved, expected); rel > 1e-6 || slices.Equal(moved, before[ad.Matrix.Name]) {
+			t.Errorf("%s is not its base with the addition, off by %.2g", ad.Matrix.Name, rel)
 		}
 	}
 	for name, v := range before {
-		if !adapted[name] && !slices.Equal(values(t, m, name), v) {
+		if !adapted[name] && !slices.Equal(modeltest.Values(t, m, name), v) {
 			t.Errorf("%s moved", name)
 		}
 	}
@@ -212,13 +213,13 @@ func TestLoRAFollowsFromTheMatrices(t *testing.T) {
 // Accumulation of several right answers and of the siglip loss gives the gradients of the whole batch, but for the scalars, which every pass
 // sees in full.
 func TestLossesAccumulate(t *testing.T) {
-	m := tinyOn(t, "cpu:go", "vit")
+	m := modeltest.Tiny(t, "cpu:go", "vit")
 	images, ids := firstBatch(t)
 	copy(ids[5*52:6*52], ids[:52]) // rows 0 and 5, in different micro-batches, have the same caption
 	pictures := []int64{9, 8, 7, 6, 5, 4, 8, 3}
 	for _, loss := range []string{"contrastive", "siglip"} {
 		grads := func(freq int) (float64, map[string][]float32) {
-			load(t, m, "vit")
+			modeltest.Load(t, m, "vit/init.pt")
 			s := stepper(t, m, record(t, "vit", "train"), func(c *Config) {
 				c.Loss, c.SigLIPBias, c.MultiPositive, c.AccumFreq = loss, -3, true, freq
 			})
@@ -233,7 +234,7 @@ func TestLossesAccumulate(t *testing.T) {
 			}
 			all := map[string][]float32{}
 			for i, p := range s.params {
-				if all[p.Name], err = take(grads[i]); err != nil {
+				if all[p.Name], err = takeValues(grads[i]); err != nil {
 					t.Fatal(err)
 				}
 			}

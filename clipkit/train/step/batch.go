@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ type batch struct {
 	random []uint64  // [3], state of the dropout generator
 	scale  float32   // of the loss; 0 = it is not scaled
 
-	keep    []int32   // [n,k], the patches that a masked ViT looks at; nil = all
+	visible []int32   // [n,k], the patches that a masked ViT looks at; nil = all
 	teacher []float32 // [N,T'], the teacher's features of these n and all other pictures of the step; nil = no teacher
 	// for multi_positive, of all pairs of the step as for the teacher: numbers that are equal for equal ones, [N]; nil = all are different
 	pictures, captions []int32
@@ -38,7 +38,7 @@ type features struct {
 type batchNodes struct {
 	images, ids, random     *Node
 	scale                   *Node // of the loss, a scalar; nil = it is not scaled
-	keep, teacher           *Node
+	visible, teacher        *Node
 	positives               *Node // [N,N], which texts are right for which pictures; nil = the diagonal
 	otherImages, otherTexts *Node
 }
@@ -58,10 +58,10 @@ func (s *Stepper) batch(images []float32, ids []int32, pictures []int64, seed ui
 		for row := range slices.Chunk(ids, len(ids)/n) {
 			rows = append(rows, fmt.Sprint(row))
 		}
-		b.pictures, b.captions = number(pictures), number(rows)
+		b.pictures, b.captions = numberEqual(pictures), numberEqual(rows)
 	}
 	if s.masked() {
-		b.keep = model.ChoosePatches(s.noise(seed, n), s.patches(), s.config.MaskRatio)
+		b.visible = model.ChoosePatches(s.noise(seed, n), s.patches(), s.config.MaskRatio)
 	}
 	if s.config.KDLossWeight > 0 {
 		if s.Teacher == nil {
@@ -78,8 +78,8 @@ func (s *Stepper) batch(images []float32, ids []int32, pictures []int64, seed ui
 	return b, nil
 }
 
-// different are ids of n pictures that are not the same.
-func different(n int) []int64 {
+// allDifferent are ids of n pictures that are not the same.
+func allDifferent(n int) []int64 {
 	ids := make([]int64, max(n, 0))
 	for i := range ids {
 		ids[i] = int64(i)
@@ -101,8 +101,8 @@ func trim(ids []int32, n int) []int32 {
 	return out
 }
 
-// number gives equal values equal numbers, the first place where they stand.
-func number[T comparable](values []T) []int32 {
+// numberEqual gives equal values equal numbers, the first place where they stand.
+func numberEqual[T comparable](values []T) []int32 {
 	first, out := map[T]int32{}, make([]int32, len(values))
 	for i, v := range values {
 		if _, ok := first[v]; !ok {
@@ -130,13 +130,13 @@ func (s *Stepper) patchNoise(seed uint64, n int) []float32 {
 
 // part is the j-th of k micro-batches. Its dropout differs from the others' and is the same in both passes over it.
 func (b batch) part(j, k int) batch {
-	p := batch{n: b.n / k, pixels: b.pixels, scale: b.scale, images: share(b.images, j, k), ids: share(b.ids, j, k), keep: share(b.keep, j, k)}
+	p := batch{n: b.n / k, pixels: b.pixels, scale: b.scale, images: share(b.images, j, k), ids: share(b.ids, j, k), visible: share(b.visible, j, k)}
 	p.random = []uint64{b.random[0], b.random[1], b.random[2] + uint64(j)}
 	if b.teacher != nil {
-		p.teacher = own(b.teacher, j, k)
+		p.teacher = ownShareFirst(b.teacher, j, k)
 	}
 	if b.pictures != nil {
-		p.pictures, p.captions = own(b.pictures, j, k), own(b.captions, j, k)
+		p.pictures, p.captions = ownShareFirst(b.pictures, j, k), ownShareFirst(b.captions, j, k)
 	}
 	return p
 }
@@ -144,14 +144,14 @@ func (b batch) part(j, k int) batch {
 // share is the j-th of k equal parts.
 func share[T any](x []T, j, k int) []T { return x[j*len(x)/k : (j+1)*len(x)/k] }
 
-// without is x without its j-th share.
-func without[T any](x []T, j, k int) []T {
+// withoutShare is x without its j-th share.
+func withoutShare[T any](x []T, j, k int) []T {
 	return append(append([]T{}, x[:j*len(x)/k]...), x[(j+1)*len(x)/k:]...)
 }
 
-// own puts the j-th share first.
-func own[T any](x []T, j, k int) []T {
-	return append(append([]T{}, share(x, j, k)...), without(x, j, k)...)
+// ownShareFirst puts the j-th share first.
+func ownShareFirst[T any](x []T, j, k int) []T {
+	return append(append([]T{}, share(x, j, k)...), withoutShare(x, j, k)...)
 }
 
 // tensors of a batch, in the order in which batchOf reads them.
@@ -164,8 +164,8 @@ func (b batch) tensors() []*tensors.Tensor {
 	if b.scale != 0 {
 		in = append(in, tensors.FromScalar(b.scale))
 	}
-	if len(b.keep) > 0 {
-		in = append(in, tensors.FromFlatDataAndDimensions(b.keep, b.n, len(b.keep)/b.n))
+	if len(b.visible) > 0 {
+		in = append(in, tensors.FromFlatDataAndDimensions(b.visible, b.n, len(b.visible)/b.n))
 	}
 	if rows := b.n + b.others.n; b.teacher != nil {
 		in = append(in, tensors.FromFlatDataAndDimensions(b.teacher, rows, len(b.teacher)/rows))
@@ -195,13 +195,13 @@ func (s *Stepper) batchOf(in []*Node) batchNodes {
 		b.scale = next()
 	}
 	if s.masked() {
-		b.keep = next()
+		b.visible = next()
 	}
 	if s.config.KDLossWeight > 0 {
 		b.teacher = next()
 	}
 	if s.config.MultiPositive {
-		b.positives = Positives(next(), next())
+		b.positives = positivesOf(next(), next())
 	}
 	if len(in) > 0 {
 		b.otherImages, b.otherTexts = next(), next()

@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"fmt"
@@ -100,7 +100,7 @@ func (s *Stepper) applyTo(group []int, lr float64, grads []*tensors.Tensor) erro
 			scalars[0] = 1
 		}
 		var four [4]*tensors.Tensor
-		for k, name := range []string{t.Name, moments[0] + t.Name, moments[1] + t.Name} {
+		for k, name := range []string{t.Name, MomentPrefixes[0] + t.Name, MomentPrefixes[1] + t.Name} {
 			value, err := s.store.GetVariable("/" + name).Value()
 			if err != nil {
 				return err

@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"fmt"
@@ -9,29 +9,36 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/internal/golden"
+	"clipnb/clipkit/model/modeltest"
 )
 
 // Updating where the values lie and updating by graphs are the same AdamW, with accumulation too.
 func TestInPlaceUpdatesEqualGraphs(t *testing.T) {
-	m := tinyOn(t, "cpu:xla", "vit")
+	t.Parallel()
 	images, ids := firstBatch(t)
 	after := func(freq int, byGraphs bool) map[string][]float32 {
-		load(t, m, "vit")
-		s := stepper(t, m, record(t, "vit", "train_wd0.2"), func(c *Config) { c.AccumFreq, c.LayerDecay = freq, 0.9 })
-		defer s.Close()
-		s.graphUpdates = byGraphs
+		s, done := shared(t, graphsOf{engine: "cpu:xla", kind: "vit", accumulated: freq}, record(t, "vit", "train_wd0.2"))
+		defer done()
+		m, plain := s.model, s.scales
+		s.graphUpdates, s.scales = byGraphs, nil
+		defer func() { s.graphUpdates, s.scales = false, plain }()
+		for _, p := range s.params {
+			s.scales = append(s.scales, layerScale(m.Config, p.Name, 0.9))
+		}
+		n := 4 * freq // as other tests: their graphs are used
+		images, ids := images[:len(images)*n/8], ids[:len(ids)*n/8]
 		if s.inPlace() == byGraphs {
 			t.Fatalf("in place: %v", s.inPlace())
 		}
 		for range 3 {
-			if _, err := s.Step(images, ids, 8, 1e-3, 0); err != nil {
+			if _, err := s.Step(images, ids, n, 1e-3, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
 		all := map[string][]float32{}
 		for _, p := range s.params {
-			for _, name := range []string{p.Name, moments[0] + p.Name, moments[1] + p.Name} {
-				all[name] = slices.Clone(values(t, m, name))
+			for _, name := range []string{p.Name, MomentPrefixes[0] + p.Name, MomentPrefixes[1] + p.Name} {
+				all[name] = slices.Clone(modeltest.Values(t, m, name))
 			}
 		}
 		return all
@@ -83,17 +90,18 @@ func TestGroups(t *testing.T) {
 // In bf16 and f16 the loss and the gradients are those of float32 to about two digits, whether the weight gradients are written out or, with
 // grad_checkpointing, as they come; and the master weights move by less than a bf16 weight could.
 func TestHalfPrecisionGradients(t *testing.T) {
-	m := tinyOn(t, "cpu:xla", "vit")
+	t.Parallel()
+	m := modeltest.Tiny(t, "cpu:xla", "vit")
 	images, ids := firstBatch(t)
 	r := record(t, "vit", "train")
-	s := stepper(t, m, r, nil)
+	s, done := shared(t, graphsOf{engine: "cpu:xla", kind: "vit", accumulated: 2}, r) // two micro-batches are the whole batch
 	want, wantGrads := gradientsOf(t, s, images, ids, 8)
-	s.Close()
+	done()
 	for name, change := range map[string]func(*Config){
 		"written out": func(*Config) {}, "recompute": func(c *Config) { c.Recompute = true }, "lora": func(c *Config) { c.LoRARank, c.LoRAAlpha = 2, 2 },
 		"accumulated": func(c *Config) { c.AccumFreq = 2 }, "frozen": func(c *Config) { c.FreezeVision = true },
 		"f16": func(c *Config) { c.Precision = "f16" }, "f16 lora": func(c *Config) { c.Precision, c.LoRARank, c.LoRAAlpha = "f16", 2, 2 }} {
-		load(t, m, "vit")
+		modeltest.Load(t, m, "vit/init.pt")
 		s := stepper(t, m, r, func(c *Config) { c.Precision = "bf16"; change(c) })
 		got, grads := gradientsOf(t, s, images, ids, 8)
 		if d := math.Abs(got.Loss - want.Loss); d > 0.02*want.Loss || d == 0 {
@@ -113,14 +121,14 @@ func TestHalfPrecisionGradients(t *testing.T) {
 			s.Close()
 			continue
 		}
-		before := slices.Clone(values(t, m, weight))
+		before := slices.Clone(modeltest.Values(t, m, weight))
 		if err := s.SetLossScale(LossScale{Factor: 1 << 10}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Step(images, ids, 8, 1e-6, 0); err != nil {
 			t.Fatal(err)
 		}
-		if slices.Equal(values(t, m, weight), before) {
+		if slices.Equal(modeltest.Values(t, m, weight), before) {
 			t.Errorf("%s: a small step is lost", name)
 		}
 		s.Close()
@@ -140,18 +148,18 @@ func cosine(a, b []float32) float64 {
 
 // A loss that is no number leaves the model as it was.
 func TestNaNLeavesTheModelAlone(t *testing.T) {
-	m := tinyOn(t, "cpu:xla", "vit")
-	load(t, m, "vit")
+	t.Parallel()
+	s, _ := shared(t, graphsOf{engine: "cpu:xla", kind: "vit"}, record(t, "vit", "train"))
+	m := s.model
 	images, ids := firstBatch(t)
-	s := stepper(t, m, record(t, "vit", "train"), nil)
-	defer s.Close()
-	before := slices.Clone(values(t, m, "visual.proj"))
+	images, ids = images[:len(images)/2], ids[:len(ids)/2]
+	before := slices.Clone(modeltest.Values(t, m, "visual.proj"))
 	bad := slices.Clone(images)
 	bad[0] = float32(math.NaN())
-	if _, err := s.Step(bad, ids, 8, 1e-3, 0); err == nil {
+	if _, err := s.Step(bad, ids, 4, 1e-3, 0); err == nil {
 		t.Error("a loss of NaN is no error")
 	}
-	if !slices.Equal(values(t, m, "visual.proj"), before) {
+	if !slices.Equal(modeltest.Values(t, m, "visual.proj"), before) {
 		t.Error("the weights moved")
 	}
 }

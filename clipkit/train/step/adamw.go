@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"math"
@@ -36,8 +36,8 @@ func Parameters(cfg arch.Config) []arch.Tensor {
 	return append(plain, decay...)
 }
 
-// trained are those of Parameters that a run without LoRA updates.
-func (c Config) trained(cfg arch.Config) []arch.Tensor {
+// Trained are those of Parameters that a run without LoRA updates.
+func (c Config) Trained(cfg arch.Config) []arch.Tensor {
 	return slices.DeleteFunc(Parameters(cfg), func(t arch.Tensor) bool {
 		return c.FreezeVision && strings.HasPrefix(t.Name, "visual.")
 	})

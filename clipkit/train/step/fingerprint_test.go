@@ -1,16 +1,17 @@
-package train
+package step
 
 import (
 	"testing"
 
 	"clipnb/clipkit/internal/golden"
+	"clipnb/clipkit/model/modeltest"
 )
 
 // A step changes the model's fingerprint, whichever way the update goes, and closing the Stepper lets the model keep it again.
 func TestStepsChangeTheFingerprint(t *testing.T) {
 	for _, graphUpdates := range []bool{false, true} {
-		m := tinyOn(t, "cpu:go", "rn")
-		s, err := NewStepper(m, Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6})
+		m := modeltest.Tiny(t, "cpu:go", "rn")
+		s, err := New(m, Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6})
 		if err != nil {
 			t.Fatal(err)
 		}

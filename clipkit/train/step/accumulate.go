@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"fmt"
@@ -52,13 +52,13 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 	var cached features
 	for j := 0; k > 1 && j < k; j++ {
 		part := b.part(j, k)
-		part.keep, part.teacher, part.pictures, part.captions, part.scale = nil, nil, nil, nil, 0
+		part.visible, part.teacher, part.pictures, part.captions, part.scale = nil, nil, nil, nil, 0
 		f, err := s.features.run(s, part.tensors()...)
 		if err != nil {
 			return nil, nil, fmt.Errorf("features of micro-batch %d of %d: %w", j+1, k, err)
 		}
 		for i, into := range []*[]float32{&cached.images, &cached.texts} {
-			values, err := take(f[i])
+			values, err := takeValues(f[i])
 			if err != nil {
 				return nil, nil, err
 			}
@@ -68,10 +68,10 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 	norms := float32(0)
 	for j := range k {
 		part := b.part(j, k)
-		part.others = features{n: b.n - part.n, images: without(cached.images, j, k), texts: without(cached.texts, j, k)}
+		part.others = features{n: b.n - part.n, images: withoutShare(cached.images, j, k), texts: withoutShare(cached.texts, j, k)}
 		pass, err := s.backward.run(s, part.tensors()...)
 		if err == nil {
-			out, err = take(pass[0])
+			out, err = takeValues(pass[0])
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("gradients of micro-batch %d of %d: %w", j+1, k, err)
@@ -93,43 +93,43 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 // every trained parameter, in the order of Parameters. logit_scale's is accum_freq times that of the whole batch's loss. Skipped says that in float16
 // some are not finite.
 func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
-	each func(name string, shape []int, values []float32) error) (StepResult, error) {
-	b, err := s.batch(images, ids, different(n), seed)
+	each func(name string, shape []int, values []float32) error) (Result, error) {
+	b, err := s.batch(images, ids, allDifferent(n), seed)
 	if err != nil {
-		return StepResult{}, fmt.Errorf("gradients: %w", err)
+		return Result{}, fmt.Errorf("gradients: %w", err)
 	}
 	statistics := map[string][]float32{} // BatchNorm's move in every pass
 	for _, t := range s.model.Config.Tensors() {
 		if t.Buffer {
 			if _, statistics[t.Name], err = s.model.Get(t.Name); err != nil {
-				return StepResult{}, err
+				return Result{}, err
 			}
 		}
 	}
 	out, grads, err := s.backpropagate(b)
 	if err != nil {
-		return StepResult{}, fmt.Errorf("gradients: %w", err)
+		return Result{}, fmt.Errorf("gradients: %w", err)
 	}
 	for _, t := range s.model.Config.Tensors() {
 		if t.Buffer {
 			if err := s.model.Set(t.Name, t.Shape, statistics[t.Name]); err != nil {
-				return StepResult{}, err
+				return Result{}, err
 			}
 		}
 	}
 	for i, t := range s.params {
-		values, err := take(grads[i])
+		values, err := takeValues(grads[i])
 		if err == nil {
 			err = each(t.Name, t.Shape, values)
 		}
 		if err != nil {
-			return StepResult{}, err
+			return Result{}, err
 		}
 	}
 	_, scale, err := s.model.Get("logit_scale")
 	if err != nil {
-		return StepResult{}, err
+		return Result{}, err
 	}
-	return StepResult{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2]), LogitScale: float64(scale[0]),
+	return Result{Loss: float64(out[0]), ImageToTextAcc: float64(out[1]), TextToImageAcc: float64(out[2]), LogitScale: float64(scale[0]),
 		Skipped: s.scaled() && !finite(float64(out[3]))}, nil
 }

@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/modeltest"
 	"clipnb/clipkit/weights"
 )
 
@@ -50,6 +51,7 @@ func (r tenSteps) limit(name string, want []float32) float64 {
 // everywhere (ten_steps.py refuses others). The ResNet's limit is that everywhere: moving its first weights by 5e-7 of themselves moves the
 // reference's own losses, in float64, by up to 1.6e-3 (step 6), and the ViT's by 3e-6. It trains on XLA only, whose sums are as exact as PyTorch's.
 func TestTenStepsEqualTheReference(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		kind, engine string
 		accumulated  int
@@ -64,10 +66,7 @@ func TestTenStepsEqualTheReference(t *testing.T) {
 		{"rn", "cpu:go", 1, []string{"freeze_vision"}},
 	} {
 		records := readTenSteps(t, c.kind)
-		m := tinyOn(t, c.engine, c.kind)
-		s := stepper(t, m, records[c.runs[0]].recorded, func(cfg *Config) {
-			cfg.AccumFreq, cfg.FreezeVision = c.accumulated, c.runs[0] == "freeze_vision"
-		})
+		s, done := shared(t, graphsOf{engine: c.engine, kind: c.kind, accumulated: c.accumulated, frozen: c.runs[0] == "freeze_vision"}, records[c.runs[0]].recorded)
 		batches := golden.Open(t, c.kind+"/train_batches.safetensors") // five, which come round again
 		images := slices.Repeat(golden.Values(t, batches, "images"), 2*c.accumulated)
 		texts := slices.Repeat(golden.IDs(t, batches, "texts"), 2*c.accumulated)
@@ -82,9 +81,10 @@ func TestTenStepsEqualTheReference(t *testing.T) {
 				}
 				restart(t, s, c.kind, r.recorded)
 				follow(t, s, r.recorded, max(times*r.LossNoise, r.least), images, texts, 4*c.accumulated, nil)
-				compareTenSteps(t, m, c.kind, name, r)
+				compareTenSteps(t, s.model, c.kind, name, r)
 			})
 		}
+		done()
 	}
 }
 
@@ -117,7 +117,7 @@ func compareTenSteps(t *testing.T, m *model.Model, kind, run string, r tenSteps)
 		if strings.HasSuffix(p.Name, "key.bias") || strings.HasSuffix(p.Name, "k_proj.bias") {
 			continue
 		}
-		got, want := values(t, m, p.Name), golden.Values(t, f, run+"/"+p.Name)
+		got, want := modeltest.Values(t, m, p.Name), golden.Values(t, f, run+"/"+p.Name)
 		if strings.HasSuffix(p.Name, "word_embeddings.weight") {
 			got = someRows(got, rows, m.Config.TextWidth)
 		}

@@ -1,4 +1,4 @@
-package train
+package step
 
 import (
 	"fmt"
@@ -6,38 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"clipnb/clipkit/device"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/weights"
+	"clipnb/clipkit/model/modeltest"
 )
-
-// tiny is a tiny model of the fixtures on the device that CLIPKIT_DEVICE names.
-func tiny(t testing.TB, kind string) *model.Model { return tinyOn(t, "", kind) }
-
-func tinyOn(t testing.TB, engine, kind string) *model.Model {
-	t.Helper()
-	dev, err := device.Open(engine)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Attr("engine", dev.String())
-	m, err := model.New(golden.Config(t, kind), dev)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close(); dev.Close() })
-	load(t, m, kind)
-	return m
-}
-
-// load gives the model the fixtures' first weights.
-func load(t testing.TB, m *model.Model, kind string) {
-	t.Helper()
-	if err := weights.Load(m, m.Config, golden.Open(t, kind+"/init.pt")); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // recorded is a training record of the fixtures.
 type recorded struct {
@@ -65,7 +37,7 @@ func stepper(t *testing.T, m *model.Model, r recorded, change func(*Config)) *St
 	if change != nil {
 		change(&cfg)
 	}
-	s, err := NewStepper(m, cfg)
+	s, err := New(m, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,15 +48,18 @@ func stepper(t *testing.T, m *model.Model, r recorded, change func(*Config)) *St
 // restart puts a used stepper at the beginning of a record, with the first weights and no moments: compiling is what takes long.
 func restart(t *testing.T, s *Stepper, kind string, r recorded) {
 	t.Helper()
-	load(t, s.model, kind)
+	modeltest.Load(t, s.model, kind+"/init.pt")
 	for _, p := range s.params {
-		for _, moment := range moments {
+		for _, moment := range MomentPrefixes {
 			if err := s.model.Set(moment+p.Name, p.Shape, make([]float32, p.Size())); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	s.steps, s.config.WeightDecay = 0, r.Args.WD
+	if s.scaled() {
+		s.scale = LossScale{Factor: firstFactor}
+	}
 	if a := r.Args; a.Beta1 != s.config.Beta1 || a.Beta2 != s.config.Beta2 || a.Eps != s.config.Epsilon {
 		t.Fatalf("the record's optimizer %+v is not the stepper's", a)
 	}
@@ -118,9 +93,10 @@ func follow(t *testing.T, s *Stepper, r recorded, lossLimit float64, images []fl
 
 // Five steps from the same weights on the same batches: loss, accuracies, scale, gradients and parameters follow PyTorch's.
 func TestStepsEqualTheReference(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"vit", "rn"} {
-		m := tiny(t, kind)
-		s := stepper(t, m, record(t, kind, "train"), nil)
+		s, done := shared(t, graphsOf{kind: kind}, record(t, kind, "train"))
+		m := s.model
 		batches := golden.Open(t, kind+"/train_batches.safetensors")
 		images, texts := golden.Values(t, batches, "images"), golden.IDs(t, batches, "texts")
 		noise := readNoise(t, kind, "train")
@@ -131,8 +107,8 @@ func TestStepsEqualTheReference(t *testing.T) {
 			follow(t, s, r, noise.loss(), images, texts, 4, func(steps int) {
 				switch steps {
 				case 1: // the first moment is (1 − β1) of the gradient
-					compare(t, m, kind, "train_grads0", noise.gradient, func(name string) []float32 {
-						moment := values(t, m, moments[0]+name)
+					golden.CloseTensors(t, m.Config.TextWidth, kind, "train_grads0", noise.gradient, func(name string) []float32 {
+						moment := modeltest.Values(t, m, MomentPrefixes[0]+name)
 						for i := range moment {
 							moment[i] = float32(float64(moment[i]) / (1 - s.config.Beta1))
 						}
@@ -155,35 +131,20 @@ func TestStepsEqualTheReference(t *testing.T) {
 		t.Run(kind+"/clamp at 0", func(t *testing.T) {
 			r := record(t, kind, "clamp_low")
 			restart(t, s, kind, r)
-			set(t, m, "logit_scale", 0.0003)
+			modeltest.SetScalar(t, m, "logit_scale", 0.0003)
 			follow(t, s, r, noise.loss(), images, texts, 4, nil)
 		})
 		if kind == "vit" {
 			t.Run(kind+"/clamp at 100", func(t *testing.T) { // two pairs a step: on the engine that need not compile for them
-				r, m := record(t, kind, "clamp_high"), tinyOn(t, "cpu:go", kind)
+				r, m := record(t, kind, "clamp_high"), modeltest.Tiny(t, "cpu:go", kind)
 				s := stepper(t, m, r, nil)
-				set(t, m, "logit_scale", 4.6051)
+				modeltest.SetScalar(t, m, "logit_scale", 4.6051)
 				f := golden.Open(t, "vit/clamp_high_batches.safetensors")
 				follow(t, s, r, noise.loss(), golden.Values(t, f, "images"), golden.IDs(t, f, "texts"), 2, nil)
 			})
 		}
+		done()
 	}
-}
-
-func set(t *testing.T, m *model.Model, name string, value float32) {
-	t.Helper()
-	if err := m.Set(name, nil, []float32{value}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func values(t *testing.T, m *model.Model, name string) []float32 {
-	t.Helper()
-	_, v, err := m.Get(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
 }
 
 func TestGroupsEqualTheReference(t *testing.T) {
