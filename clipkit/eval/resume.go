@@ -10,11 +10,12 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"syscall"
 	"unsafe"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/model"
+
+	"github.com/gofrs/flock"
 )
 
 // ErrBusy is wrapped when another process extracts to the same file.
@@ -62,6 +63,7 @@ func loadFor(path string, want Origin) (*Features, error) {
 // Only one process writes it.
 type part struct {
 	file *os.File
+	lock *flock.Flock // of the same file
 	dim  int
 }
 
@@ -73,17 +75,19 @@ func openPart(path string, origin Origin, f *Features) (*part, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keeping features: %w", err)
 	}
-	p := &part{file: file, dim: f.Dim}
+	p := &part{file: file, lock: flock.New(path), dim: f.Dim}
 	if err := p.resume(path, origin, f); err != nil {
-		file.Close()
+		p.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
 func (p *part) resume(path string, origin Origin, f *Features) error {
-	if err := syscall.Flock(int(p.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("%w: %s: %v", ErrBusy, path, err)
+	if locked, err := p.lock.TryLock(); err != nil {
+		return fmt.Errorf("locking features that are being written: %w", err)
+	} else if !locked {
+		return fmt.Errorf("%w: %s; wait for it, or stop it", ErrBusy, path)
 	}
 	header, err := json.Marshal(origin)
 	if err != nil {
@@ -160,7 +164,7 @@ func (p *part) append(v []float32) error {
 	return nil
 }
 
-func (p *part) Close() error { return p.file.Close() }
+func (p *part) Close() error { return errors.Join(p.lock.Close(), p.file.Close()) }
 
 // bytesOf is the memory of v: the machines that this runs on are little-endian, as the file is.
 func bytesOf(v []float32) []byte {

@@ -25,10 +25,11 @@ import (
 	"reflect"
 	"sort"
 	"strings"
-	"syscall"
 	"time"
 
 	"clipnb/clipkit/internal/atomicfile"
+
+	"github.com/gofrs/flock"
 )
 
 var (
@@ -45,7 +46,7 @@ const (
 type Run struct {
 	Dir     string
 	New     bool // nothing was here before
-	lock    *os.File
+	lock    *flock.Flock
 	metrics *os.File
 	log     *os.File // opened by the first line: a run that is only looked at leaves no empty log
 	config  []byte
@@ -70,10 +71,10 @@ func Open(root, name string, config any, now func() time.Time) (r *Run, err erro
 	if err := os.MkdirAll(r.Eval(), 0o755); err != nil {
 		return nil, err
 	}
-	if r.lock, err = os.OpenFile(filepath.Join(r.Dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644); err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(r.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	r.lock = flock.New(filepath.Join(r.Dir, ".lock"), flock.SetPermissions(0o644))
+	if locked, err := r.lock.TryLock(); err != nil {
+		return nil, fmt.Errorf("locking it: %w", err)
+	} else if !locked {
 		return nil, fmt.Errorf("%w: wait for it, stop it, or choose another name", ErrBusy)
 	}
 	if err := r.settle(config); err != nil {
@@ -227,11 +228,15 @@ func (r *Run) Rewind(step int) error {
 
 // Close frees the directory for others. It may be called more than once.
 func (r *Run) Close() {
-	for _, f := range []**os.File{&r.metrics, &r.log, &r.lock} {
+	for _, f := range []**os.File{&r.metrics, &r.log} {
 		if *f != nil {
 			(*f).Close()
 			*f = nil
 		}
+	}
+	if r.lock != nil {
+		r.lock.Close()
+		r.lock = nil
 	}
 }
 
