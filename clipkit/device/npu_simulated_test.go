@@ -69,7 +69,7 @@ func TestSimulatedCANNTakesWholeGraphs(t *testing.T) {
 	}
 }
 
-// Products in float16, with float32 weights and a scaled loss: the seed's amp.
+// Products in float16, with float32 weights and a scaled loss: what the ModelZoo's ChineseCLIP calls amp.
 func TestSimulatedMixedPrecision(t *testing.T) {
 	if !inOwnProcess(t, simulated(t).Env()...) {
 		return

@@ -6,7 +6,7 @@
 //		fmt.Println(p.What, "→", p.Fix)
 //	}
 //
-// The places are those of the seed's environment script (SPEC.md §9.2) and of kernels/npu/env.sh: the folder of CANN is ASCEND_INSTALL_PATH, what
+// The places are those of the environment script of the ModelZoo's ChineseCLIP and of kernels/npu/env.sh: the folder of CANN is ASCEND_INSTALL_PATH, what
 // /etc/Ascend/ascend_cann_install.info says, or /usr/local/Ascend; in it, ascend-toolkit goes before nnae.
 package ascend
 
