@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
@@ -28,6 +30,7 @@ type Model struct {
 	Store  *gomodel.Store // one variable per tensor of arch.Config.Tensors, under its reference name
 
 	precision Precision
+	converted atomic.Int64 // bytes of SetTensor's conversions that may not be collected yet
 
 	mu            sync.Mutex
 	images, texts *gomodel.Exec
@@ -79,7 +82,9 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 	if !slices.Equal(v.Shape().Dimensions, t.Shape) && v.Shape().Size()+t.Size() > 2 {
 		return fmt.Errorf("%w: %s has shape %v, model %q needs %v", ErrTensor, t.Name, t.Shape, m.Config.Name, v.Shape().Dimensions)
 	}
+	converted := false
 	if m.precision == F16 && weights.HalfByReference(t.Name) && t.DType != "F16" {
+		converted = true
 		values, err := t.Float32()
 		if err != nil {
 			return err
@@ -88,6 +93,7 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 	}
 	data := t.Data
 	if kept := fileType[v.DType()]; t.DType != kept {
+		converted = true
 		values, err := t.Float32()
 		if err != nil {
 			return err
@@ -103,14 +109,26 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 			data = weights.F16(t.Name, t.Shape, values).Data
 		}
 	}
-	return device.Catch(func() error {
+	err := device.Catch(func() error {
 		value, err := tensors.FromRaw(m.Device.Backend, 0, v.Shape(), data)
 		if err != nil {
 			return fmt.Errorf("copying %s to %s: %w", t.Name, m.Device, err)
 		}
 		return v.SetValue(value)
 	})
+	// Until it is set, a variable has a zero value whose memory nobody has touched, and which the collector counts: with all of a model's, it would
+	// let conversions gather to a second copy of the weights before it runs.
+	if converted {
+		if n := int64(len(data)); m.converted.Add(n) > maxConverted {
+			m.converted.Store(0)
+			debug.FreeOSMemory()
+		}
+	}
+	return err
 }
+
+// maxConverted is how many bytes of conversions wait for the collector, at most.
+const maxConverted = 256 << 20
 
 // Set gives one tensor its values, row-major. An integer buffer takes one rounded value.
 func (m *Model) Set(name string, shape []int, values []float32) error {
