@@ -163,7 +163,7 @@ func (s *Stepper) Close() {
 	for _, ad := range s.adapters {
 		_ = s.model.Store.DeleteVariable("/" + loraBase + ad.matrix.Name)
 	}
-	device.FreeBlocks()
+	device.TrimMemory()
 }
 
 // towers gives the unit features [n,D] of a batch in training mode.
