@@ -11,7 +11,7 @@ import (
 )
 
 func TestVocabIsTheOneOfTheReference(t *testing.T) {
-	const want = "45bbac6b341c319adc98a532532882e91a9cefc0329aa57bac9ae761c27b291c" // SPEC §2.1
+	const want = "45bbac6b341c319adc98a532532882e91a9cefc0329aa57bac9ae761c27b291c" // of cn_clip/clip/vocab.txt
 	if sum := fmt.Sprintf("%x", sha256.Sum256(Vocab)); sum != want {
 		t.Errorf("vocab.txt has sha256 %s, want %s", sum, want)
 	}

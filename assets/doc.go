@@ -1,7 +1,7 @@
 // Package assets holds the data that is compiled into every clipkit program, so that it runs without network and downloads.
 //
-//	Vocab     the Chinese BERT vocabulary, 21128 entries, one a line; the line number from 0 is the token id (SPEC §2.1)
-//	Emoji     a small picture–caption set in the reference's raw layout (SPEC §4.2)
+//	Vocab     the Chinese BERT vocabulary, 21128 entries, one a line; the line number from 0 is the token id
+//	Emoji     a small picture–caption set in Chinese-CLIP's raw layout (SPLIT_imgs.tsv, SPLIT_texts.jsonl)
 //	ECharts   the chart script that notebook pages include
 //	Notices   whose work all this is, and under which licence
 //

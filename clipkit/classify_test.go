@@ -5,25 +5,23 @@ import (
 	"fmt"
 	"image"
 	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"clipnb/clipkit"
-	"clipnb/clipkit/eval"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/internal/golden"
+	"clipnb/clipkit/report"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/zeroshot"
 )
 
-const zeroShotFixtures = "eval/testdata/zeroshot"
+const zeroShotFixtures = "zeroshot/testdata/zeroshot"
 
 // Labels, pictures and templates of the fixtures give the reference's classifier, logits and probabilities.
 func TestZeroShotIsTheReferences(t *testing.T) {
 	m := loadAs(t, golden.Path("vit/init.pt"), clipkit.As(golden.Path("tiny-vit.json"), golden.Path("tiny-text.json")))
-	set, err := clipkit.OpenLabelled(ctx, zeroShotFixtures)
+	set, err := zeroshot.Open(zeroShotFixtures)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,11 +35,11 @@ func TestZeroShotIsTheReferences(t *testing.T) {
 		"openai": {"cifar-10", "cifar-10.json", "zeroshot-top1: 0.2"},
 		"food":   {"food-101", "food-101.json", "zeroshot-top1: 0.26666666666666666"},
 	} {
-		templates, err := eval.ReadTemplates(zeroShotFixtures+"/templates.json", "", x.dataset)
+		templates, err := zeroshot.ReadTemplates(zeroShotFixtures+"/templates.json", "", x.dataset)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := eval.NewClassifier(ctx, m.Model, set.Labels(), templates, 52, nil)
+		c, err := zeroshot.NewClassifier(ctx, m.Towers, set.Labels(), templates, 52, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,15 +60,15 @@ func TestZeroShotIsTheReferences(t *testing.T) {
 			t.Errorf("%s: logits differ by %g", name, abs)
 		}
 
-		p := eval.NewPredictions(x.dataset, m.Config)
-		z, err := clipkit.EvaluateZeroShot(ctx, m, set, clipkit.ZeroShotOptions{Templates: templates, Predictions: p})
+		p := zeroshot.NewPredictions(x.dataset, m.Towers.Config)
+		z, err := clipkit.EvaluateZeroShot(ctx, m, set, zeroshot.Options{Templates: templates, Predictions: p})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if z.ReferenceLine() != x.top1 || z.Templates != len(templates) || z.Pictures != 15 {
 			t.Errorf("%s: %s, %+v", name, z.ReferenceLine(), z)
 		}
-		saved, err := eval.ReadPredictions(zeroShotFixtures + "/out/" + x.saved)
+		saved, err := zeroshot.ReadPredictions(zeroShotFixtures + "/out/" + x.saved)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +84,7 @@ func TestZeroShotIsTheReferences(t *testing.T) {
 }
 
 // imageFeatures encodes a small set in the order of the reference's image folders.
-func imageFeatures(t *testing.T, m *clipkit.Model, set eval.Labelled) []float32 {
+func imageFeatures(t *testing.T, m *clipkit.Model, set zeroshot.Set) []float32 {
 	t.Helper()
 	var pixels []float32
 	for i := range set.Len() {
@@ -94,9 +92,9 @@ func imageFeatures(t *testing.T, m *clipkit.Model, set eval.Labelled) []float32 
 		if err != nil {
 			t.Fatal(err)
 		}
-		pixels = append(pixels, imaging.Normalise(p.RGB().Resize(m.Config.ImageResolution, m.Config.ImageResolution))...)
+		pixels = append(pixels, imaging.Normalise(p.RGB().Resize(m.Towers.Config.ImageResolution, m.Towers.Config.ImageResolution))...)
 	}
-	features, err := m.Model.EncodeImages(ctx, pixels, set.Len())
+	features, err := m.Towers.EncodeImages(ctx, pixels, set.Len())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +104,8 @@ func imageFeatures(t *testing.T, m *clipkit.Model, set eval.Labelled) []float32 
 // The embedded model names pictures of a style that it has not seen far better than chance, which is 0.2 % among 500 names.
 func TestEmbeddedModelClassifies(t *testing.T) {
 	inFreshRoot(t)
-	m, set := load(t, "emoji"), clipkit.Must(clipkit.OpenLabelled(ctx, "emoji"))
-	z, err := clipkit.EvaluateZeroShot(ctx, m, set, clipkit.ZeroShotOptions{})
+	m, set := load(t, "emoji"), clipkit.Must(zeroshot.Open("emoji"))
+	z, err := clipkit.EvaluateZeroShot(ctx, m, set, zeroshot.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,10 +113,10 @@ func TestEmbeddedModelClassifies(t *testing.T) {
 	if z.Pictures != 500 || len(z.Labels) != 500 || z.Top1() < 5 || z.Top5() < z.Top1() {
 		t.Errorf("%s", z)
 	}
-	if table := clipkit.ClassTable(z, 3).HTML(); strings.Count(table, "<tr") != 4 {
+	if table := report.Classes(z, 3).HTML(); strings.Count(table, "<tr") != 4 {
 		t.Error(table)
 	}
-	if _, err := clipkit.EvaluateZeroShot(ctx, m, set, clipkit.ZeroShotOptions{Labels: []string{"猫", "狗"}}); !errors.Is(err, eval.ErrZeroShot) {
+	if _, err := clipkit.EvaluateZeroShot(ctx, m, set, zeroshot.Options{Labels: []string{"猫", "狗"}}); !errors.Is(err, zeroshot.ErrInput) {
 		t.Error(err)
 	}
 }
@@ -126,7 +124,7 @@ func TestEmbeddedModelClassifies(t *testing.T) {
 func TestClassify(t *testing.T) {
 	inFreshRoot(t)
 	m, data := load(t, "emoji"), emoji(t)
-	set := eval.ByCaption(data.Test, func(captions []string) string {
+	set := zeroshot.ByCaption(data.Test, func(captions []string) string {
 		switch name := captions[0]; {
 		case strings.Contains(name, "旗："):
 			return "旗"
@@ -145,7 +143,7 @@ func TestClassify(t *testing.T) {
 		}
 		pictures, want = append(pictures, p.Image()), append(want, set.Labels()[set.Class(i)])
 	}
-	guesses, err := clipkit.Classify(ctx, m, pictures, labels, eval.ChineseTemplates...)
+	guesses, err := clipkit.Classify(ctx, m, pictures, labels, zeroshot.ChineseTemplates...)
 	if err != nil || len(guesses) != len(pictures) {
 		t.Fatal(len(guesses), err)
 	}
@@ -168,10 +166,10 @@ func TestClassify(t *testing.T) {
 	if t.Logf("%d of %d right", right, len(pictures)); len(pictures) < 60 || 2*right < len(pictures) {
 		t.Errorf("%d of %d right", right, len(pictures))
 	}
-	if _, err := clipkit.Classify(ctx, m, pictures, labels[:1]); !errors.Is(err, eval.ErrZeroShot) {
+	if _, err := clipkit.Classify(ctx, m, pictures, labels[:1]); !errors.Is(err, zeroshot.ErrInput) {
 		t.Error(err)
 	}
-	if _, err := clipkit.Classify(ctx, m, pictures, labels, "照片"); !errors.Is(err, eval.ErrZeroShot) {
+	if _, err := clipkit.Classify(ctx, m, pictures, labels, "照片"); !errors.Is(err, zeroshot.ErrInput) {
 		t.Error(err)
 	}
 	if none, err := clipkit.Classify(ctx, m, nil, labels); err != nil || len(none) != 0 {
@@ -196,14 +194,14 @@ func TestCompareModels(t *testing.T) {
 	if d := c.TextToImage; d.Queries != 2500 || d.Clusters != 500 || !d.R5.Clear() || d.R5.Difference() < 5 || len(d.Improved) < 2000 {
 		t.Errorf("%v", c)
 	}
-	if table := clipkit.CompareTable(c).HTML(); strings.Count(table, "✓") < 4 {
+	if table := report.Comparison(c).HTML(); strings.Count(table, "✓") < 4 {
 		t.Error(table)
 	}
-	texts, err := clipkit.MovedTexts(data.Test, c.TextToImage.Improved, 6)
+	texts, err := report.MovedTexts(data.Test, c.TextToImage.Improved, 6)
 	if err != nil || len(texts) != 6 || !*texts[0].Right || !strings.Contains(texts[0].Caption, " → 1") {
 		t.Errorf("%+v, %v", texts, err)
 	}
-	images, err := clipkit.MovedImages(data.Test, c.ImageToText.Worsened, 6)
+	images, err := report.MovedImages(data.Test, c.ImageToText.Worsened, 6)
 	if err != nil || len(images) == 0 || *images[0].Right {
 		t.Errorf("%+v, %v", images, err)
 	}
@@ -213,38 +211,12 @@ func ExampleClassify() {
 	data := clipkit.Must(clipkit.OpenDataset(ctx, "emoji"))
 	m := clipkit.Must(clipkit.Load(ctx, "emoji"))
 	defer m.Close()
-	picture := clipkit.Must(clipkit.Sample(data.Test, 1))[0]
+	picture := clipkit.Must(report.Sample(data.Test, 1))[0]
 	p := clipkit.Must(imaging.Decode(picture.Encoded))
-	guesses := clipkit.Must(clipkit.Classify(ctx, m, []image.Image{p.Image()}, []string{"旗", "按钮", "车"}, eval.ChineseTemplates...))
+	guesses := clipkit.Must(clipkit.Classify(ctx, m, []image.Image{p.Image()}, []string{"旗", "按钮", "车"}, zeroshot.ChineseTemplates...))
 	fmt.Println(picture.Caption)
 	fmt.Println(guesses[0][0].Label)
 	// Output:
 	// 按键：1
 	// 按钮
-}
-
-// The notebook runs headless on its defaults and on a folder of classes.
-func TestZeroShotNotebookRuns(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs a whole notebook")
-	}
-	folder, err := filepath.Abs(zeroShotFixtures)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := t.TempDir()
-	cmd := exec.Command("go", "run", "./kernels", "exec", "-out", out, "notebooks/zeroshot.ipynb", "folder="+folder, "after=no-such-run")
-	cmd.Dir = ".."
-	if said, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
-	page, err := os.ReadFile(filepath.Join(out, "zeroshot.html"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"500 pictures, 500 classes, 20 templates", "zeroshot/test: 15 pictures, 5 classes", "混淆矩阵", "no-such-run"} {
-		if !strings.Contains(string(page), want) {
-			t.Errorf("the page does not say %q", want)
-		}
-	}
 }

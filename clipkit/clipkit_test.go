@@ -20,6 +20,8 @@ import (
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/hub"
+	"clipnb/clipkit/zeroshot"
 )
 
 var ctx = context.Background()
@@ -95,10 +97,11 @@ func TestEmbeddedModelSearches(t *testing.T) {
 func TestFinetuneKeepsARun(t *testing.T) {
 	root := inFreshRoot(t)
 	data := emoji(t)
-	cfg, err := clipkit.Recipe("emoji/finetune")
+	r, err := clipkit.Recipe("emoji/finetune")
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg := r.Config
 	cfg.Name, cfg.MaxSteps, cfg.BatchSize = "a", 2, 16
 	m := load(t, "emoji")
 	run, err := clipkit.Finetune(ctx, m, data, cfg)
@@ -149,7 +152,7 @@ func TestFinetuneKeepsARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	ck, params := f.Checkpoint, len(train.Parameters(m.Config))
+	ck, params := f.Checkpoint, len(train.Parameters(m.Towers.Config))
 	if ck.Step != 2 || ck.Epoch != 1 || ck.Name != "a" || len(ck.Optimizer.State) != params || ck.Optimizer.State[0].Step != 2 {
 		t.Errorf("exported %+v", ck)
 	}
@@ -170,10 +173,11 @@ func TestFinetuneKeepsARun(t *testing.T) {
 func TestFinetuneWithATeacher(t *testing.T) {
 	root := inFreshRoot(t)
 	data := emoji(t)
-	cfg, err := clipkit.Recipe("emoji/finetune")
+	r, err := clipkit.Recipe("emoji/finetune")
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg := r.Config
 	cfg.Name, cfg.MaxSteps, cfg.BatchSize = "a", 2, 16
 	m, teacher := load(t, "emoji"), load(t, "emoji")
 	if _, err := clipkit.Finetune(ctx, m, data, cfg, clipkit.Teacher(teacher)); !errors.Is(err, train.ErrConfig) {
@@ -210,15 +214,15 @@ func TestFinetuneWithATeacher(t *testing.T) {
 	// Both by name and by path; after two steps the best is the newest.
 	for _, name := range []string{"a/best", filepath.Join(root, "experiments", "a", "best")} {
 		best := load(t, name)
-		if !strings.Contains(best.Source, filepath.Join("checkpoints", "best", "step-00000002")) {
-			t.Errorf("%s was loaded from %s", name, best.Source)
+		if !strings.Contains(best.String(), filepath.Join("checkpoints", "best", "step-00000002")) {
+			t.Errorf("%s was loaded from %s", name, best.String())
 		}
 		for _, tensor := range []string{"text_projection", "visual.conv1.weight"} {
-			_, want, err := m.Get(tensor)
+			_, want, err := m.Towers.Get(tensor)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, got, err := best.Get(tensor); err != nil || !slices.Equal(got, want) {
+			if _, got, err := best.Towers.Get(tensor); err != nil || !slices.Equal(got, want) {
 				t.Errorf("%s has another %s (%v)", name, tensor, err)
 			}
 		}
@@ -231,16 +235,6 @@ func TestFinetuneWithATeacher(t *testing.T) {
 	}
 	if _, err := clipkit.Load(ctx, "no-such-run/best"); !errors.Is(err, clipkit.ErrNoModel) {
 		t.Error(err)
-	}
-}
-
-// A published set's figures are of one split.
-func TestReportSplit(t *testing.T) {
-	data := emoji(t)
-	muge := &dataset.Dataset{Name: "MUGE", Valid: data.Valid, Test: data.Test}
-	mine := &dataset.Dataset{Name: "mine", Train: data.Train, Valid: data.Valid}
-	if clipkit.ReportSplit(data) != data.Test || clipkit.ReportSplit(muge) != data.Valid || clipkit.ReportSplit(mine) != data.Valid {
-		t.Error("the wrong split")
 	}
 }
 
@@ -276,7 +270,7 @@ func TestSavedWeightsLoadAgain(t *testing.T) {
 	if err != nil || len(logits) != 1 || len(logits[0]) != 2 {
 		t.Fatal(logits, err)
 	}
-	p := clipkit.Probabilities(logits[0])
+	p := zeroshot.Softmax(logits[0])
 	if s := p[0] + p[1]; math.Abs(float64(s)-1) > 1e-6 {
 		t.Errorf("probabilities %v", p)
 	}
@@ -288,7 +282,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Error(err)
 	}
 	t.Setenv("CLIPKIT_OFFLINE", "1")
-	if _, err := clipkit.Load(ctx, "ViT-B-16"); !errors.Is(err, weights.ErrOffline) || !strings.Contains(err.Error(), "clip_cn_vit-b-16.pt") {
+	if _, err := clipkit.Load(ctx, "ViT-B-16"); !errors.Is(err, hub.ErrOffline) || !strings.Contains(err.Error(), "clip_cn_vit-b-16.pt") {
 		t.Error(err)
 	}
 	if _, err := clipkit.Load(ctx, "emoji", clipkit.In("int4")); err == nil || !strings.Contains(err.Error(), "bf16") {

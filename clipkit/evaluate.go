@@ -10,43 +10,26 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/internal/repo"
 )
-
-// EvaluateOption adds to an evaluation.
-type EvaluateOption func(*evaluation)
-
-type evaluation struct {
-	run, files string
-	k          int
-}
-
-// KeepFeatures keeps the features in experiments/<run>/eval, under the split's name and the model's hash: a cell that is run again reads them, and
-// one that was interrupted continues. Pictures that change under their ids are not noticed; delete the file then.
-func KeepFeatures(run string) EvaluateOption { return func(e *evaluation) { e.run = run } }
-
-// ReferenceFiles also leaves the reference's files (features, top-10 predictions both ways, truth, scores) in a folder (eval.WriteReference).
-func ReferenceFiles(dir string) EvaluateOption { return func(e *evaluation) { e.files = dir } }
-
-// Answers is how many answers a query has in the reference's files; 10 unless said, and its scorer takes no other number.
-func Answers(k int) EvaluateOption { return func(e *evaluation) { e.k = k } }
 
 // EvaluateRetrieval encodes a split and gives Recall@1/5/10 and their mean, text→image and image→text, in percent. It is true recall over
 // the whole split, not the accuracy within a batch that training logs. A split whose answers are hidden is an error (eval.ErrHidden) after
 // ReferenceFiles has written the predictions to hand in.
-func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts ...EvaluateOption) (*eval.Report, error) {
-	e := evaluation{k: 10}
-	for _, f := range opts {
-		f(&e)
-	}
-	f, err := e.features(ctx, m, split)
+func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts ...Option) (*eval.Report, error) {
+	o, err := chosen("EvaluateRetrieval", evaluating, opts)
 	if err != nil {
 		return nil, err
 	}
-	if e.files != "" {
-		if err := os.MkdirAll(e.files, 0o755); err != nil {
+	f, err := features(ctx, m, split, o.run)
+	if err != nil {
+		return nil, err
+	}
+	if o.files != "" {
+		if err := os.MkdirAll(o.files, 0o755); err != nil {
 			return nil, fmt.Errorf("writing the reference's files: %w", err)
 		}
-		if err := eval.WriteReference(ctx, e.files, path.Base(split.Name()), f, split.Texts(), e.k); err != nil {
+		if err := eval.WriteReference(ctx, o.files, path.Base(split.Name()), f, split.Texts(), o.answers); err != nil {
 			return nil, fmt.Errorf("writing the reference's files: %w", err)
 		}
 	}
@@ -54,51 +37,41 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 	if err != nil {
 		return nil, fmt.Errorf("evaluating %s: %w", split.Name(), err)
 	}
-	rep.Name, rep.Model, rep.Split = m.Source, m.Config.Name, split.Name()
+	rep.Name, rep.Model, rep.Split = m.source, m.Towers.Config.Name, split.Name()
 	return rep, nil
 }
 
-// features are extracted, or read where they were kept.
-func (e evaluation) features(ctx context.Context, m *Model, split dataset.Source) (*eval.Features, error) {
-	if e.run == "" || split == nil {
+// features are extracted, or read where they are kept with a run.
+func features(ctx context.Context, m *Model, split dataset.Source, run string) (*eval.Features, error) {
+	if run == "" || split == nil {
 		return extract(ctx, m, split)
 	}
-	dir := filepath.Join(experiments(), e.run, "eval")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	prefix := keptPrefix(run, split)
+	if err := os.MkdirAll(filepath.Dir(prefix), 0o755); err != nil {
 		return nil, fmt.Errorf("keeping features: %w", err)
 	}
-	return KeptFeatures(ctx, m, split, filepath.Join(dir, strings.ReplaceAll(split.Name(), "/", "-")))
+	return m.KeptFeatures(ctx, split, prefix)
 }
 
 // KeptFeatures encodes a split and keeps the features in <prefix>-<hash of the model>.features.safetensors. Where that file is, it is read;
 // where the work was interrupted, it continues.
-func KeptFeatures(ctx context.Context, m *Model, split dataset.Source, prefix string) (*eval.Features, error) {
-	sum, err := fingerprint(m)
+func (m *Model) KeptFeatures(ctx context.Context, split dataset.Source, prefix string) (*eval.Features, error) {
+	sum, err := m.Towers.Fingerprint()
 	if err != nil {
 		return nil, err
 	}
 	bar := newProgress("encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
 	defer bar.finish()
-	return eval.ExtractTo(ctx, featuresFile(prefix, sum), m.Model, sum, split, m.Config.ContextLength, bar.set)
+	return eval.ExtractTo(ctx, featuresFile(prefix, sum), m.Towers, sum, split, m.Towers.Config.ContextLength, bar.set)
+}
+
+// keptPrefix is what the names of a split's features begin with where Keep keeps them.
+func keptPrefix(run string, split dataset.Source) string {
+	return filepath.Join(repo.Experiments(), run, "eval", strings.ReplaceAll(split.Name(), "/", "-"))
 }
 
 func featuresFile(prefix, sum string) string {
 	return prefix + "-" + sum[:12] + ".features.safetensors"
-}
-
-// SaveReport keeps a report in a run's eval folder under a name, for a later cell.
-func SaveReport(run, name string, rep *eval.Report) error {
-	dir := filepath.Join(experiments(), run, "eval")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("saving an evaluation: %w", err)
-	}
-	rep.Name = name
-	return rep.Save(filepath.Join(dir, name+".json"))
-}
-
-// LoadReport reads what SaveReport kept.
-func LoadReport(run, name string) (*eval.Report, error) {
-	return eval.LoadReport(filepath.Join(experiments(), run, "eval", name+".json"))
 }
 
 func extract(ctx context.Context, m *Model, split dataset.Source) (*eval.Features, error) {
@@ -107,13 +80,5 @@ func extract(ctx context.Context, m *Model, split dataset.Source) (*eval.Feature
 	}
 	bar := newProgress("encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
 	defer bar.finish()
-	return eval.Extract(ctx, m.Model, split, m.Config.ContextLength, bar.set)
-}
-
-func runDir(name string) (string, error) {
-	dir := filepath.Join(experiments(), name)
-	if _, err := os.Stat(dir); err != nil {
-		return "", fmt.Errorf("no run %q in %s", name, experiments())
-	}
-	return dir, nil
+	return eval.Extract(ctx, m.Towers, split, m.Towers.Config.ContextLength, bar.set)
 }

@@ -48,7 +48,7 @@ func TestEvaluateRetrievalKeepsFeaturesAndFiles(t *testing.T) {
 	root := inFreshRoot(t)
 	m, split := load(t, "emoji"), &few{Source: emoji(t).Test, n: 12}
 	files := filepath.Join(root, "files")
-	first, err := clipkit.EvaluateRetrieval(ctx, m, split, clipkit.KeepFeatures("a"), clipkit.ReferenceFiles(files))
+	first, err := clipkit.EvaluateRetrieval(ctx, m, split, clipkit.Keep("a"), clipkit.ReferenceFiles(files))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestEvaluateRetrievalKeepsFeaturesAndFiles(t *testing.T) {
 		t.Fatal(kept, err)
 	}
 	split.decoded.Store(0)
-	again, err := clipkit.EvaluateRetrieval(ctx, m, split, clipkit.KeepFeatures("a"))
+	again, err := clipkit.EvaluateRetrieval(ctx, m, split, clipkit.Keep("a"))
 	if err != nil || *again != *first || split.decoded.Load() != 0 {
 		t.Errorf("%+v, %v, %d pictures decoded; before %+v", again, err, split.decoded.Load(), first)
 	}

@@ -20,11 +20,11 @@ func Example() {
 }
 
 // A recipe says what it takes and what it reaches.
-func ExampleFindRecipe() {
-	p := clipkit.Must(clipkit.FindRecipe("flickr30k/vit-b-16/full-8p"))
+func ExampleRecipe() {
+	p := clipkit.Must(clipkit.Recipe("flickr30k/vit-b-16/full-8p"))
 	fmt.Println(p.Weights, "on", p.Data, "in steps of", p.PairsPerStep())
 	fmt.Println(p.Reaches[0])
 	// Output:
 	// ViT-B-16 on Flickr30k-CN in steps of 1024
-	// the seed, 8 NPUs, 3 epochs, Flickr30K-CN test: text→image R@5 94.76; image→text R@5 98.7 (SPEC §9.5, its columns put right)
+	// the ModelZoo, 8 NPUs, 3 epochs, Flickr30K-CN test: text→image R@5 94.76; image→text R@5 98.7 (the ModelZoo's results table, its columns put right)
 }

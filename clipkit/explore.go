@@ -2,118 +2,74 @@ package clipkit
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
-	"strings"
-	"sync"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/explore"
+	"clipnb/clipkit/model"
+	"clipnb/clipkit/page"
 
 	"github.com/janpfeifer/gonb/gonbui"
 )
 
-// ExploreOption changes the page that Explore starts.
-type ExploreOption func(*exploreOptions)
-
-type exploreOptions struct {
-	name   string
-	height int
-	names  []string
-	beside *Index
-}
-
-// Beside puts another checkpoint's results beside the first's: finetuned beside zero-shot. Both indexes are of the same split.
-func Beside(ix *Index) ExploreOption { return func(o *exploreOptions) { o.beside = ix } }
-
-// Called names the checkpoints on the page; unless said, by what they were loaded from.
-func Called(names ...string) ExploreOption { return func(o *exploreOptions) { o.names = names } }
-
-// PageName lets a notebook have several pages; "explore" unless said. Explore replaces the page of its name.
-func PageName(name string) ExploreOption { return func(o *exploreOptions) { o.name = name } }
-
-// PageHeight is that of the frame in the notebook, in pixels; 720 unless said.
-func PageHeight(pixels int) ExploreOption { return func(o *exploreOptions) { o.height = pixels } }
+func init() { page.Main(openPage) }
 
 // Explore starts the retrieval page (package explore) for an index and its model, and shows it in the notebook: through Jupyter's own address, so
 // that a remote Jupyter shows it too. It gives the page's address on this machine.
 //
 // The page is a process of its own, this program started once more: it outlives the cell, keeps the model loaded, and ends with the kernel (outside
-// a notebook with the program). A cell that is run again finds it, and leaves it as it is unless model, data or names are others. Attach gives it
-// to later cells. Its files are in experiments/.explore.
+// a notebook with the program). A cell that is run again finds it, and leaves it as it is unless model, data or names are others. page.Attach gives
+// it to later cells. Its files are in experiments/.explore.
 //
 // It loads model and data again by themselves, so it takes the model's memory once more. A model that lies in no file, such as New's, is saved
-// first; pictures that OpenDataset or OpenPictures did not open are copied.
-func Explore(ctx context.Context, ix *Index, m *Model, opts ...ExploreOption) (*Page, error) {
-	o := exploreOptions{name: "explore", height: 720}
-	for _, f := range opts {
-		f(&o)
+// first; pictures that neither OpenDataset nor dataset.OpenPictures opened are copied.
+func Explore(ctx context.Context, ix *Index, m *Model, opts ...Option) (*page.Page, error) {
+	o, err := chosen("Explore", exploring, opts)
+	if err != nil {
+		return nil, err
 	}
 	spec, err := newSpec(ctx, ix, m, o)
 	if err != nil {
 		return nil, fmt.Errorf("starting the page: %w", err)
 	}
-	page, err := openPage(ctx, spec, owner())
+	p, err := page.Start(ctx, o.page, spec)
 	if err != nil {
 		return nil, fmt.Errorf("starting the page: %w", err)
 	}
 	if gonbui.IsNotebook {
-		gonbui.DisplayHTML(page.frame(o.height))
+		gonbui.DisplayHTML(p.Frame(o.height))
 		gonbui.Sync()
 	} else {
-		say("the page is at " + page.URL)
+		say("the page is at " + p.URL)
 	}
-	return page, nil
+	return p, nil
 }
 
-// pageSpec is what the page's process needs to know: JSON on its standard input.
+// pageSpec is what the page's process needs to know.
 type pageSpec struct {
-	Name  string
 	Title string
-	Data  reference
+	Data  dataset.Location
 	Sides []sideSpec
-	Token string  // "" until it is started
-	Owner process // with which it ends
 }
 
+// sideSpec is one checkpoint of a page.
 type sideSpec struct {
-	Name      string
-	Model     string // for Load
+	Name      string      // on the page
+	Model     model.Ident // which the index is of
+	Again     string      // for Load
 	As        []string
 	Device    string
 	Precision string
-	Sum       string // of the parameters
-	Index     place
+	Index     location
 }
 
-// reference is how a split is opened again.
-type reference struct {
-	Data  string // for OpenDataset, or
-	Split string
-	Dir   string // for OpenPictures
-}
-
-// key tells one page from another: all that is shown.
-func (s pageSpec) key() string {
-	s.Token, s.Owner = "", process{}
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // strings only
-	}
-	return fmt.Sprintf("%x", sha256.Sum256(b))
-}
-
-func newSpec(ctx context.Context, ix *Index, m *Model, o exploreOptions) (s pageSpec, err error) {
-	if strings.ContainsAny(o.name, "/\\ ") || o.name == "" {
-		return s, fmt.Errorf("page name %q: want a name without spaces and slashes", o.name)
-	}
-	s = pageSpec{Name: o.name, Title: ix.split.Name()}
-	if s.Data, err = referTo(ix); err != nil {
+func newSpec(ctx context.Context, ix *Index, m *Model, o options) (s pageSpec, err error) {
+	s.Title = ix.split.Name()
+	if s.Data, err = whereabouts(ix); err != nil {
 		return s, err
 	}
 	sides := []*Index{ix}
@@ -128,7 +84,7 @@ func newSpec(ctx context.Context, ix *Index, m *Model, o exploreOptions) (s page
 		if err != nil {
 			return s, err
 		}
-		side.Name = shortName(x.model.Source)
+		side.Name = side.Model.Name
 		if i < len(o.names) {
 			side.Name = o.names[i]
 		} else if i == 1 && side.Name == s.Sides[0].Name {
@@ -137,12 +93,12 @@ func newSpec(ctx context.Context, ix *Index, m *Model, o exploreOptions) (s page
 		s.Sides = append(s.Sides, side)
 	}
 	if m != ix.model {
-		sum, err := fingerprint(m)
+		is, err := m.Identity()
 		if err != nil {
 			return s, err
 		}
-		if sum != s.Sides[0].Sum {
-			return s, fmt.Errorf("the index is of %s, not of %s; build one with this model", ix.model.Source, m.Source)
+		if is.Fingerprint != s.Sides[0].Model.Fingerprint {
+			return s, fmt.Errorf("the index is of %s, not of %s; build one with this model", ix.model, m)
 		}
 	}
 	return s, nil
@@ -151,51 +107,47 @@ func newSpec(ctx context.Context, ix *Index, m *Model, o exploreOptions) (s page
 // newSide puts index and model where another process can open them.
 func newSide(ctx context.Context, ix *Index) (s sideSpec, err error) {
 	m := ix.model
-	if s.Sum, err = fingerprint(m); err != nil {
+	if s.Model, err = m.Identity(); err != nil {
 		return s, err
 	}
-	s.As, s.Device, s.Precision = m.as, m.Device.Name+":"+m.Device.Engine, string(m.Precision())
-	if s.Index, err = ix.inPlace(ctx, s.Sum); err != nil {
+	s.Again, s.As, s.Device, s.Precision = m.again, m.as, m.Towers.Device.Name+":"+m.Towers.Device.Engine, string(m.Towers.Precision())
+	if s.Index, err = ix.inPlace(ctx, s.Model.Fingerprint); err != nil || s.Again != "" {
 		return s, err
 	}
-	if s.Model, err = filepath.Abs(m.Source); err == nil && m.Source != embeddedSource {
-		_, err = os.Stat(s.Model)
+	s.Again, s.As = filepath.Join(page.Dir(), s.Model.Fingerprint[:12]+".safetensors"), nil
+	if isFile(s.Again) {
+		return s, nil
 	}
-	if m.Source == embeddedSource {
-		s.Model = "emoji"
-	} else if err != nil { // a model that lies in no file
-		s.Model, s.As, err = filepath.Join(pages(), s.Sum[:12]+".safetensors"), nil, os.MkdirAll(pages(), 0o755)
-		if _, missing := os.Stat(s.Model); missing != nil && err == nil {
-			err = m.Save(s.Model, false)
-		}
+	if err := os.MkdirAll(page.Dir(), 0o755); err != nil {
+		return s, fmt.Errorf("saving the model for the page: %w", err)
 	}
-	return s, err
+	return s, m.Save(s.Again, false)
 }
 
 // inPlace is where another process finds the index; one in memory is written into a folder first.
-func (ix *Index) inPlace(ctx context.Context, sum string) (place, error) {
+func (ix *Index) inPlace(ctx context.Context, sum string) (location, error) {
 	switch {
 	case ix.exact != nil:
-	case ix.place == place{}:
-		return place{}, fmt.Errorf("another process cannot open this index's engine by itself; serve it from your own program (explore.New with Index.Side), or build it with KeepIndex")
-	case ix.engine.Images.Model() != sum:
-		return place{}, fmt.Errorf("the index is of the checkpoint %.12s, and the model has changed to %.12s since; build it again", ix.engine.Images.Model(), sum)
+	case ix.where == location{}:
+		return location{}, fmt.Errorf("another process cannot open this index's engine by itself; serve it from your own program (explore.New with Index.Side), or build it with clipkit.Keep")
+	case ix.kept.Images.Model() != sum:
+		return location{}, fmt.Errorf("the index is of the checkpoint %.12s, and the model has changed to %.12s since; build it again", ix.kept.Images.Model(), sum)
 	default:
-		return ix.place, nil
+		return ix.where, nil
 	}
-	kept := &Index{model: ix.model, split: ix.split, place: place{Folder: filepath.Join(pages(), "index", ix.name(sum))}}
+	copied := &Index{model: ix.model, split: ix.split, where: location{Folder: filepath.Join(page.Dir(), "index", ix.name(sum))}}
 	var err error
-	if kept.engine, err = kept.place.open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
-		return place{}, err
+	if copied.kept, err = copied.where.open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
+		return location{}, err
 	}
-	return kept.place, errors.Join(kept.fill(ctx, ix.features), kept.engine.close())
+	return copied.where, errors.Join(copied.fill(ctx, ix.features), copied.kept.Close())
 }
 
-// Side gives the index and its model to a page that one serves oneself, with explore.New. Closing the index ends it, for one that KeepIndex keeps;
+// Side gives the index and its model to a page that one serves oneself, with explore.New. Closing the index ends it, for one that is kept;
 // of one in memory, a copy on the disk is opened.
 func (ix *Index) Side(ctx context.Context, name string) (explore.Side, error) {
-	if ix.engine.Images == nil {
-		sum, err := fingerprint(ix.model)
+	if ix.kept.Images == nil {
+		sum, err := ix.model.Towers.Fingerprint()
 		if err != nil {
 			return explore.Side{}, err
 		}
@@ -203,89 +155,68 @@ func (ix *Index) Side(ctx context.Context, name string) (explore.Side, error) {
 		if err != nil {
 			return explore.Side{}, err
 		}
-		if ix.engine, err = at.open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
+		if ix.kept, err = at.open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
 			return explore.Side{}, err
 		}
 	}
-	return explore.Side{Name: name, Model: ix.model.Model, Images: ix.engine.Images, Texts: ix.engine.Texts}, nil
+	return explore.Side{Name: name, Model: ix.model.Towers, Images: ix.kept.Images, Texts: ix.kept.Texts}, nil
 }
 
-// embeddedSource is Model.Source of the model that is compiled in.
-const embeddedSource = "emoji (embedded)"
-
-// shortName is the run's name of a checkpoint in a run, else the file's.
-func shortName(source string) string {
-	if source == embeddedSource {
-		return "emoji"
+// whereabouts says where another process opens an index's split. One that was not opened from a place is copied to one.
+func whereabouts(ix *Index) (dataset.Location, error) {
+	if at, ok := dataset.LocationOf(ix.split); ok {
+		return at, nil
 	}
-	if run, _, ok := strings.Cut(filepath.ToSlash(source), "/checkpoints/"); ok {
-		return filepath.Base(run)
-	}
-	base := filepath.Base(source)
-	return strings.TrimSuffix(base, filepath.Ext(base))
-}
-
-// opened remembers by what name a split was opened.
-var opened sync.Map // dataset.Source to reference
-
-func remember(path string, d *dataset.Dataset) {
-	for split, s := range map[string]dataset.Source{"train": d.Train, "valid": d.Valid, "test": d.Test} {
-		if s != nil {
-			opened.Store(s, reference{Data: path, Split: split})
-		}
-	}
-}
-
-// referTo says how to open an index's split again. One that has no name is copied.
-func referTo(ix *Index) (reference, error) {
-	s := ix.split
-	if p, ok := s.(*dataset.Pictures); ok {
-		return reference{Dir: p.Dir}, nil
-	}
-	if reflect.TypeOf(s).Comparable() { // a source of somebody else's may be no key
-		if r, ok := opened.Load(s); ok {
-			return r.(reference), nil
-		}
-	}
-	dir := filepath.Join(pages(), "copy-"+samples(ix)[:12])
-	imgs, texts := filepath.Join(dir, "test_imgs.tsv"), filepath.Join(dir, "test_texts.jsonl")
+	at := dataset.Location{Path: filepath.Join(page.Dir(), "copy-"+samples(ix)[:12]), Split: "test"}
+	imgs, texts := filepath.Join(at.Path, "test_imgs.tsv"), filepath.Join(at.Path, "test_texts.jsonl")
 	if isFile(texts) { // it is written last
-		return reference{Data: dir, Split: "test"}, nil
+		return at, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return reference{}, fmt.Errorf("copying %s: %w", s.Name(), err)
+	if err := os.MkdirAll(at.Path, 0o755); err != nil {
+		return at, fmt.Errorf("copying %s: %w", ix.split.Name(), err)
 	}
-	say(fmt.Sprintf("copying %d pictures to %s, because another process cannot open %s", len(s.ImageIDs()), dir, s.Name()))
-	return reference{Data: dir, Split: "test"}, dataset.WriteTSV(s, imgs, texts)
+	say(fmt.Sprintf("copying %d pictures to %s, because another process cannot open %s", len(ix.split.ImageIDs()), at.Path, ix.split.Name()))
+	return at, dataset.WriteTSV(ix.split, imgs, texts)
 }
 
-// open opens it in the page's process.
-func (r reference) open(ctx context.Context) (dataset.Source, func() error, error) {
-	if r.Dir != "" {
-		p, err := OpenPictures(ctx, r.Dir)
-		if err != nil {
-			return nil, nil, err
-		}
-		return p, p.Close, nil
+// openPage opens all that a page shows, in the page's process.
+func openPage(ctx context.Context, spec json.RawMessage, token string) (h *explore.Handler, closeAll func(), err error) {
+	var s pageSpec
+	if err := json.Unmarshal(spec, &s); err != nil {
+		return nil, nil, fmt.Errorf("reading what to show: %w", err)
 	}
-	d, err := OpenDataset(ctx, r.Data)
+	var closers []func()
+	closeAll = func() {
+		for _, f := range closers {
+			f()
+		}
+	}
+	defer func() {
+		if err != nil {
+			closeAll()
+		}
+	}()
+	source, err := s.Data.Open()
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := Split(d, r.Split)
-	return s, d.Close, err
-}
-
-// Split gives a data set's split by its name: train, valid or test.
-func Split(d *dataset.Dataset, name string) (dataset.Source, error) {
-	s, known := map[string]dataset.Source{"train": d.Train, "valid": d.Valid, "test": d.Test}[name]
-	if !known {
-		return nil, fmt.Errorf("split %q: want train, valid or test", name)
+	closers = append(closers, func() { source.Close() })
+	c := explore.Config{Title: s.Title, Source: source, Token: token}
+	for _, x := range s.Sides {
+		m, err := x.load(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", x.Name, err)
+		}
+		closers = append(closers, m.Close)
+		kept, err := x.Index.open(ctx, x.Model.Fingerprint, m.Towers.Config.EmbedDim, len(source.Texts()) > 0)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", x.Name, err)
+		}
+		closers = append(closers, func() { kept.Close() })
+		c.Sides = append(c.Sides, explore.Side{Name: x.Name, Model: m.Towers, Images: kept.Images, Texts: kept.Texts})
 	}
-	if s == nil {
-		return nil, fmt.Errorf("%s has no %s split", d, name)
-	}
-	return s, nil
+	h, err = explore.New(ctx, c)
+	return h, closeAll, err
 }
 
 // load opens the model of a side and makes sure that it is the one that the index is of.
@@ -294,13 +225,13 @@ func (s sideSpec) load(ctx context.Context) (*Model, error) {
 	if len(s.As) > 0 {
 		opts = append(opts, As(s.As...))
 	}
-	m, err := Load(ctx, s.Model, opts...)
+	m, err := Load(ctx, s.Again, opts...)
 	if err != nil {
 		return nil, err
 	}
-	sum, err := fingerprint(m)
-	if err == nil && sum != s.Sum {
-		err = fmt.Errorf("%s holds other weights (%.12s) than the model in the notebook (%.12s); save that one, Load it and build its index", s.Model, sum, s.Sum)
+	is, err := m.Identity()
+	if want := s.Model.Fingerprint; err == nil && is.Fingerprint != want {
+		err = fmt.Errorf("%s holds other weights (%.12s) than the model in the notebook (%.12s); save that one, Load it and build its index", s.Again, is.Fingerprint, want)
 	}
 	if err != nil {
 		m.Close()

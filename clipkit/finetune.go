@@ -2,8 +2,6 @@ package clipkit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -13,11 +11,13 @@ import (
 	"time"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/train"
-	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/pytorch"
 )
 
 // Run is a finished or interrupted training run on disk.
@@ -37,41 +37,26 @@ type settings struct {
 	Teacher string      `json:"teacher_sha256,omitempty"`
 }
 
-// TrainOption adds to a run what train.Config cannot say.
-type TrainOption func(*trainOptions)
-
-type trainOptions struct {
-	teacher *Model
-	memory  int64
-}
-
-// Teacher draws the image features towards those of another model (train.Config.KDLossWeight), which sees the same pixels: any that takes
-// pictures of the same size, whatever the width of its features.
-func Teacher(m *Model) TrainOption { return func(o *trainOptions) { o.teacher = m } }
-
-// MemoryLimit is how many bytes training may take besides the model, instead of what the machine has free; negative: do not ask.
-func MemoryLimit(bytes int64) TrainOption { return func(o *trainOptions) { o.memory = bytes } }
-
 // Finetune trains m in place on data.Train and keeps everything under experiments/<cfg.Name>. Where that run exists with the same
 // settings, data and initial weights it continues, or just loads the result when it was finished, and says which; where it exists with
 // others, it is left alone and the error asks for another name. Ctrl-C, a notebook's interrupt and ctx save a checkpoint first.
 // In a notebook loss and accuracy are drawn meanwhile.
-func Finetune(ctx context.Context, m *Model, data *dataset.Dataset, cfg train.Config, opts ...TrainOption) (*Run, error) {
-	var o trainOptions
-	for _, f := range opts {
-		f(&o)
+func Finetune(ctx context.Context, m *Model, data *dataset.Dataset, cfg train.Config, opts ...Option) (*Run, error) {
+	o, err := chosen("Finetune", finetuning, opts)
+	if err != nil {
+		return nil, err
 	}
 	if data.Train == nil {
 		return nil, fmt.Errorf("finetuning on %s: it has no train split", data.Name)
 	}
-	if err := cfg.Check(m.Config); err != nil {
+	if err := cfg.Check(m.Towers.Config); err != nil {
 		return nil, err
 	}
 	s, err := bind(m, data, cfg, o.teacher)
 	if err != nil {
 		return nil, err
 	}
-	run, err := experiment.Open(experiments(), cfg.Name, s, time.Now)
+	run, err := experiment.Open(repo.Experiments(), cfg.Name, s, time.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -85,13 +70,13 @@ func Finetune(ctx context.Context, m *Model, data *dataset.Dataset, cfg train.Co
 	defer stop()
 
 	bar, charts := newProgress("training", train.TotalSteps(s.Pairs, cfg)), newLive(run.Dir)
-	job := train.Job{Model: m.Model, Train: data.Train, Config: cfg, Run: run, Memory: o.memory, Say: say}
+	job := train.Job{Model: m.Towers, Train: data.Train, Config: cfg, Run: run, Memory: o.memory, Say: say}
 	job.Progress = func(at train.Progress) {
 		bar.train(at)
 		charts.add(at.Row)
 	}
 	if o.teacher != nil {
-		job.Teacher = o.teacher.Model.EncodeImages
+		job.Teacher = o.teacher.Towers.EncodeImages
 	}
 	if data.Valid != nil {
 		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, m, data.Valid, cfg) }
@@ -100,26 +85,29 @@ func Finetune(ctx context.Context, m *Model, data *dataset.Dataset, cfg train.Co
 	bar.finish()
 	charts.finish()
 	if err != nil {
-		return nil, errors.Join(err, forget(run, err))
+		return nil, errors.Join(err, freeName(run, err))
 	}
-	m.Source = run.Dir
+	m.name, m.source = cfg.Name, run.Dir
+	if m.again, err = filepath.Abs(run.Dir); err != nil {
+		return nil, err
+	}
 	return OpenRun(cfg.Name)
 }
 
 // bind gathers what the run will be bound to.
 func bind(m *Model, data *dataset.Dataset, cfg train.Config, teacher *Model) (s settings, err error) {
-	s = settings{Config: cfg, Model: m.Config, Weights: m.Source, Data: data.Name, Pairs: len(dataset.Pairs(data.Train))}
+	s = settings{Config: cfg, Model: m.Towers.Config, Weights: m.source, Data: data.Name, Pairs: len(dataset.Pairs(data.Train))}
 	switch {
 	case teacher == nil && cfg.KDLossWeight > 0:
 		return s, fmt.Errorf("%w: kd_loss_weight is %v, want a teacher with it: Finetune(…, clipkit.Teacher(other))", train.ErrConfig, cfg.KDLossWeight)
 	case teacher != nil && cfg.KDLossWeight == 0:
 		return s, fmt.Errorf("%w: kd_loss_weight is 0, want a positive number (the reference's is 0.5) with a teacher", train.ErrConfig)
-	case teacher != nil && teacher.Config.ImageResolution != m.Config.ImageResolution:
+	case teacher != nil && teacher.Towers.Config.ImageResolution != m.Towers.Config.ImageResolution:
 		return s, fmt.Errorf("%w: the teacher %s sees pictures of %d pixels, want %d, as the student",
-			train.ErrConfig, teacher.Source, teacher.Config.ImageResolution, m.Config.ImageResolution)
+			train.ErrConfig, teacher.source, teacher.Towers.Config.ImageResolution, m.Towers.Config.ImageResolution)
 	}
-	if s.Sum, err = fingerprint(m); err == nil && teacher != nil {
-		s.Teacher, err = fingerprint(teacher)
+	if s.Sum, err = m.Towers.Fingerprint(); err == nil && teacher != nil {
+		s.Teacher, err = teacher.Towers.Fingerprint()
 	}
 	return s, err
 }
@@ -132,8 +120,8 @@ func logContents(run *experiment.Run, data *dataset.Dataset) error {
 	return run.Log("%s", dataset.Contents("val", data.Valid))
 }
 
-// forget gives the name of a run free that was refused before its first step: with the settings corrected it is another run.
-func forget(run *experiment.Run, err error) error {
+// freeName lets go of the name of a run that was refused before its first step, so that the run can be started under it with corrected settings.
+func freeName(run *experiment.Run, err error) error {
 	rows, readErr := experiment.ReadRows(run.Dir)
 	if !run.New || len(rows) > 0 || readErr != nil || !errors.Is(err, train.ErrMemory) && !errors.Is(err, train.ErrConfig) {
 		return nil
@@ -143,7 +131,7 @@ func forget(run *experiment.Run, err error) error {
 
 // OpenRun reads a run under experiments/, to chart it in another cell.
 func OpenRun(name string) (*Run, error) {
-	dir, err := runDir(name)
+	dir, err := repo.Run(name)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +144,7 @@ func OpenRun(name string) (*Run, error) {
 
 // validate is what the trainer records at an epoch's end: the reference's in-batch figures and true recall.
 func validate(ctx context.Context, m *Model, valid dataset.Source, cfg train.Config) (experiment.Row, error) {
-	f, err := eval.Extract(ctx, m.Model, valid, cfg.ContextLength, nil)
+	f, err := eval.Extract(ctx, m.Towers, valid, cfg.ContextLength, nil)
 	if err != nil {
 		return experiment.Row{}, err
 	}
@@ -165,7 +153,7 @@ func validate(ctx context.Context, m *Model, valid dataset.Source, cfg train.Con
 		return experiment.Row{}, err
 	}
 	row := experiment.Row{TextToImage: &rep.TextToImage, ImageToText: &rep.ImageToText}
-	scale, err := m.LogitScale()
+	scale, err := m.Towers.LogitScale()
 	if err != nil {
 		return row, err
 	}
@@ -175,15 +163,21 @@ func validate(ctx context.Context, m *Model, valid dataset.Source, cfg train.Con
 	return row, err
 }
 
-// fingerprint is the SHA-256 of all parameters.
-func fingerprint(m *Model) (string, error) {
-	parts, err := train.Parts(m.Model)
+// Export writes the run's newest checkpoint as a .pt with which the reference's training goes on (--resume):
+// weights, AdamW's moments, epoch and step.
+func (r *Run) Export(path string) error {
+	c, err := checkpoint.Find(r.Dir, say)
 	if err != nil {
-		return "", err
+		return err
 	}
-	h := sha256.New()
-	if err := weights.EncodeSafetensors(h, parts, nil); err != nil {
-		return "", err
+	defer c.Close()
+	var s settings
+	if err := experiment.ReadConfig(r.Dir, &s); err != nil {
+		return err
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	tensors, ck, err := train.ReferenceCheckpoint(c, s.Config)
+	if err != nil {
+		return fmt.Errorf("exporting %s: %w", c.Path, err)
+	}
+	return pytorch.Write(path, tensors, ck)
 }

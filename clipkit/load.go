@@ -12,10 +12,11 @@ import (
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/device"
-	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/hub"
 
 	"github.com/schollz/progressbar/v3"
 )
@@ -23,30 +24,29 @@ import (
 // ErrNoModel is wrapped when Load's argument is neither a model's name nor a place where one lies.
 var ErrNoModel = errors.New("no such model")
 
-// Option changes how a model is loaded.
-type Option func(*options)
-
-type options struct {
-	device    string
-	precision model.Precision
-	as        []string
+// resolvers are what Load accepts, asked in this order; the first that knows the name opens it.
+var resolvers = []struct {
+	what string
+	open func(ctx context.Context, name string, as []string) (*opened, error) // nil: it is none of these
+}{
+	{`"emoji", the small model that is compiled in`, openEmbedded},
+	{"a published model (" + strings.Join(hub.Published(), ", ") + ")", openPublished},
+	{`the best checkpoint of a run ("quickstart/best")`, openBest},
+	{"a file of weights (.pt, .safetensors)", openFile},
+	{"a folder of transformers", openTransformers},
+	{"a run under experiments/, or one of its checkpoints", openRun},
 }
 
-// On chooses the device, "cpu" or one of its engines ("cpu:onnx"); without it the Jupyter kernel's CLIPKIT_DEVICE decides, else "cpu".
-func On(name string) Option { return func(o *options) { o.device = name } }
-
-// In chooses the precision of the weights and of products: "f32" (the default), "bf16" or "f16". Only "f32" trains.
-func In(precision string) Option {
-	return func(o *options) { o.precision = model.Precision(precision) }
+// opened is an open file of weights, the architecture that is in it, and what the model is called.
+type opened struct {
+	file                *weights.File
+	config              arch.Config
+	name, source, again string // as in Model
 }
-
-// As says what model the weights are for, where the file cannot: a name ("ViT-L-14-336"), or the reference's configuration files of the two
-// towers. Position embeddings of another resolution are resized to it, as the reference's training does, and that is said aloud.
-func As(nameOrFiles ...string) Option { return func(o *options) { o.as = nameOrFiles } }
 
 // Load opens a model:
 //
-//	"ViT-B-16"                      a published one (weights.Published): looked for in pretrained_weights/ and the folder CLIPKIT_WEIGHTS, else downloaded
+//	"ViT-B-16"                      a published one (hub.Published): looked for in pretrained_weights/ and the folder CLIPKIT_WEIGHTS, else downloaded
 //	"clip_cn_vit-b-16.pt"           a checkpoint of the reference, published or trained; also .safetensors and a folder of transformers
 //	"emoji"                         the small one that is compiled in (64×64 pictures, trained on emoji in five drawing styles)
 //	"quickstart"                    a run under experiments/, or the path of one: its newest whole checkpoint
@@ -56,35 +56,48 @@ func As(nameOrFiles ...string) Option { return func(o *options) { o.as = nameOrF
 // Loading is strict: every tensor must be there with its shape, and no other. The file is mapped, not read: memory holds one copy of the
 // weights, the device's.
 func Load(ctx context.Context, name string, opts ...Option) (*Model, error) {
-	o := gather(opts)
-	cfg, f, source, err := find(ctx, name, o.as)
+	o, err := chosen("Load", loading, opts)
+	if err != nil {
+		return nil, err
+	}
+	found, err := resolve(ctx, name, o.as)
 	if err != nil {
 		return nil, fmt.Errorf("loading %q: %w", name, err)
 	}
-	defer f.Close()
+	defer found.file.Close()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m, err := assemble(cfg, o, source, func(m *model.Model) error {
-		note, err := weights.LoadResized(m, cfg, f)
+	m, err := assemble(found.config, o, func(towers *model.Model) error {
+		note, err := weights.LoadResized(towers, found.config, found.file)
 		if note != "" {
 			say(note)
 		}
 		return err
 	})
-	if err == nil {
-		m.as = o.as
+	if err != nil {
+		return nil, err
 	}
-	return m, err
+	m.name, m.source, m.again, m.as = found.name, found.source, found.again, o.as
+	return m, nil
 }
 
 // New makes a model of a known architecture with fresh random weights, for training from scratch.
 func New(ctx context.Context, architecture string, seed uint64, opts ...Option) (*Model, error) {
+	o, err := chosen("New", loading, opts)
+	if err != nil {
+		return nil, err
+	}
 	cfg, err := arch.Lookup(architecture)
 	if err != nil {
 		return nil, err
 	}
-	return assemble(cfg, gather(opts), fmt.Sprintf("random weights, seed %d", seed), func(m *model.Model) error { return m.Init(seed) })
+	m, err := assemble(cfg, o, func(towers *model.Model) error { return towers.Init(seed) })
+	if err != nil {
+		return nil, err
+	}
+	m.name, m.source = cfg.Name, fmt.Sprintf("random weights, seed %d", seed)
+	return m, nil
 }
 
 // NewFrom is New with the vision tower of an OpenAI CLIP and the text tower of a BERT, as the reference starts training from scratch
@@ -106,108 +119,174 @@ func NewFrom(ctx context.Context, architecture, openai, bert string, seed uint64
 	if err != nil {
 		return nil, err
 	}
-	report, err := weights.LoadInit(m.Model, m.Config, files[0], files[1])
+	report, err := weights.LoadInit(m.Towers, m.Towers.Config, files[0], files[1])
 	if err != nil {
 		m.Close()
 		return nil, err
 	}
 	say(report.String())
-	m.Source = fmt.Sprintf("vision from %q, text from %q, the rest random with seed %d", openai, bert, seed)
+	m.source = fmt.Sprintf("vision from %q, text from %q, the rest random with seed %d", openai, bert, seed)
 	return m, nil
 }
 
-func gather(opts []Option) options {
-	o := options{precision: model.F32}
-	for _, f := range opts {
-		f(&o)
-	}
-	return o
-}
-
-func assemble(cfg arch.Config, o options, source string, fill func(*model.Model) error) (*Model, error) {
+// assemble makes a model on its device and has it filled.
+func assemble(cfg arch.Config, o options, fill func(*model.Model) error) (*Model, error) {
 	dev, err := device.Open(o.device)
 	if err != nil {
 		return nil, err
 	}
-	m, err := model.NewIn(cfg, dev, o.precision)
+	towers, err := model.NewIn(cfg, dev, o.precision)
 	if err == nil {
-		err = fill(m)
+		err = fill(towers)
 	}
 	if err != nil {
 		dev.Close()
 		return nil, err
 	}
-	return &Model{Model: m, Source: source}, nil
+	return &Model{Towers: towers}, nil
 }
 
-// find turns Load's argument into an open file, the architecture that is in it (or that as names) and what it was found as.
-func find(ctx context.Context, name string, as []string) (cfg arch.Config, f *weights.File, source string, err error) {
+// resolve turns Load's argument into open weights. as, where given, says of which architecture.
+func resolve(ctx context.Context, name string, as []string) (*opened, error) {
 	var known arch.Config
+	var err error
 	if len(as) > 0 {
 		if known, err = architecture(as); err != nil {
-			return cfg, nil, "", err
+			return nil, err
 		}
 	}
-	path := name
-	if _, err := weights.FindRelease(name); err == nil {
-		if path, err = download(ctx, name); err != nil {
-			return cfg, nil, "", err
+	var kinds []string
+	for _, r := range resolvers {
+		found, err := r.open(ctx, name, as)
+		if err != nil {
+			return nil, err
 		}
-	} else if _, err := os.Stat(path); err != nil && name != "emoji" {
-		if !isBest(path) {
-			path = filepath.Join(experiments(), name)
+		if found == nil {
+			kinds = append(kinds, r.what)
+			continue
 		}
-		if !isDir(path) && !isBest(path) {
-			return cfg, nil, "", fmt.Errorf("%w: neither \"emoji\", nor one of %s, nor a file or folder here, nor a run in %s",
-				ErrNoModel, strings.Join(weights.Published(), ", "), experiments())
+		if len(as) > 0 {
+			found.config = known
 		}
+		return found, nil
 	}
-	switch {
-	case name == "emoji":
-		path = embeddedSource
-		if f, err = weights.Parse(path, assets.SmallModel); err == nil {
-			cfg, err = weights.Architecture(f)
-		}
-	case isBest(path):
-		cfg, f, path, err = openBest(filepath.Dir(path))
-	case len(as) > 0 && !isDir(path):
-		f, err = weights.Open(path)
-	case !isDir(path), isFile(filepath.Join(path, "config.json")) && !isDir(filepath.Join(path, "checkpoints")):
-		f, cfg, err = weights.OpenModel(path)
-	default:
-		cfg, f, path, err = openRun(path)
+	return nil, fmt.Errorf("%w: it is not %s; runs are looked for in %s", ErrNoModel, strings.Join(kinds, ", nor "), repo.Experiments())
+}
+
+func openEmbedded(_ context.Context, name string, _ []string) (*opened, error) {
+	if name != "emoji" {
+		return nil, nil
+	}
+	f, err := weights.Parse("emoji (embedded)", assets.SmallModel)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := weights.Architecture(f)
+	return &opened{f, cfg, "emoji", "emoji (embedded)", "emoji"}, err
+}
+
+// openPublished finds or fetches a published model's weights, with a progress bar.
+func openPublished(ctx context.Context, name string, as []string) (*opened, error) {
+	if _, err := hub.FindRelease(name); err != nil {
+		return nil, nil
+	}
+	bar := newProgress("downloading "+name, -1, progressbar.OptionShowBytes(true))
+	defer bar.finish()
+	path, err := hub.Locate(ctx, name, hub.Options{Folder: filepath.Join(repo.Root(), "pretrained_weights"), Progress: bar.bytes})
+	if err != nil {
+		return nil, err
+	}
+	found, err := openFile(ctx, path, as)
+	if found != nil {
+		found.name = name
+	}
+	return found, err
+}
+
+func openFile(_ context.Context, path string, as []string) (found *opened, err error) {
+	if !isFile(path) {
+		return nil, nil
+	}
+	found = &opened{name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), source: path}
+	if found.again, err = filepath.Abs(path); err != nil {
+		return nil, err
 	}
 	if len(as) > 0 {
-		cfg = known
+		found.file, err = weights.Open(path)
+	} else {
+		found.file, found.config, err = weights.OpenModel(path)
 	}
-	return cfg, f, path, err
+	return found, err
+}
+
+func openTransformers(_ context.Context, name string, _ []string) (found *opened, err error) {
+	path := folderOf(name)
+	if path == "" || !isFile(filepath.Join(path, "config.json")) || isDir(filepath.Join(path, "checkpoints")) {
+		return nil, nil
+	}
+	found = &opened{name: filepath.Base(path), source: path}
+	if found.again, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	found.file, found.config, err = weights.OpenModel(path)
+	return found, err
 }
 
 // openRun opens one checkpoint, or the newest whole one of a run.
-func openRun(path string) (cfg arch.Config, f *weights.File, from string, err error) {
+func openRun(_ context.Context, name string, _ []string) (*opened, error) {
+	path := folderOf(name)
+	if path == "" {
+		return nil, nil
+	}
 	c, err := checkpoint.Find(path, say)
 	if err != nil {
-		return cfg, nil, "", err
+		return nil, err
 	}
-	return c.State.Arch, c.Model, c.Path, c.Optimizer.Close()
+	return openedCheckpoint(c)
 }
 
-// isBest tells whether path is "<run>/best", which is the name of no file: the checkpoints of that kind lie in <run>/checkpoints/best.
-func isBest(path string) bool {
-	return filepath.Base(path) == "best" && !isDir(path) && isDir(filepath.Join(filepath.Dir(path), "checkpoints"))
+// openBest opens the checkpoint of a run with the best validation. "<run>/best" is the name of no file: the checkpoints of that kind lie in
+// <run>/checkpoints/best.
+func openBest(_ context.Context, name string, _ []string) (*opened, error) {
+	for _, path := range []string{name, filepath.Join(repo.Experiments(), name)} {
+		run := filepath.Dir(path)
+		if filepath.Base(path) != "best" || isDir(path) || !isDir(filepath.Join(run, "checkpoints")) {
+			continue
+		}
+		best, err := train.BestCheckpoint(run, say)
+		if err != nil {
+			return nil, fmt.Errorf("%w: it keeps its best where best_metric is set", err)
+		}
+		c, err := checkpoint.Open(best)
+		if err != nil {
+			return nil, err
+		}
+		return openedCheckpoint(c)
+	}
+	return nil, nil
 }
 
-// openBest opens the checkpoint of a run with the best validation.
-func openBest(run string) (cfg arch.Config, f *weights.File, from string, err error) {
-	path, err := train.BestCheckpoint(run, say)
-	if err != nil {
-		return cfg, nil, "", fmt.Errorf("%w: it keeps its best where best_metric is set", err)
+// openedCheckpoint leaves only the model of a checkpoint open, and calls it by its run's name.
+func openedCheckpoint(c *checkpoint.Checkpoint) (*opened, error) {
+	found := &opened{file: c.Model, config: c.State.Arch, name: filepath.Base(c.Path), source: c.Path}
+	for dir := filepath.Dir(c.Path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if filepath.Base(dir) == "checkpoints" {
+			found.name = filepath.Base(filepath.Dir(dir))
+		}
 	}
-	c, err := checkpoint.Open(path)
-	if err != nil {
-		return cfg, nil, "", err
+	var err error
+	found.again, err = filepath.Abs(c.Path)
+	return found, errors.Join(err, c.Optimizer.Close())
+}
+
+// folderOf is the folder that a name means: a path, else a run under experiments/; "" where neither is one.
+func folderOf(name string) string {
+	for _, path := range []string{name, filepath.Join(repo.Experiments(), name)} {
+		if isDir(path) {
+			return path
+		}
 	}
-	return c.State.Arch, c.Model, c.Path, c.Optimizer.Close()
+	return ""
 }
 
 func isDir(path string) bool {
@@ -218,13 +297,6 @@ func isDir(path string) bool {
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
-}
-
-// download finds or fetches a published model's weights, with a progress bar.
-func download(ctx context.Context, name string) (string, error) {
-	bar := newProgress("downloading "+name, -1, progressbar.OptionShowBytes(true))
-	defer bar.finish()
-	return weights.Locate(ctx, name, weights.Options{Folder: filepath.Join(root(), "pretrained_weights"), Progress: bar.bytes})
 }
 
 // architecture is what As names.
@@ -243,37 +315,4 @@ func architecture(nameOrFiles []string) (arch.Config, error) {
 		files = append(files, b)
 	}
 	return arch.Parse(strings.TrimSuffix(filepath.Base(nameOrFiles[0]), ".json"), files...)
-}
-
-// Save writes the weights in the form that the end of the name chooses: "model.pt", which PyTorch and the reference read,
-// "model.safetensors", or a folder for transformers. Load takes all three. half stores float16, except what the reference keeps in float32
-// (vision norms, positions, class token, logit scale).
-func (m *Model) Save(path string, half bool) error {
-	parts, err := train.Parts(m.Model)
-	if err == nil && half {
-		err = weights.Halve(parts)
-	}
-	if err != nil {
-		return fmt.Errorf("saving %s: %w", path, err)
-	}
-	return weights.Write(path, m.Config, parts, &weights.Checkpoint{Name: m.Config.Name})
-}
-
-// Export writes the run's newest checkpoint as a .pt with which the reference's training goes on (--resume):
-// weights, AdamW's moments, epoch and step.
-func (r *Run) Export(path string) error {
-	c, err := checkpoint.Find(r.Dir, say)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	var s settings
-	if err := experiment.ReadConfig(r.Dir, &s); err != nil {
-		return err
-	}
-	tensors, ck, err := train.ReferenceCheckpoint(c, s.Config)
-	if err != nil {
-		return fmt.Errorf("exporting %s: %w", c.Path, err)
-	}
-	return weights.WritePyTorch(path, tensors, ck)
 }

@@ -1,6 +1,7 @@
 package clipkit_test
 
 import (
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 )
 
 func loadAs(t *testing.T, path string, opts ...clipkit.Option) *clipkit.Model {
@@ -30,16 +32,16 @@ func TestLoadsFilesOfTheReference(t *testing.T) {
 		half := golden.Open(t, kind+"/forward_half_checkpoints.safetensors")
 		images, ids := golden.Values(t, inputs, "images"), golden.IDs(t, inputs, "texts")
 		check := func(what string, m *clipkit.Model, wantImages, wantTexts []float32, tolerance float64) {
-			gotImages, err := m.Model.EncodeImages(ctx, images, 4)
+			gotImages, err := m.Towers.EncodeImages(ctx, images, 4)
 			if err != nil {
 				t.Fatal(err)
 			}
-			gotTexts, err := m.Model.EncodeTexts(ctx, ids, 4)
+			gotTexts, err := m.Towers.EncodeTexts(ctx, ids, 4)
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden.Close(t, kind+" "+what+": image features", gotImages, unitRows(wantImages, m.Config.EmbedDim), tolerance)
-			golden.Close(t, kind+" "+what+": text features", gotTexts, unitRows(wantTexts, m.Config.EmbedDim), tolerance)
+			golden.Close(t, kind+" "+what+": image features", gotImages, unitRows(wantImages, m.Towers.Config.EmbedDim), tolerance)
+			golden.Close(t, kind+" "+what+": text features", gotTexts, unitRows(wantTexts, m.Towers.Config.EmbedDim), tolerance)
 		}
 		full := loadAs(t, golden.Path(kind+"/init.pt"), as)
 		check("init.pt", full, golden.Values(t, inputs, "image_features"), golden.Values(t, inputs, "text_features"), 1e-5)
@@ -54,17 +56,17 @@ func TestLoadsFilesOfTheReference(t *testing.T) {
 
 		// bf16 keeps the direction: the issue is speed, not digits.
 		bf16 := loadAs(t, golden.Path(kind+"/init.pt"), as, clipkit.In("bf16"))
-		a, err := full.Model.EncodeTexts(ctx, ids, 4)
+		a, err := full.Towers.EncodeTexts(ctx, ids, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := bf16.Model.EncodeTexts(ctx, ids, 4)
+		b, err := bf16.Towers.EncodeTexts(ctx, ids, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range 4 {
 			var cosine float64
-			for k := i * full.Config.EmbedDim; k < (i+1)*full.Config.EmbedDim; k++ {
+			for k := i * full.Towers.Config.EmbedDim; k < (i+1)*full.Towers.Config.EmbedDim; k++ {
 				cosine += float64(a[k]) * float64(b[k])
 			}
 			if cosine < 0.999 {
@@ -77,8 +79,12 @@ func TestLoadsFilesOfTheReference(t *testing.T) {
 func unitRows(v []float32, width int) []float32 {
 	var out []float32
 	for at := 0; at < len(v); at += width {
-		for _, x := range unit(v[at : at+width]) {
-			out = append(out, float32(x))
+		var sum float64
+		for _, x := range v[at : at+width] {
+			sum += float64(x) * float64(x)
+		}
+		for _, x := range v[at : at+width] {
+			out = append(out, float32(float64(x)/math.Sqrt(sum)))
 		}
 	}
 	return out
@@ -93,18 +99,18 @@ func TestFolderOfTransformersAndResolution(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := loadAs(t, folder)
-	for _, x := range m.Config.Tensors() {
-		_, want, err := m.Get(x.Name)
+	for _, x := range m.Towers.Config.Tensors() {
+		_, want, err := m.Towers.Get(x.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, got, err := again.Get(x.Name); err != nil || !slices.Equal(got, want) {
+		if _, got, err := again.Towers.Get(x.Name); err != nil || !slices.Equal(got, want) {
 			t.Fatalf("%s came back otherwise (%v)", x.Name, err)
 		}
 	}
 	larger := loadAs(t, golden.Path("vit/init.pt"), clipkit.As("testdata/tiny-vit-48.json", golden.Path("tiny-text.json")))
 	want := golden.Open(t, "vit/resize_pos_embed.safetensors")
-	_, got, err := larger.Get("visual.positional_embedding")
+	_, got, err := larger.Towers.Get("visual.positional_embedding")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,11 +124,11 @@ func TestNewFromTwoTowers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(source.Close)
-	parts, err := train.Parts(source.Model)
+	parts, err := train.Parts(source.Towers)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var vision, text []weights.Tensor
+	var vision, text []tensor.Tensor
 	for _, p := range parts {
 		switch {
 		case strings.HasPrefix(p.Name, "visual."), p.Name == "logit_scale":
@@ -133,7 +139,7 @@ func TestNewFromTwoTowers(t *testing.T) {
 	}
 	dir := t.TempDir()
 	openai, bert := filepath.Join(dir, "clip.safetensors"), filepath.Join(dir, "bert.safetensors")
-	for path, tensors := range map[string][]weights.Tensor{openai: vision, bert: text} {
+	for path, tensors := range map[string][]tensor.Tensor{openai: vision, bert: text} {
 		if err := weights.WriteSafetensors(path, tensors, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -144,11 +150,11 @@ func TestNewFromTwoTowers(t *testing.T) {
 	}
 	t.Cleanup(m.Close)
 	for name, equal := range map[string]bool{"visual.conv1.weight": true, "bert.embeddings.word_embeddings.weight": true, "text_projection": false} {
-		_, want, err := source.Get(name)
+		_, want, err := source.Towers.Get(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, got, err := m.Get(name); err != nil || slices.Equal(got, want) != equal {
+		if _, got, err := m.Towers.Get(name); err != nil || slices.Equal(got, want) != equal {
 			t.Errorf("%s equals the source's: %v, want %v (%v)", name, !equal, equal, err)
 		}
 	}

@@ -9,15 +9,16 @@ import (
 	"path/filepath"
 
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/hub"
 )
 
 // fetch downloads a published model's weights, or says where they lie already.
 func fetch(ctx context.Context, root string, args []string, out io.Writer) error {
 	if len(args) != 1 {
-		return fmt.Errorf("fetch takes the name of one model, one of %v; %w", weights.Published(), errUsage)
+		return fmt.Errorf("fetch takes the name of one model, one of %v; %w", hub.Published(), errUsage)
 	}
 	said := int64(-1)
-	path, err := weights.Locate(ctx, args[0], weights.Options{
+	path, err := hub.Locate(ctx, args[0], hub.Options{
 		Folder: filepath.Join(root, "pretrained_weights"),
 		Progress: func(done, total int64) {
 			if now := done >> 26; now != said { // a line every 64 MB reads well in a log

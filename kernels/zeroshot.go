@@ -10,8 +10,8 @@ import (
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/arch"
-	"clipnb/clipkit/eval"
 	"clipnb/clipkit/tokenizer"
+	classes "clipnb/clipkit/zeroshot"
 )
 
 // zeroshot classifies a set of pictures in classes, with the reference's flags and its last line.
@@ -51,18 +51,18 @@ func zeroshot(ctx context.Context, args []string, out io.Writer) error {
 	defer set.Close()
 	var o clipkit.ZeroShotOptions
 	if *labelFile != "" {
-		if o.Labels, err = eval.ReadLabels(*labelFile); err != nil {
+		if o.Labels, err = classes.ReadLabels(*labelFile); err != nil {
 			return err
 		}
 	}
 	if *templateFile != "" {
-		if o.Templates, err = eval.ReadTemplates(*templateFile, *templateSet, *dataset); err != nil {
+		if o.Templates, err = classes.ReadTemplates(*templateFile, *templateSet, *dataset); err != nil {
 			return err
 		}
 	}
 	var order []int
 	if *index != "" {
-		if order, err = eval.ReadOrder(*index); err != nil {
+		if order, err = classes.ReadOrder(*index); err != nil {
 			return err
 		}
 	}
@@ -76,7 +76,7 @@ func zeroshot(ctx context.Context, args []string, out io.Writer) error {
 		if err := os.MkdirAll(*saveDir, 0o755); err != nil {
 			return fmt.Errorf("zeroshot: %w", err)
 		}
-		o.Predictions = eval.NewPredictions(*dataset, m.Config)
+		o.Predictions = classes.NewPredictions(*dataset, m.Config)
 	}
 	z, err := clipkit.EvaluateZeroShot(ctx, m, set, o)
 	if err != nil {

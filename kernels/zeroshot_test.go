@@ -10,7 +10,7 @@ import (
 
 // The command prints what the reference printed and writes its file, with the same model, pictures, labels and templates.
 func TestZeroShotAsTheReference(t *testing.T) {
-	const fixtures, golden = "../clipkit/eval/testdata/zeroshot", "../clipkit/internal/golden/testdata"
+	const fixtures, golden = "../clipkit/zeroshot/testdata/zeroshot", "../clipkit/internal/golden/testdata"
 	out := t.TempDir()
 	text, err := kernelsCommand(t, "zeroshot", "-resume", golden+"/vit/init.pt", "-vision-model", golden+"/tiny-vit.json", "-text-model", golden+"/tiny-text.json",
 		"-label-file", fixtures+"/label_cn.txt", "-templates", fixtures+"/templates.json", "-dataset", "country211", "-index", fixtures+"/index.json",
@@ -48,6 +48,6 @@ func TestZeroShotAsTheReference(t *testing.T) {
 	fails(t, kernelsCommand(t, "zeroshot", "-vision-model", "ViT-Z-1", fixtures), 2, "ViT-B-16")
 	fails(t, kernelsCommand(t, "zeroshot", "-template-set", "food_templates", fixtures), 2, "-templates")
 	fails(t, kernelsCommand(t, "zeroshot", "-index", "i.json", fixtures), 2, "-save-dir")
-	fails(t, kernelsCommand(t, "zeroshot", "-label-file", "../clipkit/eval/testdata/broken/labels-blank-line.txt", fixtures), 1, ":2: blank line")
+	fails(t, kernelsCommand(t, "zeroshot", "-label-file", "../clipkit/zeroshot/testdata/broken/labels-blank-line.txt", fixtures), 1, ":2: blank line")
 	fails(t, kernelsCommand(t, "zeroshot", "no-such-folder"), 1, "no-such-folder")
 }

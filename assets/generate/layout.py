@@ -1,4 +1,4 @@
-"""The reference's raw layout (SPEC §4.2): SPLIT_imgs.tsv with base64 pictures, SPLIT_texts.jsonl with captions.
+"""Chinese-CLIP's raw layout (its README_En.md:262-300): SPLIT_imgs.tsv with base64 pictures, SPLIT_texts.jsonl with captions.
 
 Ids say what they stand for: a picture is style * 10000 + concept index, a text is concept index * 10 + caption number.
 """

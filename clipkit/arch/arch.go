@@ -1,7 +1,8 @@
 // Package arch describes the models: what each tower is made of, which tensors it has and how much work a pair costs.
 //
-// A Config is the merged vision and text configuration of the reference (SPEC §1.2), with the same JSON keys, so its config files load
-// as they are. The published models and the small embedded one are struct literals in the table of models.go.
+// A Config is the reference's vision and text configuration in one (it merges them too, cn_clip/training/main.py:86-92), with the same JSON
+// keys, so the files of cn_clip/clip/model_configs load as they are. The published models and the small embedded one are struct literals in
+// the table of models.go.
 //
 //	cfg, err := arch.Lookup("ViT-B-16")
 //	cfg.NumParams()                // 188262913
@@ -49,7 +50,7 @@ type Config struct {
 }
 
 // Layers is the depth of the vision tower: one number for a ViT, four stages for a ResNet.
-// The reference's RN50 file holds the list inside a string; both forms are read.
+// RN50.json of the reference holds the list inside a string; both forms are read.
 type Layers []int
 
 // UnmarshalJSON reads 12, [3,4,6,3] and "[3,4,6,3]".

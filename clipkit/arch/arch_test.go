@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Counts of SPEC §1.1, read off the reference's own modules.
+// The counts were read off the reference's own modules, made from its configuration files.
 func TestCountsOfThePublishedModels(t *testing.T) {
 	for _, w := range []struct {
 		name                             string
@@ -52,7 +52,7 @@ func TestSizeOfTheEmbeddedModel(t *testing.T) {
 func TestTrainFLOPsOfViTB16(t *testing.T) {
 	c, _ := Lookup("ViT-B/16")
 	if g := c.TrainFLOPs(52) / 1e9; math.Abs(g-132.2) > 0.5 {
-		t.Errorf("a training pair costs %.1f GFLOP, FINDINGS says 132.2", g)
+		t.Errorf("a training pair costs %.1f GFLOP, want 132.2", g)
 	}
 }
 

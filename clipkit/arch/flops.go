@@ -15,10 +15,10 @@ func (c Config) TextFLOPs(tokens int) float64 {
 	return blockFLOPs(c.TextLayers, tokens, c.TextWidth, c.TextIntermediate) + 2*float64(c.TextWidth*c.EmbedDim)
 }
 
-// TrainFLOPs is the work of one pair in a training step: forward once, backward twice that (SPEC: 132.2 GFLOP for ViT-B-16 at 52 tokens).
+// TrainFLOPs is the work of one pair in a training step: forward once, backward twice that (132.2 GFLOP for ViT-B-16 at 52 tokens).
 func (c Config) TrainFLOPs(tokens int) float64 { return 3 * (c.ImageFLOPs() + c.TextFLOPs(tokens)) }
 
-// blockFLOPs: four projections, two products of the attention, two of the MLP.
+// blockFLOPs counts a stack of transformer blocks: four projections, two products of the attention, two of the MLP.
 func blockFLOPs(layers, tokens, width, intermediate int) float64 {
 	t, w, m := float64(tokens), float64(width), float64(intermediate)
 	return float64(layers) * (2*t*(4*w*w+2*w*m) + 4*t*t*w)
@@ -31,7 +31,7 @@ func (c Config) resnetFLOPs() (n float64) {
 	return n + 2*(2*tokens*width*width+width*width+width*float64(c.EmbedDim)) + 4*tokens*width
 }
 
-// Convolutions calls each for every convolution of a ResNet (SPEC §1.5): it puts out [side,side,out] for one picture.
+// Convolutions calls each for every convolution of a ResNet (cn_clip/clip/model.py:23-147), whose output for one picture is [side,side,out].
 func (c Config) Convolutions(each func(side, in, out, kernel int)) {
 	w, side := c.VisionWidth, c.ImageResolution/2
 	each(side, 3, w/2, 3)

@@ -15,9 +15,9 @@ const maxInferred = 1000
 
 // Infer finds the architecture from the shapes of a state dict under the reference's names; shape gives nil for a name that is not there.
 //
-// A model of the table is found with its name and everything else that belongs to it. Of any other the widths, depths, patch, grid and
-// embedding width are read; what no shape shows is what all published models but ViT-H-14 have: heads of 64 channels in both towers,
-// dropout 0.1, texts of 52 tokens. A model with other heads needs its configuration (Parse). The error lists what is missing or odd.
+// A model of the table is found with its name and everything else that belongs to it. Of any other model the widths, depths, patch, grid and
+// embedding width are read. What no shape shows is assumed to be what all published models but ViT-H-14 have: heads of 64 channels in both
+// towers, dropout 0.1, texts of 52 tokens. A model with other heads needs its configuration (Parse). The error lists what is missing or odd.
 func Infer(shape func(name string) []int) (Config, error) {
 	r := reader{shape: shape}
 	c := roberta(Config{}, 0, 0, 0, 0)
@@ -60,7 +60,7 @@ func (c Config) sameTensors(d Config) bool {
 	return slices.EqualFunc(c.Tensors(), d.Tensors(), func(a, b Tensor) bool { return a.Name == b.Name && slices.Equal(a.Shape, b.Shape) })
 }
 
-// reader asks for shapes and keeps all that was wrong.
+// reader asks for shapes and collects what is missing or odd.
 type reader struct {
 	shape   func(name string) []int
 	err     error
@@ -75,7 +75,7 @@ func (r *reader) bad(format string, a ...any) {
 	r.err = fmt.Errorf("%w; %s", r.err, fmt.Sprintf(format, a...))
 }
 
-// get is the shape of a tensor that must have the given number of axes; zeros stand for a missing one.
+// get is the shape of a tensor that must have the given number of axes; for a missing tensor it is all zeros.
 func (r *reader) get(name string, axes int) []int {
 	switch s := r.shape(name); {
 	case s == nil:
@@ -97,7 +97,7 @@ func (r *reader) count(format string) int {
 	return n
 }
 
-// heads is how many heads of 64 channels make the width; one where they do not.
+// heads is how many heads of 64 channels make the width; 1 for a width that is no multiple of 64.
 func (r *reader) heads(tower string, width int) int {
 	if width%64 != 0 {
 		r.unusual = fmt.Sprintf("the %s width %d is not a multiple of 64", tower, width)
@@ -106,7 +106,7 @@ func (r *reader) heads(tower string, width int) int {
 	return width / 64
 }
 
-// grid is the side of a square of positions, the class position left out.
+// grid is the side of the square that the positions make without the one of the class token.
 func (r *reader) grid(name string) int {
 	n := r.get(name, 2)[0] - 1
 	if n < 1 {

@@ -19,7 +19,7 @@ func (t Tensor) Size() int {
 	return n
 }
 
-// Tensors lists the whole state dict in the order of the reference's named_parameters and buffers (SPEC §1.9).
+// Tensors lists the whole state dict, buffers included, in the order of the reference's model.state_dict().
 func (c Config) Tensors() []Tensor {
 	l := &list{}
 	l.add("text_projection", c.TextWidth, c.EmbedDim)
@@ -36,7 +36,7 @@ func (c Config) Tensors() []Tensor {
 // NumParams counts the trained values (buffers excluded).
 func (c Config) NumParams() int { return c.count("") }
 
-// NumVisualParams counts those of the vision tower.
+// NumVisualParams counts the trained values of the vision tower.
 func (c Config) NumVisualParams() int { return c.count("visual.") }
 
 func (c Config) count(prefix string) int {

@@ -32,6 +32,7 @@ import (
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 )
 
 var (
@@ -66,7 +67,7 @@ type Best struct {
 
 // Parts are the tensors of a checkpoint. Adapters may be none.
 type Parts struct {
-	Model, Optimizer, Adapters []weights.Tensor
+	Model, Optimizer, Adapters []tensor.Tensor
 }
 
 // Checkpoint is an open one.

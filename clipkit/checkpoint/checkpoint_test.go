@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"clipnb/clipkit/internal/golden"
-	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 )
 
 func save(t *testing.T, dir string, step int) string {
 	t.Helper()
 	path, err := Save(dir, State{Arch: golden.Config(t, "vit"), Step: step, Epoch: 1, Batch: 2, Samples: 99},
-		Parts{Model: []weights.Tensor{weights.F32("a", []int{2}, []float32{1, float32(step)})}, Optimizer: []weights.Tensor{weights.F32("m", nil, []float32{3})}})
+		Parts{Model: []tensor.Tensor{tensor.F32("a", []int{2}, []float32{1, float32(step)})}, Optimizer: []tensor.Tensor{tensor.F32("m", nil, []float32{3})}})
 	if err != nil {
 		t.Fatal(err)
 	}

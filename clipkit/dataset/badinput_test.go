@@ -15,20 +15,20 @@ import (
 	"clipnb/clipkit/imaging"
 )
 
-// What SPEC §4 and §10 tell of bad data, and where it is tested:
+// What goes wrong with data, by the reference's code and its issues, and where it is tested:
 //
-//	§4.1 layout                                  TestTroublesOfTheReference, TestOpenPartialFolders
-//	§4.2 tsv and jsonl: fields, types, ids       TestBrokenFiles, TestTroublesOfTheReference; encodings and the rest here
-//	§4.2 both base64 alphabets                   TestBase64, TestReferenceSet
-//	§4.3 LMDB: counts, keys, pickles, damage     TestLMDBWithWrongEntries, TestBrokenLMDBFiles; §10 row 4, the 1 TiB map, here
-//	§4.4 builder: stale keys, duplicates         TestBuildLMDBGrowsAndReplaces, TestBuildLMDBRefuses
-//	§4.5 order, padding, hidden answers          order_test.go, TestLoaderChecksItsConfiguration; a set smaller than a batch here
-//	§4.8, §10 row 29: ids that are strings       TestTroublesOfTheReference
-//	§10 row 5, 7, 13: dirty data, repeats        TestCheckFinds, TestInBatchAgainstAllBatches
-//	§10 row 8: another split or size             TestPublished
-//	§10 row 12: long texts                       TestCheckFinds, TestLoaderBatches
-//	§10 row 30: bad pictures, crashes            TestLoaderSkipsBadPairs, TestLoaderReportsBadTransforms; real pictures and files that change here
-//	§10 row 31: downloads                        TestPublished and package weights
+//	layout                                  TestTroublesOfTheReference, TestOpenPartialFolders
+//	tsv and jsonl: fields, types, ids       TestBrokenFiles, TestTroublesOfTheReference; encodings and the rest here
+//	both base64 alphabets                   TestBase64, TestReferenceSet
+//	LMDB: counts, keys, pickles, damage     TestLMDBWithWrongEntries, TestBrokenLMDBFiles; the 1 TiB map, here
+//	builder: stale keys, duplicates         TestBuildLMDBGrowsAndReplaces, TestBuildLMDBRefuses
+//	order, padding, hidden answers          order_test.go, TestLoaderChecksItsConfiguration; a set smaller than a batch here
+//	ids that are strings                    TestTroublesOfTheReference
+//	dirty data, repeats                     TestCheckFinds, TestInBatchAgainstAllBatches
+//	another split or size                   TestPublished
+//	long texts                              TestCheckFinds, TestLoaderBatches
+//	bad pictures, crashes                   TestLoaderSkipsBadPairs, TestLoaderReportsBadTransforms; real pictures and files that change here
+//	downloads                               TestPublished and package weights
 //
 // The rest of this file is what those do not have. Every error must name the place, and what to do about it.
 
@@ -94,7 +94,7 @@ func TestBadBase64(t *testing.T) {
 	}
 }
 
-// TestFileThatChanges is cut off, or goes away, after it was opened. A mapped file would end the program here, with a bus error (§10 row 30).
+// TestFileThatChanges is cut off, or goes away, after it was opened. A mapped file would end the program here, with a bus error.
 func TestFileThatChanges(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "imgs.tsv", "1\tQUJD\n2\tQUJDQUJDQUJD\n")
@@ -153,7 +153,7 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// TestMapOf1TiB reads a data.mdb that is as large as the reference's map, as on file systems without holes (§10 row 4), and asks for maps that
+// TestMapOf1TiB reads a data.mdb that is as large as the reference's map, as on file systems without holes, and asks for maps that
 // no machine has.
 func TestMapOf1TiB(t *testing.T) {
 	data, err := os.ReadFile("testdata/lmdb/train/imgs/data.mdb")

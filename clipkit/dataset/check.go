@@ -1,22 +1,13 @@
 package dataset
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"image"
-	_ "image/gif" // the headers of what imaging decodes
-	_ "image/jpeg"
-	_ "image/png"
 	"io/fs"
 	"runtime"
 	"strings"
-	"sync"
-
-	_ "golang.org/x/image/bmp"
-	_ "golang.org/x/image/webp"
 
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/tokenizer"
@@ -24,9 +15,8 @@ import (
 
 // Bounds of [Check] on the size of pictures.
 const (
-	TinySide   = 32       // pixels; a picture with a shorter side is tiny: enlarged to the model's size it shows nothing
-	HugePixels = 16 << 20 // a picture of more is huge: decoding it takes longer than a training step should
-	maxPixels  = 64 << 20 // imaging refuses more
+	tinySide   = 32       // pixels; a picture with a shorter side is tiny: enlarged to the model's size it shows nothing
+	hugePixels = 16 << 20 // a picture of more is huge: decoding it takes longer than a training step should
 )
 
 // CheckOptions are for [Check]; the zero value will do.
@@ -77,6 +67,9 @@ func Check(ctx context.Context, d *Dataset, o CheckOptions) (*Report, error) {
 		r.Splits = append(r.Splits, c.report)
 	}
 	r.find()
+	if p, ok := FindPublished(d.Name); ok {
+		r.Findings = append(r.Findings, p.differences(d)...)
+	}
 	return r, nil
 }
 
@@ -138,19 +131,14 @@ func (c *checked) pictures(ctx context.Context, o CheckOptions) error {
 	c.pictureOf = make(map[int64]digest, len(ids))
 	looks := make([]look, 16*runtime.GOMAXPROCS(0))
 	for start := 0; start < len(ids); start += len(looks) {
-		if err := ctx.Err(); err != nil {
+		batch := ids[start:min(start+len(looks), len(ids))]
+		err := imaging.Each(ctx, len(batch), func(i int) error {
+			looks[i] = lookAt(c.source, batch[i], o.Decode)
+			return nil // what is wrong with a picture is a finding
+		})
+		if err != nil {
 			return err
 		}
-		batch := ids[start:min(start+len(looks), len(ids))]
-		var working sync.WaitGroup
-		for worker := range min(runtime.GOMAXPROCS(0), len(batch)) {
-			working.Go(func() {
-				for i := worker; i < len(batch); i += runtime.GOMAXPROCS(0) {
-					looks[i] = lookAt(c.source, batch[i], o.Decode)
-				}
-			})
-		}
-		working.Wait()
 		for i, id := range batch {
 			l := looks[i]
 			if l.err == nil {
@@ -162,9 +150,9 @@ func (c *checked) pictures(ctx context.Context, o CheckOptions) error {
 				r.Missing.add(func() string { return fmt.Sprintf("image %d", id) })
 			case l.err != nil:
 				r.Corrupt.add(func() string { return fmt.Sprintf("image %d: %v", id, l.err) })
-			case min(l.width, l.height) < TinySide:
+			case min(l.width, l.height) < tinySide:
 				r.Tiny.add(name)
-			case l.width*l.height > HugePixels:
+			case l.width*l.height > hugePixels:
 				r.Huge.add(name)
 			}
 		}
@@ -175,33 +163,19 @@ func (c *checked) pictures(ctx context.Context, o CheckOptions) error {
 	return nil
 }
 
-// lookAt reads one picture. A header that the standard library does not know is left to imaging, which decides in training too.
+// lookAt reads one picture.
 func lookAt(s Source, id int64, decode bool) (l look) {
-	defer func() {
-		if r := recover(); r != nil {
-			l.err = fmt.Errorf("decoder: panic: %v", r)
-		}
-	}()
 	data, err := s.Image(id)
 	if err != nil {
 		return look{err: err}
 	}
 	sum := sha256.Sum256(data)
 	l.digest = digest(sum[:16])
-	header, _, err := image.DecodeConfig(bytes.NewReader(data))
-	l.width, l.height = header.Width, header.Height
-	if err == nil && l.width*l.height > maxPixels {
-		l.err = fmt.Errorf("%d megapixels, more than the %d that are decoded", l.width*l.height>>20, maxPixels>>20)
-		return l
+	header, err := imaging.DecodeConfig(data)
+	if err == nil && decode {
+		_, err = imaging.Decode(data)
 	}
-	if err != nil || decode {
-		p, err := imaging.Decode(data)
-		if err != nil {
-			l.err = err
-			return l
-		}
-		l.width, l.height = p.Width, p.Height
-	}
+	l.width, l.height, l.err = header.Width, header.Height, err
 	return l
 }
 

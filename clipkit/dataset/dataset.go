@@ -1,7 +1,7 @@
 // Package dataset gives pictures with captions, in the order and the batches that contrastive training needs.
 //
 // A [Source] is one split. [Open] finds the splits of a set: the embedded one by the name "emoji", or a folder in the reference's
-// layout (SPEC §4.1–4.3), of which any of train, valid and test may be absent:
+// layout (the section on data preparation in its README), of which any of train, valid and test may be absent:
 //
 //	{train,valid,test}_imgs.tsv      image id TAB base64 of the picture file
 //	{train,valid,test}_texts.jsonl   {"text_id": 8057, "text": "皮卡丘", "image_ids": [301]}
@@ -18,7 +18,7 @@
 //		…
 //	}
 //
-// or pictures in a folder with a caption file ([OpenFolder]) or in a folder for each class ([OpenClassFolders]). [OpenPublished] knows
+// or pictures in a folder with a caption file ([OpenFolder]). [OpenPublished] knows
 // MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
 // build_lmdb_dataset.py.
 //
@@ -117,6 +117,14 @@ func (d *Dataset) Close() error {
 // A split in lmdb/<split> is read from there, with the captions of the jsonl where that is beside it; a split without one from tsv and
 // jsonl. A folder that has neither but one of [CaptionFiles] is opened by [OpenFolder] with [DefaultSplit].
 func Open(path string) (*Dataset, error) {
+	d, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.locate(path)
+}
+
+func open(path string) (*Dataset, error) {
 	if path == "emoji" {
 		return openEmoji()
 	}
@@ -172,6 +180,9 @@ func openSplit(dir, name, split string) (Source, error) {
 // source of another kind it says so. The reference calls the splits train and val.
 func Contents(split string, s Source) string {
 	kind := "data set"
+	if l, ok := s.(located); ok {
+		s = l.Source
+	}
 	if stored, ok := s.(*storedSource); ok && stored.lmdb {
 		kind = "LMDB file"
 	}

@@ -164,13 +164,3 @@ func TestWriteTSVRoundTrip(t *testing.T) {
 		}
 	}
 }
-
-func TestRepeats(t *testing.T) {
-	pairs := []dataset.Pair{{1, 1, "猫"}, {2, 1, "猫"}, {1, 2, "狗"}, {3, 3, "鱼"}}
-	if images, texts := dataset.Repeats(pairs, []int{0, 1, 2, 3}); images != 1 || texts != 1 {
-		t.Errorf("%d images and %d texts, want 1 and 1", images, texts)
-	}
-	if images, texts := dataset.Repeats(pairs, []int{3, 3, 3}); images != 2 || texts != 2 {
-		t.Errorf("%d images and %d texts, want 2 and 2", images, texts)
-	}
-}

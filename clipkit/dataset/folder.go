@@ -26,7 +26,7 @@ type FolderSplit struct {
 	Seed  uint64
 }
 
-// DefaultSplit is the reference's 80/20 (SPEC §4.8).
+// DefaultSplit is the reference's 80/20 (dataset_transform.py:19).
 var DefaultSplit = FolderSplit{Valid: 0.2, Seed: 42}
 
 // OpenFolder opens a folder of pictures, in it or below it, with a caption file; captions "" stands for the first of [CaptionFiles] in dir.
@@ -85,32 +85,6 @@ func OpenFolder(dir, captions string, split FolderSplit) (*Dataset, error) {
 	return splitFolder(dir, pictures, texts, split)
 }
 
-// OpenClassFolders opens dir/<class>/…: every picture has the caption that the name of its folder makes, such as
-// func(class string) string { return "一张" + class + "的照片" }; nil takes the name itself. Text ids are 1 to n by name.
-func OpenClassFolders(dir string, caption func(class string) string, split FolderSplit) (*Dataset, error) {
-	pictures, err := listPictures(dir)
-	if err != nil {
-		return nil, err
-	}
-	members := make(map[string][]int64)
-	for i, p := range pictures {
-		class, _, ok := strings.Cut(p, "/")
-		if !ok {
-			return nil, fmt.Errorf("%w: %s/%s is in no class; want %s/<class>/<picture>", ErrFormat, dir, p, dir)
-		}
-		members[class] = append(members[class], int64(i+1))
-	}
-	var texts []Text
-	for _, class := range slices.Sorted(maps.Keys(members)) {
-		text := class
-		if caption != nil {
-			text = caption(class)
-		}
-		texts = append(texts, Text{ID: int64(len(texts) + 1), Text: text, ImageIDs: members[class]})
-	}
-	return splitFolder(dir, pictures, texts, split)
-}
-
 func captionFile(dir string) string {
 	for _, name := range CaptionFiles {
 		if p := filepath.Join(dir, name); exists(p) {
@@ -159,7 +133,7 @@ func splitFolder(dir string, pictures []string, texts []Text, split FolderSplit)
 	}
 	ids := slices.Sorted(maps.Keys(described))
 	valid := make(map[int64]bool)
-	for _, i := range Permutation(split.Seed, len(ids))[:int(split.Valid*float64(len(ids))+0.5)] {
+	for _, i := range permutation(split.Seed, len(ids))[:int(split.Valid*float64(len(ids))+0.5)] {
 		valid[ids[i]] = true
 	}
 	d := &Dataset{Name: filepath.Base(dir)}

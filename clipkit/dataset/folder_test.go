@@ -121,22 +121,12 @@ func TestFolderSplit(t *testing.T) {
 	}
 }
 
-func TestOpenClassFolders(t *testing.T) {
-	dir := pictureFolder(t, "猫/1.png", "猫/2.png", "狗/深/1.png")
-	d, err := OpenClassFolders(dir, func(class string) string { return "一张" + class + "的照片" }, FolderSplit{})
-	if err != nil {
+func TestFolderWithoutPictures(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "captions.csv"), []byte("image,caption\na.png,猫\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
-	want := []Text{{ID: 1, Text: "一张狗的照片", ImageIDs: []int64{1}}, {ID: 2, Text: "一张猫的照片", ImageIDs: []int64{2, 3}}}
-	if got := d.Train.Texts(); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("texts %v, want %v", got, want)
-	}
-	putPicture(t, dir, "loose.png", 40, 40, 9)
-	if _, err := OpenClassFolders(dir, nil, FolderSplit{}); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "loose.png is in no class") {
-		t.Errorf("a loose picture: error %v", err)
-	}
-	if _, err := OpenClassFolders(t.TempDir(), nil, FolderSplit{}); !errors.Is(err, ErrNotFound) {
+	if _, err := OpenFolder(dir, "", FolderSplit{}); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "no pictures") {
 		t.Errorf("no pictures: error %v", err)
 	}
 }

@@ -18,7 +18,7 @@ const (
 	keyImages  = "num_images"
 )
 
-// OpenLMDB opens one split as build_lmdb_dataset.py or [WriteLMDB] wrote it (SPEC §4.3): dir holds pairs/ and imgs/, and ImageIDs are in
+// OpenLMDB opens one split as build_lmdb_dataset.py or [WriteLMDB] wrote it: dir holds pairs/ and imgs/, and ImageIDs are in
 // key order, which is that of the decimal digits. texts names the jsonl that it was built from. That has the captions without pictures,
 // which the LMDB has not, and must agree with it otherwise; "" makes do with the captions that have pictures.
 //

@@ -197,7 +197,7 @@ func TestLMDBPagesReadsWhatTheLibraryWrote(t *testing.T) {
 func TestPairBytes(t *testing.T) {
 	for _, c := range []struct {
 		pair Pair
-		hex  string // of SPEC §4.3, or of pickle.dumps of Python 3.11
+		hex  string // of pickle.dumps of Python 3.11
 	}{
 		{Pair{1076345, 8428, "高级感托特包斜挎"}, "\x80\x04\x95\x26\x00\x00\x00\x00\x00\x00\x00\x4a\x79\x6c\x10\x00\x4d\xec\x20\x8c\x18高级感托特包斜挎\x94\x87\x94."},
 		{Pair{1 << 31, -1, ""}, "\x80\x04\x95\x12\x00\x00\x00\x00\x00\x00\x00\x8a\x05\x00\x00\x00\x80\x00\x4a\xff\xff\xff\xff\x8c\x00\x94\x87\x94."},

@@ -9,7 +9,8 @@ import (
 	"clipnb/clipkit/internal/pickle"
 )
 
-// parsePair reads a value of the pairs LMDB: Python's pickle of (image_id, text_id, text), in any protocol (SPEC §4.3). The reader
+// parsePair reads a value of the pairs LMDB: Python's pickle of (image_id, text_id, text), in any protocol
+// (cn_clip/preprocess/build_lmdb_dataset.py:67). The reader
 // of pickles executes nothing.
 func parsePair(data []byte) (Pair, error) {
 	v, n, err := pickle.Reader{}.Read(data)

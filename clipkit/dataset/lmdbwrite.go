@@ -36,7 +36,7 @@ const (
 	lmdbCommitBytes  = 64 << 20
 )
 
-// BuildLMDB is the reference's build_lmdb_dataset.py (SPEC §4.4): it makes <out>/<split>/{pairs,imgs} of the tsv and jsonl of each split
+// BuildLMDB is the reference's cn_clip/preprocess/build_lmdb_dataset.py: it makes <out>/<split>/{pairs,imgs} of the tsv and jsonl of each split
 // in dir. Splits named twice are built once; none means those of train, valid and test that dir has. An empty out is <dir>/lmdb.
 //
 // All splits are read and checked before the first is written: duplicate ids, image_ids without a picture and bad lines are errors that

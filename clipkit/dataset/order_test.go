@@ -53,7 +53,7 @@ func TestOrderIsTheReferenceSampler(t *testing.T) {
 	}
 }
 
-// TestOrderPadsToTheGlobalBatch has the figures of SPEC §11 for MUGE.
+// TestOrderPadsToTheGlobalBatch has MUGE's 250,314 pairs, as the reference's logs show them padded.
 func TestOrderPadsToTheGlobalBatch(t *testing.T) {
 	for _, c := range []struct{ batch, world, want int }{{1024, 1, 250_880}, {128, 8, 250_880}, {48, 1, 250_320}} {
 		if got := len(Order(123, 0, 250_314, c.batch, c.world, 0)) * c.world; got != c.want {
@@ -93,7 +93,7 @@ func TestOrderOfNothing(t *testing.T) {
 			t.Errorf("%v: %v, want nil", c, got)
 		}
 	}
-	if got := Permutation(1, -1); len(got) != 0 {
-		t.Errorf("Permutation of -1: %v", got)
+	if got := permutation(1, -1); len(got) != 0 {
+		t.Errorf("permutation of -1: %v", got)
 	}
 }

@@ -6,32 +6,32 @@ import (
 	"strings"
 )
 
-// Published describes a set that the reference's documents name (SPEC §4.7).
+// Published describes a set that the reference's README names.
 type Published struct {
 	Name     string // and that of its folder below datasets/
 	Report   string // the split that published figures are of
 	BothWays bool   // they have text→image and image→text; else text→image alone
 	Address  string // of the archive, to be unpacked in datasets/
-	// Sizes are the published ones, by split; 0 where they are not known.
-	Sizes map[string]PublishedSize
+	// sizes are the published ones, by split; 0 where they are not known.
+	sizes map[string]publishedSize
 }
 
-// PublishedSize is the size of a published split.
-type PublishedSize struct{ Images, Texts, Pairs int }
+// publishedSize is the size of a published split.
+type publishedSize struct{ Images, Texts, Pairs int }
 
 const publishedArchives = "https://huggingface.co/datasets/OFA-Sys/chinese-clip-eval/resolve/main/"
 
-// PublishedSets are the retrieval sets. MUGE's test answers are hidden, so its figures are of valid.
-var PublishedSets = []Published{
-	{Name: "MUGE", Report: "valid", Address: publishedArchives + "MUGE.zip", Sizes: map[string]PublishedSize{
+// publishedSets are the retrieval sets. MUGE's test answers are hidden, so its figures are of valid.
+var publishedSets = []Published{
+	{Name: "MUGE", Report: "valid", Address: publishedArchives + "MUGE.zip", sizes: map[string]publishedSize{
 		"train": {Images: 129_380, Pairs: 250_314},
 		"valid": {Images: 29_806, Texts: 5_008, Pairs: 30_588},
 		"test":  {Images: 30_399, Texts: 5_004},
 	}},
-	{Name: "Flickr30k-CN", Report: "test", BothWays: true, Address: publishedArchives + "Flickr30k-CN.zip", Sizes: map[string]PublishedSize{
+	{Name: "Flickr30k-CN", Report: "test", BothWays: true, Address: publishedArchives + "Flickr30k-CN.zip", sizes: map[string]publishedSize{
 		"test": {Images: 1_000, Texts: 5_000, Pairs: 5_000},
 	}},
-	{Name: "COCO-CN", Report: "test", BothWays: true, Address: publishedArchives + "COCO-CN.zip", Sizes: map[string]PublishedSize{
+	{Name: "COCO-CN", Report: "test", BothWays: true, Address: publishedArchives + "COCO-CN.zip", sizes: map[string]publishedSize{
 		"train": {Images: 18_341},
 		"valid": {Images: 1_000},
 		"test":  {Images: 1_000},
@@ -41,7 +41,7 @@ var PublishedSets = []Published{
 // FindPublished finds a set by its name; case, hyphens and underscores do not count.
 func FindPublished(name string) (Published, bool) {
 	plain := strings.NewReplacer("-", "", "_", "")
-	for _, p := range PublishedSets {
+	for _, p := range publishedSets {
 		if strings.EqualFold(plain.Replace(p.Name), plain.Replace(name)) {
 			return p, true
 		}
@@ -54,7 +54,7 @@ func OpenPublished(root, name string) (*Dataset, error) {
 	p, ok := FindPublished(name)
 	if !ok {
 		var names []string
-		for _, p := range PublishedSets {
+		for _, p := range publishedSets {
 			names = append(names, p.Name)
 		}
 		return nil, fmt.Errorf("%w: no published set is called %q; those known are %s", ErrNotFound, name, strings.Join(names, ", "))
@@ -67,14 +67,15 @@ func (p Published) missing(path string) error {
 		ErrNotFound, path, p.Address, filepath.Dir(path), filepath.Join(path, p.Report+"_imgs.tsv"))
 }
 
-// Differences tells, a sentence each, where d is not the published set: splits that are missing or of another size.
-func (p Published) Differences(d *Dataset) []string {
-	var out []string
+// differences tells where d is not the published set: splits that are missing or of another size.
+func (p Published) differences(d *Dataset) []Finding {
+	const advice = "results are not comparable with published ones; get the set again, or call the folder otherwise"
+	var out []Finding
 	for _, s := range d.splits() {
-		want := p.Sizes[s.name]
+		want := p.sizes[s.name]
 		if *s.source == nil {
 			if s.name == p.Report {
-				out = append(out, fmt.Sprintf("%s has no %s split, which its published figures are of.", p.Name, s.name))
+				out = append(out, Finding{s.name, fmt.Sprintf("%s has no %s split, which its published figures are of", p.Name, s.name), advice})
 			}
 			continue
 		}
@@ -87,7 +88,7 @@ func (p Published) Differences(d *Dataset) []string {
 			{"pairs", len(Pairs(*s.source)), want.Pairs},
 		} {
 			if c.want != 0 && c.got != c.want {
-				out = append(out, fmt.Sprintf("%s %s has %d %s, the published set %d: results are not comparable.", p.Name, s.name, c.got, c.what, c.want))
+				out = append(out, Finding{s.name, fmt.Sprintf("%s %s has %d %s, the published set %d", p.Name, s.name, c.got, c.what, c.want), advice})
 			}
 		}
 	}

@@ -13,7 +13,7 @@ type Report struct {
 	Decoded       bool // whether pictures were decoded whole
 	Splits        []SplitReport
 	Leaks         []Leak
-	Findings      []Finding // by split, then what the splits have in common
+	Findings      []Finding // by split, then what the splits have in common, then how a published set differs from its publication
 }
 
 // SplitReport is about one split.
@@ -40,8 +40,8 @@ type SplitReport struct {
 
 	Missing     Examples // pictures that captions name or the split lists, but that are not there
 	Corrupt     Examples // pictures that cannot be read or decoded
-	Tiny        Examples // pictures with a side shorter than TinySide
-	Huge        Examples // pictures of more than HugePixels
+	Tiny        Examples // pictures with a side shorter than tinySide
+	Huge        Examples // pictures of more than hugePixels
 	Uncaptioned Examples // pictures that no caption names
 }
 
@@ -127,7 +127,7 @@ func (r *Report) findPictures(s SplitReport) {
 	}
 	if percent(s.Tiny.Count, s.Images) >= 1 {
 		r.add(s.Split, "enlarged, they show the model a blur; take larger versions",
-			"%s a side under %d pixels: %v", count(s.Tiny.Count, "picture has", "pictures have"), TinySide, s.Tiny)
+			"%s a side under %d pixels: %v", count(s.Tiny.Count, "picture has", "pictures have"), tinySide, s.Tiny)
 	}
 	if s.Uncaptioned.Count > 0 && s.Pairs > 0 {
 		r.add(s.Split, "they are not trained on, and in evaluation they only distract",
@@ -187,6 +187,14 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+func (r *Report) writeFindings(b *strings.Builder, of func(Finding) bool) {
+	for _, f := range r.Findings {
+		if of(f) {
+			fmt.Fprintf(b, "  - %s.\n    Advice: %s.\n", f.What, f.Advice)
+		}
+	}
+}
+
 // String is the report as text, some lines for each split.
 func (r *Report) String() string {
 	var b strings.Builder
@@ -197,12 +205,9 @@ func (r *Report) String() string {
 	fmt.Fprintf(&b, "%s, checked for batches of %d, %s\n", r.Name, r.BatchSize, how)
 	for _, s := range r.Splits {
 		fmt.Fprintf(&b, "%s: %d pictures (%d distinct), %d captions, %d pairs (%d distinct captions)\n", s.Split, s.Images, s.DistinctPictures, s.Texts, s.Pairs, s.DistinctCaptions)
-		for _, f := range r.Findings {
-			if f.Split == s.Split {
-				fmt.Fprintf(&b, "  - %s.\n    Advice: %s.\n", f.What, f.Advice)
-			}
-		}
+		r.writeFindings(&b, func(f Finding) bool { return f.Split == s.Split })
 	}
+	r.writeFindings(&b, func(f Finding) bool { return r.split(f.Split).Split == "" }) // of a split that is not there
 	if len(r.Findings) == 0 {
 		b.WriteString("Nothing to complain about.\n")
 	}

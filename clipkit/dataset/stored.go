@@ -86,7 +86,7 @@ var base64Value = func() (value [256]byte) {
 	return value
 }()
 
-// decodeBase64 is Python's urlsafe_b64decode, which the reference reads pictures with (SPEC §4.3): both alphabets, other bytes skipped,
+// decodeBase64 is Python's urlsafe_b64decode, which the reference reads pictures with (cn_clip/training/data.py:110): both alphabets, other bytes skipped,
 // padding required, nothing read after it. It uses encoded as scratch.
 func decodeBase64(encoded []byte) ([]byte, error) {
 	kept, pads := encoded[:0], 0

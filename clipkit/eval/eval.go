@@ -1,5 +1,5 @@
-// Package eval measures retrieval and zero-shot classification: features of a split, exact top-k, recall both ways, and the in-batch figures
-// that the reference logs in training.
+// Package eval measures retrieval: features of a split, exact top-k, recall both ways, and the in-batch figures that the reference logs in
+// training. Zero-shot classification is package zeroshot's.
 //
 //	f, err := eval.Extract(ctx, m, split, length, progress)                 // unit vectors of every picture and text
 //	f, err = eval.ExtractTo(ctx, path, m, sum, split, length, progress)     // the same, kept in a file; a killed one continues
@@ -8,9 +8,9 @@
 //	list, err := eval.TopK(ctx, f, eval.TextToImage, 10, nil)               // for the reference's prediction files
 //	recall, err := eval.Score(truth, predictions, eval.TextToImage)         // the reference's scorer, with its errors
 //
-// Recall@k is the share of queries with at least one right answer among the first k results (SPEC §6.4); equal scores keep file order.
+// Recall@k is the share of queries with at least one right answer among the first k results (cn_clip/eval/evaluation.py:94); equal scores keep file order.
 // A text with no picture counts as a miss; a picture with no text is not asked. Texts go through the same preparation as in training
-// (SPEC §2.5). It is not the in-batch accuracy, which depends on the batch size (InBatch).
+// (cn_clip/eval/data.py:23). It is not the in-batch accuracy, which depends on the batch size (InBatch).
 //
 // # Files
 //

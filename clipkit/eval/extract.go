@@ -3,7 +3,6 @@ package eval
 import (
 	"context"
 	"fmt"
-	"runtime"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/imaging"
@@ -12,7 +11,7 @@ import (
 )
 
 // Features are the unit vectors of a split: Images [len(ImageIDs), Dim] in storage order, which is key order in an LMDB, and Texts
-// [len(TextIDs), Dim] in file order (SPEC §6.1).
+// [len(TextIDs), Dim] in file order.
 type Features struct {
 	Dim      int
 	ImageIDs []int64
@@ -22,7 +21,7 @@ type Features struct {
 }
 
 const (
-	batch     = 64  // pictures decoded and encoded together
+	batch     = 64  // pictures encoded together
 	textBatch = 512 // texts tokenized together; the model groups them by length
 )
 
@@ -80,34 +79,25 @@ func (e extraction) run(ctx context.Context, f *Features, keep func([]float32) e
 	return nil
 }
 
-// encodeImages decodes one batch while the device encodes the one before.
+// encodeImages encodes one batch while the next is prepared.
 func (e extraction) encodeImages(ctx context.Context, ids []int64, add func([]float32) error) error {
-	type decoded struct {
-		pixels []float32
-		n      int
-		err    error
+	r := e.model.Config.ImageResolution
+	prepare := func(i int) ([]float32, error) {
+		encoded, err := e.source.Image(ids[i])
+		if err != nil {
+			return nil, fmt.Errorf("picture %d: %w", ids[i], err)
+		}
+		pixels, err := imaging.Transform(encoded, r)
+		if err != nil {
+			return nil, fmt.Errorf("picture %d: %w", ids[i], err)
+		}
+		return pixels, nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	ahead, ended := make(chan decoded, 1), make(chan struct{})
-	defer func() { cancel(); <-ended }() // the source may be closed once we return
-	go func() {
-		defer close(ended)
-		defer close(ahead)
-		for at := 0; at < len(ids); at += batch {
-			part := ids[at:min(at+batch, len(ids))]
-			pixels, err := decode(e.source, part, e.model.Config.ImageResolution)
-			select {
-			case ahead <- decoded{pixels, len(part), err}:
-			case <-ctx.Done():
-				return
-			}
+	for b, err := range imaging.Batches(ctx, len(ids), batch, r, prepare) {
+		if err != nil {
+			return err
 		}
-	}()
-	for b := range ahead {
-		if b.err != nil {
-			return b.err
-		}
-		v, err := e.model.EncodeImages(ctx, b.pixels, b.n)
+		v, err := e.model.EncodeImages(ctx, b.Pixels, b.N)
 		if err != nil {
 			return err
 		}
@@ -115,7 +105,7 @@ func (e extraction) encodeImages(ctx context.Context, ids []int64, add func([]fl
 			return err
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
 func (e extraction) encodeTexts(ctx context.Context, texts []dataset.Text, add func([]float32) error) error {
@@ -139,38 +129,6 @@ func (e extraction) encodeTexts(ctx context.Context, texts []dataset.Text, add f
 		}
 	}
 	return nil
-}
-
-// decode makes [n,3,R,R] on all cores.
-func decode(s dataset.Source, ids []int64, resolution int) ([]float32, error) {
-	size := 3 * resolution * resolution
-	pixels := make([]float32, len(ids)*size)
-	errs := make(chan error, len(ids))
-	gate := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i, id := range ids {
-		gate <- struct{}{}
-		go func() {
-			defer func() { <-gate }()
-			encoded, err := s.Image(id)
-			if err == nil {
-				var x []float32
-				if x, err = imaging.Transform(encoded, resolution); err == nil {
-					copy(pixels[i*size:], x)
-				}
-			}
-			if err != nil {
-				err = fmt.Errorf("picture %d: %w", id, err)
-			}
-			errs <- err
-		}()
-	}
-	var first error
-	for range ids {
-		if err := <-errs; err != nil && first == nil {
-			first = err
-		}
-	}
-	return pixels, first
 }
 
 // EncodePictures encodes some pictures of a split, [len(ids), dim]: for indexes, which keep vectors themselves.

@@ -6,10 +6,11 @@ import (
 
 	"clipnb/clipkit/dataset"
 
-	"github.com/viterin/vek/vek32"
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// InBatch is what the reference calls validation (SPEC §5.9): the pairs in a fixed shuffled order, cut into batches, and in each batch
+// InBatch is what the reference calls validation (cn_clip/training/train.py:334): the pairs in a fixed shuffled order, cut into batches, and in each batch
 // the contrastive loss and the share of pairs whose own partner scores highest. scale is exp(logit_scale); accuracies are percent.
 func InBatch(f *Features, pairs []dataset.Pair, order []int, batch int, scale float64) (loss, imageToText, textToImage float64, err error) {
 	imageAt, textAt := positions(f.ImageIDs), positions(f.TextIDs)
@@ -22,27 +23,25 @@ func InBatch(f *Features, pairs []dataset.Pair, order []int, batch int, scale fl
 	}
 	n := 0
 	for start := 0; start+batch <= len(order); start += batch {
-		logits := make([]float64, batch*batch) // [image, text]
-		var texts [][]float32
+		images := blas32.General{Rows: batch, Cols: f.Dim, Stride: f.Dim} // one row for each pair of the batch
+		texts, cosines := images, blas32.General{Rows: batch, Cols: batch, Stride: batch, Data: make([]float32, batch*batch)}
 		for _, i := range order[start : start+batch] {
-			t, err := row(f.Texts, textAt, pairs[i%len(pairs)].TextID)
+			pair := pairs[i%len(pairs)]
+			image, err := row(f.Images, imageAt, pair.ImageID)
 			if err != nil {
 				return 0, 0, 0, err
 			}
-			texts = append(texts, t)
-		}
-		for r, i := range order[start : start+batch] {
-			image, err := row(f.Images, imageAt, pairs[i%len(pairs)].ImageID)
+			text, err := row(f.Texts, textAt, pair.TextID)
 			if err != nil {
 				return 0, 0, 0, err
 			}
-			for c, t := range texts {
-				logits[r*batch+c] = scale * float64(vek32.Dot(image, t))
-			}
+			images.Data, texts.Data = append(images.Data, image...), append(texts.Data, text...)
 		}
+		blas32.Gemm(blas.NoTrans, blas.Trans, 1, images, texts, 0, cosines)
+		logit := func(image, text int) float64 { return scale * float64(cosines.Data[image*batch+text]) }
 		for i := range batch {
-			lossRow, hitRow := crossEntropy(batch, i, func(j int) float64 { return logits[i*batch+j] })
-			lossColumn, hitColumn := crossEntropy(batch, i, func(j int) float64 { return logits[j*batch+i] })
+			lossRow, hitRow := crossEntropy(batch, i, func(j int) float64 { return logit(i, j) })
+			lossColumn, hitColumn := crossEntropy(batch, i, func(j int) float64 { return logit(j, i) })
 			loss += (lossRow + lossColumn) / 2
 			imageToText += hitRow
 			textToImage += hitColumn

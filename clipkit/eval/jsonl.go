@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/pyjson"
 )
 
 // Way is a direction of retrieval.
@@ -32,7 +33,8 @@ func (w Way) fields() (query, answers string) {
 // maxLine bounds a line of the reference's files: a vector of 1,024 numbers takes 24 kB.
 const maxLine = 1 << 20
 
-// WriteVectors writes the reference's file of features (SPEC §6.1), numbers as Python prints them. w says whose they are: those that ask,
+// WriteVectors writes the reference's file of features (cn_clip/eval/extract_features.py:180 and :201), numbers as Python prints them. w says
+// whose they are: those that ask,
 // texts for TextToImage ({"text_id": 1, "feature": […]}) and pictures for ImageToText. ids [n], vectors [n, dim].
 func WriteVectors(path string, w Way, ids []int64, vectors []float32) error {
 	return atomicfile.Write(path, func(out io.Writer) error { return encodeVectors(out, w, ids, vectors) })
@@ -54,7 +56,7 @@ func encodeVectors(out io.Writer, w Way, ids []int64, vectors []float32) error {
 			if d > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(pythonFloat(float64(x)))
+			b.WriteString(pyjson.Float(float64(x)))
 		}
 		b.WriteString("]}\n")
 	}

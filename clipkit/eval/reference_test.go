@@ -78,7 +78,7 @@ func TestReferenceFiles(t *testing.T) {
 			}
 			same(set.images+".img_feat.jsonl", func(b *bytes.Buffer) error { return encodeVectors(b, ImageToText, f.ImageIDs, f.Images) })
 			same(set.texts+".txt_feat.jsonl", func(b *bytes.Buffer) error { return encodeVectors(b, TextToImage, f.TextIDs, f.Texts) })
-			same(set.truth+".tr.jsonl", func(b *bytes.Buffer) error { return encodeRetrieved(b, ImageToText, Invert(Truth(texts))) })
+			same(set.truth+".tr.jsonl", func(b *bytes.Buffer) error { return encodeRetrieved(b, ImageToText, Invert(answersOf(texts))) })
 			for way, name := range map[Way]string{TextToImage: "", ImageToText: "tr_"} {
 				predictions := set.prefix + name + "predictions.jsonl"
 				same(predictions, func(b *bytes.Buffer) error {

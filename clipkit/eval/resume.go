@@ -63,7 +63,7 @@ func loadFor(path string, want Origin) (*Features, error) {
 // Only one process writes it.
 type part struct {
 	file *os.File
-	lock *flock.Flock // of the same file
+	lock *flock.Flock // on the same file
 	dim  int
 }
 
@@ -84,10 +84,11 @@ func openPart(path string, origin Origin, f *Features) (*part, error) {
 }
 
 func (p *part) resume(path string, origin Origin, f *Features) error {
-	if locked, err := p.lock.TryLock(); err != nil {
-		return fmt.Errorf("locking features that are being written: %w", err)
-	} else if !locked {
-		return fmt.Errorf("%w: %s; wait for it, or stop it", ErrBusy, path)
+	switch free, err := p.lock.TryLock(); {
+	case err != nil:
+		return fmt.Errorf("keeping features: locking %s: %w", path, err)
+	case !free:
+		return fmt.Errorf("%w: %s", ErrBusy, path)
 	}
 	header, err := json.Marshal(origin)
 	if err != nil {
@@ -164,7 +165,7 @@ func (p *part) append(v []float32) error {
 	return nil
 }
 
-func (p *part) Close() error { return errors.Join(p.lock.Close(), p.file.Close()) }
+func (p *part) Close() error { return errors.Join(p.file.Close(), p.lock.Close()) }
 
 // bytesOf is the memory of v: the machines that this runs on are little-endian, as the file is.
 func bytesOf(v []float32) []byte {

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/pyjson"
 )
 
 // Retrieved is a line of the reference's predictions, what was found for a query, best first; and a line of the truth, what is right for it.
@@ -20,7 +20,8 @@ type Retrieved struct {
 	Answers []int64
 }
 
-// TopK finds the k best answers to every text of f, or to every picture; equal scores keep the order of f, as in the reference (SPEC §6.2).
+// TopK finds the k best answers to every text of f, or to every picture; equal scores keep the order of f, as in the reference, whose sort is
+// stable (cn_clip/eval/make_topk_predictions.py:84).
 func TopK(ctx context.Context, f *Features, w Way, k int, progress func(done, total int)) ([]Retrieved, error) {
 	asking, queries, ids, vectors := f.TextIDs, f.Texts, f.ImageIDs, f.Images
 	if w == ImageToText {
@@ -44,8 +45,8 @@ func TopK(ctx context.Context, f *Features, w Way, k int, progress func(done, to
 	return list, nil
 }
 
-// Truth is what texts say: the right pictures of each.
-func Truth(texts []dataset.Text) []Retrieved {
+// answersOf is what texts say: the right pictures of each.
+func answersOf(texts []dataset.Text) []Retrieved {
 	list := make([]Retrieved, len(texts))
 	for i, t := range texts {
 		list[i] = Retrieved{Query: t.ID, Answers: t.ImageIDs}
@@ -79,7 +80,7 @@ func encodeRetrieved(out io.Writer, w Way, list []Retrieved) error {
 	query, answers := w.fields()
 	b := bufio.NewWriterSize(out, 1<<16)
 	for _, r := range list {
-		fmt.Fprintf(b, `{"%s": %d, "%s": %s}`+"\n", query, r.Query, answers, pythonList(r.Answers))
+		fmt.Fprintf(b, `{"%s": %d, "%s": %s}`+"\n", query, r.Query, answers, pyjson.Ints(r.Answers))
 	}
 	return b.Flush()
 }
@@ -94,7 +95,7 @@ func WriteReference(ctx context.Context, dir, split string, f *Features, texts [
 		WriteVectors(place("_imgs.img_feat.jsonl"), ImageToText, f.ImageIDs, f.Images),
 		WriteVectors(place("_texts.txt_feat.jsonl"), TextToImage, f.TextIDs, f.Texts),
 		atomicfile.Write(place("_texts.jsonl"), func(w io.Writer) error { return encodeTexts(w, texts) }),
-		WriteRetrieved(place("_texts.tr.jsonl"), ImageToText, Invert(Truth(texts))),
+		WriteRetrieved(place("_texts.tr.jsonl"), ImageToText, Invert(answersOf(texts))),
 	)
 	if err != nil {
 		return err
@@ -123,19 +124,7 @@ func WriteReference(ctx context.Context, dir, split string, f *Features, texts [
 func encodeTexts(out io.Writer, texts []dataset.Text) error {
 	b := bufio.NewWriterSize(out, 1<<16)
 	for _, t := range texts {
-		fmt.Fprintf(b, `{"text_id": %d, "text": %s, "image_ids": %s}`+"\n", t.ID, pythonString(t.Text), pythonList(t.ImageIDs))
+		fmt.Fprintf(b, `{"text_id": %d, "text": %s, "image_ids": %s}`+"\n", t.ID, pyjson.String(t.Text), pyjson.Ints(t.ImageIDs))
 	}
 	return b.Flush()
-}
-
-// pythonList is Python's print of a list of integers.
-func pythonList(ids []int64) string {
-	b := []byte{'['}
-	for i, id := range ids {
-		if i > 0 {
-			b = append(b, ", "...)
-		}
-		b = strconv.AppendInt(b, id, 10)
-	}
-	return string(append(b, ']'))
 }

@@ -15,6 +15,7 @@ import (
 
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/pyjson"
 )
 
 // scored is how many answers the reference wants for each query: no more, no fewer.
@@ -35,7 +36,7 @@ func (e *ScoreError) Error() string {
 	return s
 }
 
-// Score is the reference's evaluation.py, or evaluation_tr.py for ImageToText (SPEC §6.4): recall in percent of the predictions in one file,
+// Score is the reference's evaluation.py, or evaluation_tr.py for ImageToText: recall in percent of the predictions in one file,
 // by the truth in another. Every query of the truth must be answered with ten different integers, so sets of fewer than ten pictures cannot
 // be scored so; Retrieval has no such limit. Queries without a right answer count as missed. The error is a *ScoreError where the reference
 // reports one.
@@ -79,12 +80,12 @@ func scoreJSON(r experiment.Recall, err error) []byte {
 		if e := new(ScoreError); errors.As(err, &e) {
 			message = e.Message
 		}
-		s := pythonString(message)
+		s := pyjson.String(message)
 		return fmt.Appendf(nil, `{"errorDetail": %s, "errorMsg": %s, "score": 0, "scoreJson": {}, "success": false}`, s, s)
 	}
-	mean := pythonFloat(r.Mean)
+	mean := pyjson.Float(r.Mean)
 	return fmt.Appendf(nil, `{"success": true, "score": %s, "scoreJson": {"score": %s, "mean_recall": %s, "r1": %s, "r5": %s, "r10": %s}}`,
-		mean, mean, mean, pythonFloat(r.R1), pythonFloat(r.R5), pythonFloat(r.R10))
+		mean, mean, mean, pyjson.Float(r.R1), pyjson.Float(r.R5), pyjson.Float(r.R10))
 }
 
 // ReadTruth reads queries with their right answers: a texts file, or for ImageToText the .tr.jsonl made of it. The last of several lines for one

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // ErrFeatures is wrapped for a file that should hold features and does not.
@@ -24,18 +25,18 @@ func (f *Features) Save(path string, origin Origin) error {
 	if err != nil {
 		return err
 	}
-	return weights.WriteSafetensors(path, []weights.Tensor{
-		int64s("image_ids", f.ImageIDs), weights.F32("images", []int{len(f.ImageIDs), f.Dim}, f.Images),
-		int64s("text_ids", f.TextIDs), weights.F32("texts", []int{len(f.TextIDs), f.Dim}, f.Texts),
+	return weights.WriteSafetensors(path, []tensor.Tensor{
+		int64s("image_ids", f.ImageIDs), tensor.F32("images", []int{len(f.ImageIDs), f.Dim}, f.Images),
+		int64s("text_ids", f.TextIDs), tensor.F32("texts", []int{len(f.TextIDs), f.Dim}, f.Texts),
 	}, map[string]string{originKey: string(meta)})
 }
 
-func int64s(name string, values []int64) weights.Tensor {
+func int64s(name string, values []int64) tensor.Tensor {
 	var data []byte
 	for _, v := range values {
 		data = binary.LittleEndian.AppendUint64(data, uint64(v))
 	}
-	return weights.Tensor{Name: name, DType: "I64", Shape: []int{len(values)}, Data: data}
+	return tensor.Tensor{Name: name, DType: "I64", Shape: []int{len(values)}, Data: data}
 }
 
 // LoadFeatures reads what Save wrote. Everything is checked: types, shapes, ids that repeat, values that are no numbers.

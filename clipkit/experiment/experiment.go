@@ -3,13 +3,14 @@
 //	experiments/<name>/
 //	  config.json               what decides the run; a run with other settings may not continue here
 //	  metrics.jsonl             one Row per logged step or validation: what charts read
-//	  out_<UTC time>.log        lines in the reference's format (SPEC §5.10)
+//	  out_<UTC time>.log        lines in the reference's format (cn_clip/training/logger.py:15)
 //	  params_<UTC time>.txt     name: value, sorted, as the reference writes it
 //	  checkpoints/  eval/
 //
 //	run, err := experiment.Open("experiments", "quickstart", config) // new, or to be continued
 //	defer run.Close()
-//	run.Append(experiment.Row{Kind: "train", Step: 1, …})
+//	err = run.Append(experiment.Row{Kind: "train", Step: 1, …})
+//	err = run.Sync() // before a checkpoint is saved: then no power cut takes rows that come before it
 //	rows, err := experiment.ReadRows(dir)
 //
 // Errors: ErrOtherSettings when the directory belongs to a run with another configuration, ErrBusy when another process has it open.
@@ -71,13 +72,16 @@ func Open(root, name string, config any, now func() time.Time) (r *Run, err erro
 	if err := os.MkdirAll(r.Eval(), 0o755); err != nil {
 		return nil, err
 	}
-	r.lock = flock.New(filepath.Join(r.Dir, ".lock"), flock.SetPermissions(0o644))
-	if locked, err := r.lock.TryLock(); err != nil {
-		return nil, fmt.Errorf("locking it: %w", err)
-	} else if !locked {
+	lock := flock.New(filepath.Join(r.Dir, ".lock"))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, err
+	}
+	if !locked {
 		return nil, fmt.Errorf("%w: wait for it, stop it, or choose another name", ErrBusy)
 	}
-	if err := r.settle(config); err != nil {
+	r.lock = lock
+	if err := r.matchConfig(config); err != nil {
 		return nil, err
 	}
 	if err := repairTail(filepath.Join(r.Dir, metricsFile)); err != nil {
@@ -90,8 +94,8 @@ func Open(root, name string, config any, now func() time.Time) (r *Run, err erro
 	return r, err
 }
 
-// settle writes config.json, or compares it with the one that is there.
-func (r *Run) settle(config any) error {
+// matchConfig writes config.json, or compares it with the one that is there.
+func (r *Run) matchConfig(config any) error {
 	want, err := json.MarshalIndent(config, "", "  ")
 	if err != nil {
 		return err
@@ -169,7 +173,9 @@ func (r *Run) writeParams(path string) error {
 	return atomicfile.WriteBytes(path, []byte(strings.Join(lines, "\n")+"\n"))
 }
 
-// Append adds a row to metrics.jsonl; it is on disk when Append returns, or at worst the last line is cut, which ReadRows forgives.
+// Append adds a row to metrics.jsonl, in one write: a process that is killed afterwards loses nothing of it. A power cut may take the rows since
+// the last Sync, or cut the last line, which ReadRows forgives. (Waiting for the disk at every row took 0.1 to 1.7 ms on a virtual disk, a thousand
+// times the write, and takes tens of milliseconds on a rotating or a network one.)
 func (r *Run) Append(row Row) error {
 	b, err := json.Marshal(row)
 	if err != nil {
@@ -177,6 +183,14 @@ func (r *Run) Append(row Row) error {
 	}
 	if _, err := r.metrics.Write(append(b, '\n')); err != nil {
 		return fmt.Errorf("recording step %d: %w", row.Step, err)
+	}
+	return nil
+}
+
+// Sync puts the rows so far on the disk.
+func (r *Run) Sync() error {
+	if err := r.metrics.Sync(); err != nil {
+		return fmt.Errorf("recording: %w", err)
 	}
 	return nil
 }
@@ -235,7 +249,7 @@ func (r *Run) Close() {
 		}
 	}
 	if r.lock != nil {
-		r.lock.Close()
+		_ = r.lock.Unlock() // it closes the file
 		r.lock = nil
 	}
 }

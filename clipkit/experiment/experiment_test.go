@@ -29,6 +29,9 @@ func TestRunIsContinuedOnlyWithTheSameSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := r.Sync(); err != nil {
+		t.Error(err)
+	}
 	r.Log("Global Steps: %d/%d", 1, 3)
 	if _, err := Open(root, "a", settings{LR: 1}, clock); !errors.Is(err, ErrBusy) {
 		t.Errorf("a second process got in: %v", err)

@@ -3,7 +3,7 @@ package experiment
 // Row is one line of metrics.jsonl, the only source that a chart reads. Kind says which fields are set.
 //
 //	"train"  one logged optimizer step
-//	"valid"  in-batch loss and accuracy of the validation split (SPEC §5.9) and its true recall
+//	"valid"  in-batch loss and accuracy of the validation split (as cn_clip/training/train.py:334 measures them) and its true recall
 //	"note"   something a reader of the run should know (resumed, interrupted, skipped samples)
 type Row struct {
 	Kind    string `json:"kind"`

@@ -1,17 +1,14 @@
 package explore
 
 import (
-	"bytes"
-	"clipnb/clipkit/imaging"
 	"context"
 	"errors"
 	"fmt"
-	"image"
-	"image/jpeg"
-	"image/png"
 	"net/http"
 	"slices"
 	"strconv"
+
+	"clipnb/clipkit/imaging"
 )
 
 // thumb names a small form of a picture of the set; thumbnail is that.
@@ -42,40 +39,13 @@ func (h *Handler) thumbnail(ctx context.Context, t thumb) (thumbnail, error) {
 		if err != nil {
 			return err
 		}
-		made, err = shrink(p, t.side)
+		made.kind, made.data, err = p.Thumbnail(t.side)
 		return err
 	})
 	if err == nil && t.side == thumbSides[0] { // the large ones are seen once
 		h.thumbs.Add(t, made)
 	}
 	return made, err
-}
-
-// shrink makes a picture fit into side × side pixels: a JPEG, or a PNG where something shines through.
-func shrink(p *imaging.Picture, side int) (thumbnail, error) {
-	if p.Mode != imaging.RGBA && p.Mode != imaging.GreyAlpha {
-		p = p.RGB()
-	}
-	if longer := max(p.Width, p.Height); longer > side {
-		p = p.Resize(max(1, p.Width*side/longer), max(1, p.Height*side/longer))
-	}
-	var b bytes.Buffer
-	if p.Mode != imaging.RGB {
-		err := png.Encode(&b, p.Image())
-		return thumbnail{"image/png", b.Bytes()}, err
-	}
-	err := jpeg.Encode(&b, opaque(p), &jpeg.Options{Quality: 85})
-	return thumbnail{"image/jpeg", b.Bytes()}, err
-}
-
-// opaque is an RGB picture in the form that image/jpeg is quick with.
-func opaque(p *imaging.Picture) image.Image {
-	m := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
-	for i := range p.Width * p.Height {
-		copy(m.Pix[4*i:], p.Pix[3*i:3*i+3])
-		m.Pix[4*i+3] = 255
-	}
-	return m
 }
 
 // serveThumb answers with an ETag, and lets browsers keep the picture.

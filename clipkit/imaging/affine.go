@@ -2,7 +2,7 @@ package imaging
 
 import "math"
 
-// fill is the colour outside the picture: Mean in levels, rounded.
+// fill is the colour outside the picture: mean in levels, rounded.
 var fill = [3]byte{123, 117, 104}
 
 // affine gives for the centre of an output pixel the place in the source: x' = m[0]x + m[1]y + m[2], y' = m[3]x + m[4]y + m[5].

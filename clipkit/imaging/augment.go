@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// Augment is the reference's training augmentation (--use-augment, SPEC §3.3). The zero value crops nothing, flips nothing and changes no colour.
+// Augment is the reference's training augmentation (--use-augment, cn_clip/training/data.py:73). The zero value crops nothing, flips nothing and changes no colour.
 type Augment struct {
 	Scale       [2]float64 // least and greatest area of the crop, as a fraction of the picture; 0, 0: no crop
 	Ratio       [2]float64 // least and greatest width/height of the crop
@@ -23,11 +23,8 @@ func (a Augment) Transform(encoded []byte, size int, rng *rand.Rand) ([]float32,
 	if err != nil {
 		return nil, err
 	}
-	return Normalise(a.Apply(p, size, rng)), nil
+	return Normalise(a.apply(p, size, rng)), nil
 }
-
-// Apply is Transform without decoding and normalising, for looking at the result: an RGB picture of size × size.
-func (a Augment) Apply(p *Picture, size int, rng *rand.Rand) *Picture { return a.apply(p, size, rng) }
 
 // draws is the part of *rand.Rand in use, so that a test can replay the random numbers of the reference.
 type draws interface {
@@ -35,6 +32,7 @@ type draws interface {
 	IntN(n int) int
 }
 
+// apply is Transform without decoding and normalising: an RGB picture of size × size.
 func (a Augment) apply(p *Picture, size int, rng draws) *Picture {
 	if a.Scale != [2]float64{} {
 		p = p.crop(a.box(p.Width, p.Height, rng))

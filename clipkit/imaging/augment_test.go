@@ -126,7 +126,7 @@ func TestAugmentStatistics(t *testing.T) {
 	for range n {
 		_, _, w, h := Reference.box(100, 100, rng)
 		area += float64(w*h) / 1e4
-		q := Augment{Flip: 0.5}.Apply(p, 2, rng)
+		q := Augment{Flip: 0.5}.apply(p, 2, rng)
 		if q.Pix[0] > q.Pix[3] {
 			flipped++
 		}

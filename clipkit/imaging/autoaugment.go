@@ -7,7 +7,8 @@ type op struct {
 	level       float64
 }
 
-// originalPolicy is AutoAugment's ImageNet policy as timm has it under the name "original" (SPEC §3.3). Repeated lines are in the source.
+// originalPolicy is AutoAugment's ImageNet policy as timm has it under the name "original" (timm/data/auto_augment.py,
+// auto_augment_policy_original). Repeated lines are in the source.
 var originalPolicy = [25][2]op{
 	{{posterizeOp, .4, 8}, {rotateOp, .6, 9}},
 	{{solarizeOp, .6, 5}, {autoContrastOp, .6, 5}},

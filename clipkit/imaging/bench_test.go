@@ -184,3 +184,15 @@ func BenchmarkRotate64(b *testing.B) {
 		rotate(p, 24)
 	}
 }
+
+// Batches beside BenchmarkTransformParallel: what the pool costs.
+func BenchmarkBatches(b *testing.B) {
+	likeTraining(b)
+	encoded := photoJPEG(b)
+	for _, err := range Batches(b.Context(), b.N, 64, 224, func(int) ([]float32, error) { return Transform(encoded, 224) }) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	perSecond(b)
+}

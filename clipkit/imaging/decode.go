@@ -43,46 +43,81 @@ var codecs = []codec{
 	{"WebP", "RIFF????WEBP", webpConfig, decodeWebP},
 }
 
+// Config is what the header of a picture says.
+type Config struct {
+	Format        string // JPEG, PNG, GIF, BMP or WebP
+	Width, Height int
+}
+
+// DecodeConfig reads the header alone. It refuses what Decode refuses by the header: the same formats, the same limits, the same errors.
+func DecodeConfig(encoded []byte) (config Config, err error) {
+	err = withCodec(encoded, func(c codec) error {
+		header, err := c.header(encoded)
+		config = Config{c.name, header.Width, header.Height}
+		return err
+	})
+	if err != nil {
+		return Config{}, err
+	}
+	return config, nil
+}
+
 // Decode reads a picture in the mode that Pillow gives it; the first frame of a GIF. See the package comment for limits and errors.
-func Decode(encoded []byte) (*Picture, error) {
+func Decode(encoded []byte) (p *Picture, err error) {
+	err = withCodec(encoded, func(c codec) error {
+		header, err := c.header(encoded)
+		if err == nil {
+			p, err = c.decode(encoded, header)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// withCodec calls read with the codec of a file, and turns its error, or a panic of a decoder that is not ours, into one of this package's.
+func withCodec(encoded []byte, read func(codec) error) error {
 	i := slices.IndexFunc(codecs, func(c codec) bool { return hasMagic(encoded, c.magic) })
 	if i < 0 {
-		return nil, fmt.Errorf("imaging: %d bytes that start with %.12q: %w", len(encoded), encoded[:min(len(encoded), 12)], ErrFormat)
+		return fmt.Errorf("imaging: %d bytes that start with %.12q: %w", len(encoded), encoded[:min(len(encoded), 12)], ErrFormat)
 	}
-	c := codecs[i]
-	p, err := c.read(encoded)
+	err := func() (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("%w: the decoder gave up: %v", ErrCorrupt, r)
+			}
+		}()
+		return read(codecs[i])
+	}()
 	switch {
 	case err == nil:
-		return p, nil
+		return nil
 	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrFormat), errors.Is(err, ErrCorrupt):
 	case isUnsupported(err):
 		err = fmt.Errorf("%w: %w", ErrFormat, err)
 	default:
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	return nil, fmt.Errorf("imaging: reading a %s of %d bytes: %w", c.name, len(encoded), err)
+	return fmt.Errorf("imaging: reading a %s of %d bytes: %w", codecs[i].name, len(encoded), err)
 }
 
-// read decodes, and turns a panic of a decoder, whose code is not ours, into an error.
-func (c codec) read(encoded []byte) (p *Picture, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			p, err = nil, fmt.Errorf("%w: the decoder gave up: %v", ErrCorrupt, r)
-		}
-	}()
+// header reads the size and holds it to the limits.
+func (c codec) header(encoded []byte) (image.Config, error) {
 	config, err := c.config(encoded)
 	if err != nil {
-		return nil, err
+		return config, err
 	}
 	w, h := config.Width, config.Height
 	switch {
 	case w < 1 || h < 1:
-		return nil, fmt.Errorf("%w: the header says %d × %d pixels", ErrCorrupt, w, h)
+		return config, fmt.Errorf("%w: the header says %d × %d pixels", ErrCorrupt, w, h)
 	case w > maxSide || h > maxSide || w*h > maxPixels:
-		return nil, fmt.Errorf("%w: the header says %d × %d pixels, the limits are %d megapixels and %d pixels a side; make it smaller first",
+		return config, fmt.Errorf("%w: the header says %d × %d pixels, the limits are %d megapixels and %d pixels a side; make it smaller first",
 			ErrTooLarge, w, h, maxPixels>>20, maxSide)
 	}
-	return c.decode(encoded, config)
+	return config, nil
 }
 
 func hasMagic(encoded []byte, magic string) bool {

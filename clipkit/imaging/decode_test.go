@@ -2,7 +2,6 @@ package imaging
 
 import (
 	"errors"
-	"image"
 	"path"
 	"strings"
 	"testing"
@@ -83,12 +82,26 @@ func TestBrokenFiles(t *testing.T) {
 	}
 }
 
-func TestDecoderPanicBecomesError(t *testing.T) {
-	c := codec{
-		config: func([]byte) (image.Config, error) { return image.Config{Width: 1, Height: 1}, nil },
-		decode: func([]byte, image.Config) (*Picture, error) { panic("index out of range") },
+func TestDecodeConfig(t *testing.T) {
+	formats := map[string]string{"jpg": "JPEG", "png": "PNG", "gif": "GIF", "bmp": "BMP", "webp": "WebP"}
+	for name := range fixtures(t) {
+		p := mustDecode(t, name)
+		c, err := DecodeConfig(readFile(t, name))
+		if want := (Config{formats[path.Ext(name)[1:]], p.Width, p.Height}); err != nil || c != want {
+			t.Errorf("%s: %+v, %v; want %+v", name, c, err, want)
+		}
 	}
-	if _, err := c.read(nil); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "index out of range") {
+	for name, want := range map[string]error{"giant.png": ErrTooLarge, "giant_canvas.webp": ErrTooLarge, "zero_height.jpg": ErrCorrupt,
+		"zero_width.png": ErrCorrupt, "text.png": ErrFormat, "arithmetic.jpg": ErrFormat, "animated.webp": ErrFormat} {
+		if c, err := DecodeConfig(readFile(t, path.Join("broken", name))); !errors.Is(err, want) || c != (Config{}) {
+			t.Errorf("%s: %+v, error %v, want one that wraps %q", name, c, err, want)
+		}
+	}
+}
+
+func TestDecoderPanicBecomesError(t *testing.T) {
+	err := withCodec([]byte("BM"), func(codec) error { panic("index out of range") })
+	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "index out of range") {
 		t.Errorf("error %v, want ErrCorrupt with the reason", err)
 	}
 }
@@ -100,7 +113,11 @@ func FuzzDecode(f *testing.F) {
 		f.Add(readFile(f, name))
 	}
 	f.Fuzz(func(t *testing.T, encoded []byte) {
+		header, headerErr := DecodeConfig(encoded)
 		p, err := Decode(encoded)
+		if headerErr != nil && (err == nil || err.Error() != headerErr.Error()) || err == nil && (header.Width != p.Width || header.Height != p.Height) {
+			t.Fatalf("the header: %+v, %v; the picture: %v, %v", header, headerErr, p, err)
+		}
 		if err != nil {
 			if !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrFormat) && !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("an error without a sentinel: %v", err)

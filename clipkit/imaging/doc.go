@@ -1,5 +1,6 @@
 // Package imaging turns encoded pictures into the float tensors that the image tower takes, with the same pixels as the reference (Pillow and
-// torchvision), and augments them for training as the reference's timm pipeline does. SPEC §3.
+// torchvision), and augments them for training as the reference's timm pipeline does
+// (cn_clip/training/data.py:71).
 //
 //	pixels, err := imaging.Transform(encoded, 224)                        // [3, 224, 224] float32, normalised
 //	pixels, err := imaging.Reference.Transform(encoded, 224, rng)         // the same with random crop, flip and AutoAugment
@@ -8,12 +9,14 @@
 //	picture = picture.Resize(224, 224).RGB()                              // [224, 224, 3] bytes
 //	pixels := imaging.Normalise(picture)                                  // [3, 224, 224] float32
 //
+// [Batches] prepares many pictures on all cores, batch by batch; [DecodeConfig] reads a header alone.
+//
 // # The order of the steps
 //
 // A [Picture] keeps the mode that Pillow would give it, because the reference resizes before it converts to RGB: a palette picture is resized by
-// nearest neighbour, a picture with alpha is resized premultiplied, a CMYK picture in its four inks. [Transform] does that (datasets in LMDB,
-// training, feature extraction). [TransformConvertFirst] converts first (image folders, zero-shot classification). For plain RGB and JPEG
-// pictures the two are the same.
+// nearest neighbour, a picture with alpha is resized premultiplied, a CMYK picture in its four inks. [Picture.Tensor] does that (datasets in
+// LMDB, training, feature extraction). [Picture.TensorConvertFirst] converts first (image folders, zero-shot classification). For plain RGB and
+// JPEG pictures the two are the same.
 //
 // # What equals Pillow
 //
@@ -24,8 +27,8 @@
 // # Speed
 //
 // The loops over pixels are C, compiled by cgo (kernels.c), so the package needs a C compiler, as the engines do. BenchmarkAgainstPillow runs the
-// reference's transform in turns with this one; on one core of an EPYC, a JPEG of 500 × 375 pixels takes about 3/5 of Pillow's time. Transform
-// runs in parallel on as many pictures as there are cores.
+// reference's transform in turns with this one; on one core of an EPYC, a JPEG of 500 × 375 pixels takes about 3/5 of Pillow's time. [Batches]
+// prepares as many pictures at a time as there are cores.
 //
 // # Bytes from outside
 //

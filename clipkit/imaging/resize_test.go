@@ -6,6 +6,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,17 +28,17 @@ func TestResizeEqualsPillow(t *testing.T) {
 
 func TestTransformEqualsReference(t *testing.T) {
 	var equal tally
-	for file, transform := range map[string]func([]byte, int) ([]float32, error){
-		"transform_32_f32.safetensors":               Transform,
-		"transform_64_f32_convert_first.safetensors": TransformConvertFirst,
+	for file, tensor := range map[string]func(*Picture, int) []float32{
+		"transform_32_f32.safetensors":               (*Picture).Tensor,
+		"transform_64_f32_convert_first.safetensors": (*Picture).TensorConvertFirst,
 	} {
 		for key, g := range readGolden(t, file) {
 			name, _, _ := strings.Cut(key, "@")
-			got, err := transform(readFile(t, name), g.Shape[1])
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := tensor(mustDecode(t, name), g.Shape[1])
 			equal.floats(t, file+" "+key, got, g.floats())
+			if same, err := Transform(readFile(t, name), g.Shape[1]); err != nil || file == "transform_32_f32.safetensors" && !slices.Equal(same, got) {
+				t.Errorf("Transform of %s is not its Tensor (%v)", name, err)
+			}
 		}
 	}
 	equal.report(t, "image tensors: the reference's transform")

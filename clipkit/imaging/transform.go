@@ -2,30 +2,27 @@ package imaging
 
 import "fmt"
 
-// Mean and Std are CLIP's channel statistics, in units of full brightness (SPEC §3.1).
+// mean and deviation are CLIP's channel statistics, in units of full brightness (cn_clip/training/data.py:89).
 var (
-	Mean = [3]float32{0.48145466, 0.4578275, 0.40821073}
-	Std  = [3]float32{0.26862954, 0.26130258, 0.27577711}
+	mean      = [3]float32{0.48145466, 0.4578275, 0.40821073}
+	deviation = [3]float32{0.26862954, 0.26130258, 0.27577711}
 )
 
-// Transform decodes, resizes to size × size (the aspect ratio is not kept), converts to RGB and normalises: [3, size, size].
-// This is the reference's order for datasets in LMDB: validation, feature extraction and training without augmentation.
+// Transform decodes a picture and makes its Tensor.
 func Transform(encoded []byte, size int) ([]float32, error) {
 	p, err := decodeFor(encoded, size)
 	if err != nil {
 		return nil, err
 	}
-	return Normalise(p.Resize(size, size)), nil
+	return p.Tensor(size), nil
 }
 
-// TransformConvertFirst converts to RGB before it resizes: the reference's order for image folders (zero-shot classification).
-func TransformConvertFirst(encoded []byte, size int) ([]float32, error) {
-	p, err := decodeFor(encoded, size)
-	if err != nil {
-		return nil, err
-	}
-	return Normalise(p.RGB().Resize(size, size)), nil
-}
+// Tensor resizes to size × size (the aspect ratio is not kept), converts to RGB and normalises: [3, size, size].
+// This is the reference's order for datasets in LMDB: validation, feature extraction and training without augmentation.
+func (p *Picture) Tensor(size int) []float32 { return Normalise(p.Resize(size, size)) }
+
+// TensorConvertFirst converts to RGB before it resizes: the reference's order for image folders (zero-shot classification).
+func (p *Picture) TensorConvertFirst(size int) []float32 { return p.RGB().Tensor(size) }
 
 // decodeFor is Decode with a check of the size that will be asked of Resize.
 func decodeFor(encoded []byte, size int) (*Picture, error) {
@@ -36,7 +33,7 @@ func decodeFor(encoded []byte, size int) (*Picture, error) {
 	return Decode(encoded)
 }
 
-// Normalise gives (level/255 − Mean) / Std by channel, [3, Height, Width], in float32 steps as torchvision computes it.
+// Normalise gives (level/255 − mean) / deviation by channel, [3, Height, Width], in float32 steps as torchvision computes it.
 // A picture in another mode is converted to RGB first.
 func Normalise(p *Picture) []float32 {
 	rgb := p.RGB().Pix
@@ -45,7 +42,7 @@ func Normalise(p *Picture) []float32 {
 	var table [3][256]float32
 	for c := range table {
 		for level := range table[c] {
-			table[c][level] = (float32(level)/255 - Mean[c]) / Std[c]
+			table[c][level] = (float32(level)/255 - mean[c]) / deviation[c]
 		}
 	}
 	red, green, blue := out[:n], out[n:2*n], out[2*n:3*n]

@@ -10,7 +10,7 @@ import (
 // bertEpsilon is fixed in the reference's code, not in its configuration files.
 const bertEpsilon = 1e-12
 
-// TextFeatures is the text tower: ids [B,T] int32 → [B,D], not normalised (SPEC §1.6).
+// TextFeatures is the text tower: ids [B,T] int32 → [B,D], not normalised (cn_clip/clip/model.py:396, modeling_bert.py).
 func TextFeatures(p *Params, ids *Node) *Node {
 	ids.AssertDims(-1, -1)
 	batch, tokens, width := ids.Shape().Dim(0), ids.Shape().Dim(1), p.Config.TextWidth

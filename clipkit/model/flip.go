@@ -9,7 +9,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// FLIP (SPEC §1.4): in training a ViT may look at a random part of each picture's patches, which costs about that part of the time.
+// FLIP (Li et al. 2022; cn_clip/clip/model.py:252): in training a ViT may look at a random part of each picture's patches, which costs
+// about that part of the time.
 // The choice is made here on the host, so that it is the same on every engine and none needs to sort; the graph only gathers rows.
 
 // KeptPatches is how many of a picture's patches remain when the share ratio of them is masked.

@@ -9,7 +9,8 @@ import (
 	"clipnb/clipkit/arch"
 )
 
-// Init gives every parameter its value for training from scratch, by the reference's rules (SPEC §1.8).
+// Init gives every parameter its value for training from scratch, by the reference's rules (cn_clip/clip/model.py:362,
+// modeling_bert.py:380) and PyTorch's defaults.
 // Each tensor has its own generator, keyed by seed and name: the values do not depend on the order of tensors.
 func (m *Model) Init(seed uint64) error {
 	for _, t := range m.Config.Tensors() {

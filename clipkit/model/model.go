@@ -8,11 +8,11 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -27,10 +27,14 @@ var ErrTensor = errors.New("model: tensor does not fit")
 type Model struct {
 	Config arch.Config
 	Device *device.Device
-	Store  *gomodel.Store // one variable per tensor of arch.Config.Tensors, under its reference name
 
+	store     *gomodel.Store // one variable per tensor of arch.Config.Tensors, under its reference name
 	precision Precision
-	converted atomic.Int64 // bytes of SetTensor's conversions that may not be collected yet
+
+	writing     sync.Mutex // is held by whatever writes weights, and by Fingerprint
+	fingerprint string     // of the weights as they are; "" = not known
+	borrowers   int        // of LendVariables
+	converted   int        // bytes of SetTensor's conversions that may not be collected yet
 
 	mu            sync.Mutex
 	images, texts *gomodel.Exec
@@ -47,10 +51,10 @@ func NewIn(cfg arch.Config, dev *device.Device, precision Precision) (*Model, er
 	if err := precision.CheckOn(dev); err != nil {
 		return nil, err
 	}
-	m := &Model{Config: cfg, Device: dev, Store: gomodel.NewStore(), precision: precision}
+	m := &Model{Config: cfg, Device: dev, store: gomodel.NewStore(), precision: precision}
 	for _, t := range cfg.Tensors() {
 		zero := tensors.FromShape(shapes.Make(precision.stored(t, dev), t.Shape...))
-		if _, err := m.Store.CreateVariable(t.Name, zero); err != nil {
+		if _, err := m.store.CreateVariable(t.Name, zero); err != nil {
 			return nil, fmt.Errorf("allocating %s: %w", t.Name, err)
 		}
 	}
@@ -70,12 +74,12 @@ func (m *Model) Close() {
 		}
 	}
 	m.images, m.texts = nil, nil
-	m.Store.Finalize()
+	m.store.Finalize()
 }
 
 // SetTensor copies a tensor's values to the device. Of a mapped file nothing else is copied when its type is the one the model keeps.
-func (m *Model) SetTensor(t weights.Tensor) error {
-	v := m.Store.GetVariable("/" + t.Name)
+func (m *Model) SetTensor(t tensor.Tensor) error {
+	v := m.store.GetVariable("/" + t.Name)
 	if v == nil {
 		return fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, t.Name)
 	}
@@ -89,7 +93,7 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 		if err != nil {
 			return err
 		}
-		t = weights.F16(t.Name, t.Shape, values)
+		t = tensor.F16(t.Name, t.Shape, values)
 	}
 	data := t.Data
 	if kept := fileType[v.DType()]; t.DType != kept {
@@ -100,15 +104,18 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 		}
 		switch kept {
 		case "I64":
-			data = weights.I64(t.Name, int64(math.Round(float64(values[0])))).Data
+			data = tensor.I64(t.Name, int64(math.Round(float64(values[0])))).Data
 		case "F32":
-			data = weights.F32(t.Name, t.Shape, values).Data
+			data = tensor.F32(t.Name, t.Shape, values).Data
 		case "BF16":
-			data = weights.BF16(t.Name, t.Shape, values).Data
+			data = tensor.BF16(t.Name, t.Shape, values).Data
 		case "F16":
-			data = weights.F16(t.Name, t.Shape, values).Data
+			data = tensor.F16(t.Name, t.Shape, values).Data
 		}
 	}
+	m.writing.Lock()
+	defer m.writing.Unlock()
+	m.fingerprint = ""
 	err := device.Catch(func() error {
 		value, err := tensors.FromRaw(m.Device.Backend, 0, v.Shape(), data)
 		if err != nil {
@@ -119,8 +126,8 @@ func (m *Model) SetTensor(t weights.Tensor) error {
 	// Until it is set, a variable has a zero value whose memory nobody has touched, and which the collector counts: with all of a model's, it would
 	// let conversions gather to a second copy of the weights before it runs.
 	if converted {
-		if n := int64(len(data)); m.converted.Add(n) > maxConverted {
-			m.converted.Store(0)
+		if m.converted += len(data); m.converted > maxConverted {
+			m.converted = 0
 			debug.FreeOSMemory()
 		}
 	}
@@ -132,32 +139,20 @@ const maxConverted = 256 << 20
 
 // Set gives one tensor its values, row-major. An integer buffer takes one rounded value.
 func (m *Model) Set(name string, shape []int, values []float32) error {
-	if t := weights.F32(name, shape, values); t.Size() != len(values) {
+	if t := tensor.F32(name, shape, values); t.Size() != len(values) {
 		return fmt.Errorf("%w: %s of shape %v has %d values", ErrTensor, name, shape, len(values))
 	}
-	return m.SetTensor(weights.F32(name, shape, values))
+	return m.SetTensor(tensor.F32(name, shape, values))
 }
 
 // Get copies one tensor out of the model.
 func (m *Model) Get(name string) (shape []int, values []float32, err error) {
-	v := m.Store.GetVariable("/" + name)
-	if v == nil {
-		return nil, nil, fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, name)
-	}
-	t, err := v.Value()
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	x := weights.Tensor{Name: name, DType: fileType[v.DType()], Shape: t.Shape().Dimensions}
-	var convert error
-	err = t.ConstBytes(func(data []byte) {
-		x.Data = data
-		values, convert = x.Float32()
+	err = m.read(name, m.Device.Backend.HasSharedBuffers(), new([]uint64), func(t tensor.Tensor) (err error) {
+		shape = t.Shape
+		values, err = t.Float32()
+		return err
 	})
-	if err = errors.Join(err, convert); err != nil {
-		return nil, nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	return x.Shape, values, nil
+	return shape, values, err
 }
 
 // LogitScale is exp of the parameter: what multiplies the cosines (100 in the published weights).
@@ -235,7 +230,7 @@ func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exe
 	defer m.mu.Unlock()
 	err = device.Catch(func() error {
 		if *exec == nil {
-			e, err := gomodel.NewExec(m.Device.Backend, m.Store, func(s *gomodel.Scope, x *Node) *Node {
+			e, err := gomodel.NewExec(m.Device.Backend, m.store, func(s *gomodel.Scope, x *Node) *Node {
 				p := NewParams(m.Config, s.Store(), x.Graph())
 				p.Multiply(m.precision.compute(m.Device), m.Device)
 				return L2Normalize(tower(p, x), -1)

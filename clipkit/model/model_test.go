@@ -109,7 +109,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// Two models from one seed are equal, and the values have the spread that SPEC §1.8 asks for.
+// Two models from one seed are equal, and the values have the spread that the reference's rules ask for.
 func TestInit(t *testing.T) {
 	dev := open(t)
 	a, b := tiny(t, "vit", dev), tiny(t, "vit", dev)

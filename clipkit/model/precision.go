@@ -77,7 +77,7 @@ func (p Precision) Products() dtypes.DType {
 	return dtypes.Float32
 }
 
-// stored is the type in which a tensor is kept: the reference's rule says which of them are halved (SPEC §1.9).
+// stored is the type in which a tensor is kept: the reference's rule (cn_clip/clip/model.py:441) says which of them are halved.
 func (p Precision) stored(t arch.Tensor, dev *device.Device) dtypes.DType {
 	switch {
 	case t.Int64:

@@ -13,7 +13,7 @@ import (
 // batchNormMomentum is PyTorch's: running ← 0.9·running + 0.1·batch.
 const batchNormMomentum = 0.1
 
-// resnet is the ModifiedResNet with attention pool (SPEC §1.5). Inside, pictures are [B,H,W,C], so that convolutions are 2-D products.
+// resnet is the ModifiedResNet with attention pool (cn_clip/clip/model.py:106). Inside, pictures are [B,H,W,C], so that convolutions are 2-D products.
 func resnet(p *Params, images *Node) *Node {
 	x := TransposeAllAxes(images, 0, 2, 3, 1)
 	for i := 1; i <= 3; i++ {

@@ -41,7 +41,7 @@ func evaluate(t *testing.T, m *Model, graph func(p *Params, in []*Node) []*Node,
 		args = append(args, x)
 	}
 	err := device.Catch(func() error {
-		e, err := gomodel.NewExec(m.Device.Backend, m.Store, func(s *gomodel.Scope, in []*Node) []*Node {
+		e, err := gomodel.NewExec(m.Device.Backend, m.store, func(s *gomodel.Scope, in []*Node) []*Node {
 			return graph(NewParams(m.Config, s.Store(), in[0].Graph()), in)
 		})
 		if err != nil {

@@ -12,7 +12,7 @@ const visionEpsilon = 1e-5
 
 func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
 
-// VisualFeatures is the vision tower: images [B,3,R,R] → [B,D], not normalised (SPEC §1.3, §1.5).
+// VisualFeatures is the vision tower: images [B,3,R,R] → [B,D], not normalised (cn_clip/clip/model.py:390).
 func VisualFeatures(p *Params, images *Node) *Node {
 	r := p.Config.ImageResolution
 	images.AssertDims(-1, 3, r, r)

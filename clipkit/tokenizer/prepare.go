@@ -5,8 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// Prepare is what training, feature extraction and zero-shot classification do to a text before it is tokenized (SPEC §2.5):
-// lower case as Python's str.lower, and “ ” become the straight quotes that the vocabulary has.
+// Prepare does to a text what the reference's training, feature extraction and zero-shot classification do before they tokenize it
+// (cn_clip/training/data.py:31-34, cn_clip/eval/data.py:24-26): lower case as Python's str.lower makes it, and “ ” become the straight quotes
+// that the vocabulary has.
 func Prepare(text string) string {
 	first := strings.IndexFunc(text, func(r rune) bool {
 		return lower(r) != r || r == dottedI || r == '“' || r == '”' || r == utf8.RuneError

@@ -7,11 +7,12 @@
 // A row is [CLS], at most length-2 pieces, [SEP], then zeros ([PAD]); an empty text is [CLS] [SEP]. Long texts are cut, never
 // refused: cut lists their indexes. Special tokens have no meaning in text: a typed "[CLS]" is four pieces.
 //
-// Training, evaluation and zero-shot classification pass captions through [Prepare] first, the quick API does not (SPEC §2.5);
-// what shows is that Prepare saves curly quotes, which the vocabulary lacks.
+// In the reference, training, evaluation and zero-shot classification pass captions through [Prepare] first, and its quick API does not
+// (cn_clip/clip/utils.py:145-172). The ids differ only for texts with curly quotes: the vocabulary lacks them, and Prepare makes them straight.
 //
 // Any string is valid input: bytes that are not UTF-8 are dropped like U+FFFD. Work is linear in the length of the text.
-// A Tokenizer is immutable and safe for concurrent use. The behaviour is that of SPEC §2 (reference file clip/bert_tokenizer.py).
+// A Tokenizer is immutable and safe for concurrent use. The behaviour is that of the
+// reference's cn_clip/clip/bert_tokenizer.py.
 package tokenizer
 
 import (
@@ -34,13 +35,13 @@ var ErrLength = errors.New("tokenizer: bad row length")
 // Tokenizer holds one vocabulary.
 type Tokenizer struct {
 	vocab
-	unk, cls, sep int32
+	unk, cls, sep int32 // ids of [UNK], [CLS], [SEP]
 }
 
 var defaultTokenizer = sync.OnceValue(func() *Tokenizer {
 	t, err := New(bytes.NewReader(assets.Vocab))
 	if err != nil {
-		panic("embedded vocabulary: " + err.Error()) // a broken build; TestDefault keeps it from leaving the house
+		panic("embedded vocabulary: " + err.Error()) // a broken build, which TestDefault does not let pass
 	}
 	return t
 })

@@ -116,8 +116,8 @@ func TestReferenceLengths(t *testing.T) {
 	exact.report(t, "ids at other context lengths")
 }
 
-// TestSpecTable is SPEC §11 where the fixtures do not already cover it.
-func TestSpecTable(t *testing.T) {
+// The reference's ids of texts that show one rule each. Most are not among the cases of TestReferenceCases.
+func TestIDsOfSingleRules(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"杰尼龟", "3345 2225 7991"}, {"妙蛙种子", "1975 6032 4905 2094"}, {"小火龙", "2207 4125 7987"}, {"皮卡丘", "4649 1305 687"}, {"", ""},
 		{"高级感托特包斜挎", "7770 5277 2697 2805 4294 1259 3162 2903"}, {"32不粘锅", "8211 679 5111 7222"}, {"Hello, World!", "8701 117 8572 106"},

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// The reference ran on Python 3.11, that is on the tables of Unicode 14; Go's are newer. Characters that got a meaning since then
-// are unassigned to the reference: kept, without case, decomposition or category. TestEveryCodePoint compares all of Unicode.
+// The reference's ids were made with Python 3.11, which has the tables of Unicode 14; Go's are newer. For the reference, characters that were
+// added since are unassigned: it leaves them as they are, without case, decomposition or category. TestEveryCodePoint compares all of Unicode.
 
 const (
 	sigma       = 'Σ'
@@ -50,7 +50,7 @@ func isCJK(r rune) bool {
 		0x20000 <= r && r <= 0x2A6DF || 0x2A700 <= r && r <= 0x2CEAF || 0x2F800 <= r && r <= 0x2FA1F
 }
 
-// isDropped reports whether cleaning removes r: categories Cc and Cf but for tab and line ends, and U+FFFD.
+// isDropped reports whether cleaning removes r: U+FFFD, and the categories Cc and Cf without tab and line ends.
 func isDropped(r rune) bool {
 	switch r {
 	case '\t', '\n', '\r':
@@ -74,7 +74,7 @@ func isPunct(r rune) bool {
 	return unicode.Is(unicode.P, r) && !isNewer(r)
 }
 
-// lower is the one-to-one part of str.lower; İ and Σ are the callers' business.
+// lower is str.lower for characters that become one character whatever stands beside them; callers look for İ and Σ themselves.
 func lower(r rune) rune {
 	if isNewer(r) {
 		return r

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxWord is the longest word, in code points after folding, that WordPiece looks into; longer ones are [UNK] (SPEC §2.3).
+// maxWord is the longest word, in code points after folding, that WordPiece looks into; longer ones are [UNK]
+// (cn_clip/clip/bert_tokenizer.py:340 and 368).
 const maxWord = 200
 
 // word is the word being collected. n counts past maxWord so that an over-long word is recognised.
@@ -23,7 +24,8 @@ func (w *word) add(r rune) {
 	w.n++
 }
 
-// encode is SPEC §2.2 and §2.3 in one pass: clean, split on spaces, CJK characters and punctuation, fold, and look up each word.
+// encode does in one pass what BasicTokenizer and WordpieceTokenizer do in several (cn_clip/clip/bert_tokenizer.py:233-255 and 345-396): clean,
+// split on spaces, CJK characters and punctuation, fold, and look up each word.
 func (t *Tokenizer) encode(text string, out *row) {
 	var w word
 	for i, r := range text {

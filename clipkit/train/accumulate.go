@@ -8,7 +8,7 @@ import (
 	gomodel "github.com/gomlx/gomlx/ml/model"
 )
 
-// Accumulation (SPEC §5.6): a batch that does not fit is trained as k micro-batches, with the loss of the whole batch. Two graphs:
+// Accumulation (cn_clip/training/train.py:207): a batch that does not fit is trained as k micro-batches, with the loss of the whole batch. Two graphs:
 //
 //	features  the unit features of a micro-batch, in training mode, without masks and without gradient
 //	backward  a micro-batch again, with masks: its fresh features beside the cached ones of all others, the loss over all of them, and its
@@ -53,7 +53,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 	for j := 0; k > 1 && j < k; j++ {
 		part := b.part(j, k)
 		part.keep, part.teacher, part.pictures, part.captions, part.scale = nil, nil, nil, nil, 0
-		f, err := s.features.run(s.model, part.tensors()...)
+		f, err := s.features.run(s, part.tensors()...)
 		if err != nil {
 			return nil, nil, fmt.Errorf("features of micro-batch %d of %d: %w", j+1, k, err)
 		}
@@ -69,7 +69,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 	for j := range k {
 		part := b.part(j, k)
 		part.others = features{n: b.n - part.n, images: without(cached.images, j, k), texts: without(cached.texts, j, k)}
-		pass, err := s.backward.run(s.model, part.tensors()...)
+		pass, err := s.backward.run(s, part.tensors()...)
 		if err == nil {
 			out, err = take(pass[0])
 		}

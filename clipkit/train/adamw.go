@@ -10,8 +10,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// NoDecay tells whether the reference leaves a parameter out of weight decay: its name contains bn, ln, bias or logit_scale.
-// "LayerNorm.weight" of BERT and "downsample.1.weight" of a ResNet do decay, as there (SPEC §5.4).
+// NoDecay tells whether the reference leaves a parameter out of weight decay: its name contains bn, ln, bias or logit_scale
+// (cn_clip/training/main.py:147). "LayerNorm.weight" of BERT and "downsample.1.weight" of a ResNet do decay, as there.
 func NoDecay(name string) bool {
 	for _, part := range []string{"bn", "ln", "bias", "logit_scale"} {
 		if strings.Contains(name, part) {

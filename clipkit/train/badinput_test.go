@@ -20,21 +20,21 @@ import (
 	"clipnb/clipkit/weights"
 )
 
-// What SPEC §5 and §10 tell of runs that go wrong, and where it is tested:
+// What users of the reference report of runs that go wrong (the numbers are issues of OFA-Sys/Chinese-CLIP), and where it is tested:
 //
-//	§10 row 2: published weights without optimizer    TestResumeFromFiles; files that are no weights here
-//	§10 row 3: a checkpoint three times the weights   weights.TestConvertMakesSlim
-//	§10 row 5: NaN, a jump, stuck at ln(batch)        TestDivergenceStops, TestSpikeEndsTheRun, TestGuard; a whole run that is stuck here
-//	§10 row 6, 21: lr for the batch, few pairs        TestNotices; what a run says here
-//	§10 row 7: in-batch accuracy is not recall        here
-//	§10 row 12: texts longer than the context         here
-//	§10 row 13: repeated pictures and captions        TestLossesEqualTheirDefinition (multi_positive), dataset.TestCheckFinds
-//	§10 row 25: from scratch                          weights.TestLoadInit
-//	§10 row 30: bad pictures                          dataset.TestBadPicturesInTraining; what a run says and keeps here
-//	§10 row 32: an error at the end                   TestEndToEndRunEqualsTheReference: a run ends with nil
-//	§5.2 intervals of −1, wrong values                TestBadSettings, TestParseConfig
-//	§5.6 more micro-batches than an epoch has         TestJobHonoursTheStepsSettings
-//	§5.11 resume in mid-epoch, kill, full disk        TestResumeFromFiles, TestKilledRunEndsInTheSameBits, TestUnwritableRunLosesNothing
+//	published weights without optimizer (300)         TestResumeFromFiles; files that are no weights here
+//	a checkpoint three times the weights (149)        weights.TestConvertMakesSlim
+//	NaN, a jump, stuck at ln(batch) (298, 362)        TestDivergenceStops, TestSpikeEndsTheRun, TestGuard; a whole run that is stuck here
+//	lr for the batch, few pairs (28, 399)             TestNotices; what a run says here
+//	in-batch accuracy is not recall (297, 333)        here
+//	texts longer than the context (95, 409)           here
+//	repeated pictures and captions (36, 41)           TestLossesEqualTheirDefinition (multi_positive), dataset.TestCheckFinds
+//	from scratch (139)                                weights.TestLoadInit
+//	bad pictures, a worker's crash (389)              dataset.TestBadPicturesInTraining; what a run says and keeps here
+//	an error at the end (62)                          TestEndToEndRunEqualsTheReference: a run ends with nil
+//	intervals of −1, wrong values                     TestBadSettings, TestParseConfig
+//	more micro-batches than an epoch has              TestJobHonoursTheStepsSettings
+//	resume in mid-epoch, kill, full disk              TestResumeFromFiles, TestKilledRunEndsInTheSameBits, TestUnwritableRunLosesNothing
 //
 // The rest of this file is what those do not have.
 

@@ -88,7 +88,7 @@ func different(n int) []int64 {
 }
 
 // trim leaves out the columns of ids [n,T] that are padding in every row, down to a multiple of a few: each length is a graph to compile.
-// Padded tokens get no attention and no gradient (SPEC §1.6), so the loss is the same.
+// Padded tokens get no attention and no gradient (cn_clip/clip/modeling_bert.py:458 and 67), so the loss is the same.
 func trim(ids []int32, n int) []int32 {
 	t, longest := len(ids)/n, 0
 	for row := range slices.Chunk(ids, t) {
@@ -115,7 +115,7 @@ func number[T comparable](values []T) []int32 {
 
 func (s *Stepper) patches() int { return s.model.Config.Grid() * s.model.Config.Grid() }
 
-// masked tells whether FLIP is on; a ResNet has no patches to leave out (SPEC §1.4).
+// masked tells whether FLIP is on; a ResNet has no patches to leave out.
 func (s *Stepper) masked() bool { return s.config.MaskRatio > 0 && !s.model.Config.IsResNet() }
 
 // patchNoise is [n,patches] uniform values, keyed by the seed and the step.

@@ -78,7 +78,7 @@ type Config struct {
 	SkipBudget int `json:"skip_budget"` // broken samples that are replaced and reported before the run stops
 }
 
-// Default is the reference's settings for a model (SPEC §5.2, §5.4), with padding left out.
+// Default is the reference's settings for a model (cn_clip/training/params.py), with padding left out.
 func Default(cfg arch.Config) Config {
 	c := Config{
 		Name: "train_clip", BatchSize: 64, MaxEpochs: 32, Seed: 123,

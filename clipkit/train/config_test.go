@@ -105,7 +105,7 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
-// doc.go's table names every flag of SPEC §5.2 and, for each that is a setting, its key; every setting is in it or among the additions.
+// doc.go's table names every flag of the reference (cn_clip/training/params.py) and, for each that is a setting, its key; every setting is in it or among the additions.
 func TestEveryFlagHasItsPlace(t *testing.T) {
 	b, err := os.ReadFile("doc.go")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 const cosineFloor = 1e-8
 
 // Distillation is how far a student's image features are from a teacher's for the same pictures: 1 − the mean cosine of the rows
-// (SPEC §5.7). teacher [B,T] carries no gradient, student is [B,D]; where D and T differ, the student's features are stretched or shrunk
+// (cn_clip/training/train.py:406). teacher [B,T] carries no gradient, student is [B,D]; where D and T differ, the student's features are stretched or shrunk
 // along their axis by linear interpolation, as the reference does.
 func Distillation(teacher, student *Node) *Node {
 	batch, width := teacher.Shape().Dim(0), teacher.Shape().Dim(1)

@@ -1,5 +1,5 @@
 // Package train finetunes or pretrains a model with the reference's recipe: symmetric contrastive loss, AdamW with the reference's
-// parameter groups, linear warm-up and cosine learning rate, clamped logit scale (SPEC §5).
+// parameter groups, linear warm-up and cosine learning rate, clamped logit scale (cn_clip/training/{main,train,scheduler}.py).
 //
 //	cfg := train.Default(m.Config)
 //	cfg.Name, cfg.BatchSize, cfg.MaxEpochs, cfg.LR = "mine", 64, 3, 5e-5

@@ -18,7 +18,7 @@ type graphs struct {
 }
 
 // run frees its inputs and gives the outputs, which are on the device.
-func (g *graphs) run(m *model.Model, in ...*tensors.Tensor) (out []*tensors.Tensor, err error) {
+func (g *graphs) run(s *Stepper, in ...*tensors.Tensor) (out []*tensors.Tensor, err error) {
 	args, inputs := make([]any, len(in)), make([]shapes.Shape, len(in))
 	for i, t := range in {
 		args[i], inputs[i] = t, t.Shape()
@@ -26,7 +26,7 @@ func (g *graphs) run(m *model.Model, in ...*tensors.Tensor) (out []*tensors.Tens
 	}
 	err = device.Catch(func() error {
 		if g.exec == nil {
-			if g.exec, err = gomodel.NewExec(m.Device.Backend, m.Store, g.build); err != nil {
+			if g.exec, err = gomodel.NewExec(s.model.Device.Backend, s.store, g.build); err != nil {
 				return err
 			}
 			g.compiled = map[*Graph]bool{}

@@ -13,7 +13,7 @@ import (
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
-	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // ErrInterrupted is wrapped when the context ended a run; its state is saved.
@@ -138,10 +138,10 @@ func TotalSteps(pairs int, c Config) int {
 	return stepsPerEpoch(pairs, c) * c.MaxEpochs
 }
 
-// batches of an epoch, with the last one, which wraps around to the first pairs (SPEC §4.5).
+// batches of an epoch, with the last one, which wraps around to the first pairs (cn_clip/training/data.py:118).
 func batches(pairs int, c Config) int { return (pairs + c.BatchSize - 1) / c.BatchSize }
 
-// stepsPerEpoch leaves out batches at the end that do not fill a step (SPEC §5.6).
+// stepsPerEpoch leaves out batches at the end that do not fill a step (cn_clip/training/train.py:154).
 func stepsPerEpoch(pairs int, c Config) int { return batches(pairs, c) / max(1, c.AccumFreq) }
 
 // perStep is the number of pairs in a step.
@@ -356,6 +356,9 @@ func (j *Job) note(text string) {
 // save writes a checkpoint and removes old ones. When it fails, the ones before are untouched.
 func (j *Job) save() error {
 	start := j.Now()
+	if err := j.Run.Sync(); err != nil { // rows that are lost are trained again only if they come after the checkpoint
+		return err
+	}
 	path, err := j.write(j.Run.Checkpoints())
 	if err != nil {
 		return err
@@ -375,7 +378,7 @@ func (j *Job) write(dir string) (path string, err error) {
 		return "", err
 	}
 	err = j.stepper.Moments(func(name string, shape []int, values []float32) error {
-		parts.Optimizer = append(parts.Optimizer, weights.F32(name, shape, values))
+		parts.Optimizer = append(parts.Optimizer, tensor.F32(name, shape, values))
 		return nil
 	})
 	if err != nil {
@@ -394,18 +397,18 @@ func (j *Job) write(dir string) (path string, err error) {
 }
 
 // Parts copies a model's whole state dict out, in its order.
-func Parts(m *model.Model) ([]weights.Tensor, error) {
-	var parts []weights.Tensor
+func Parts(m *model.Model) ([]tensor.Tensor, error) {
+	var parts []tensor.Tensor
 	for _, t := range m.Config.Tensors() {
 		_, values, err := m.Get(t.Name)
 		if err != nil {
 			return nil, err
 		}
 		if t.Int64 {
-			parts = append(parts, weights.I64(t.Name, int64(values[0])))
+			parts = append(parts, tensor.I64(t.Name, int64(values[0])))
 			continue
 		}
-		parts = append(parts, weights.F32(t.Name, t.Shape, values))
+		parts = append(parts, tensor.F32(t.Name, t.Shape, values))
 	}
 	return parts, nil
 }

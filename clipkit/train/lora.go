@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
-	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -71,7 +71,7 @@ func (s *Stepper) adapt() error {
 			shape  []int
 			values []float32
 		}{{loraBase + ad.matrix.Name, ad.matrix.Shape, base}, {ad.a.Name, ad.a.Shape, a}, {ad.b.Name, ad.b.Shape, make([]float32, ad.b.Shape[0]*ad.b.Shape[1])}} {
-			if _, err := s.model.Store.CreateVariable(v.name, tensors.FromFlatDataAndDimensions(v.values, v.shape...)); err != nil {
+			if _, err := s.store.CreateVariable(v.name, tensors.FromFlatDataAndDimensions(v.values, v.shape...)); err != nil {
 				return fmt.Errorf("allocating %s for LoRA: %w", v.name, err)
 			}
 		}
@@ -106,7 +106,7 @@ func (s *Stepper) merge() error {
 	for _, ad := range s.adapters {
 		var in []any
 		for _, name := range []string{loraBase + ad.matrix.Name, ad.a.Name, ad.b.Name} {
-			value, err := s.model.Store.GetVariable("/" + name).Value()
+			value, err := s.store.GetVariable("/" + name).Value()
 			if err != nil {
 				return err
 			}
@@ -125,7 +125,7 @@ func (s *Stepper) merge() error {
 
 // additions are the factors alone, under names as in the PEFT library, with the scale in them: B is stored times alpha/rank. They are none
 // without LoRA.
-func (s *Stepper) additions() (parts []weights.Tensor, err error) {
+func (s *Stepper) additions() (parts []tensor.Tensor, err error) {
 	for _, ad := range s.adapters {
 		for _, t := range []arch.Tensor{ad.a, ad.b} {
 			_, values, err := s.model.Get(t.Name)
@@ -137,7 +137,7 @@ func (s *Stepper) additions() (parts []weights.Tensor, err error) {
 					values[i] *= float32(s.loraScale())
 				}
 			}
-			parts = append(parts, weights.F32(t.Name, t.Shape, values))
+			parts = append(parts, tensor.F32(t.Name, t.Shape, values))
 		}
 	}
 	return parts, nil

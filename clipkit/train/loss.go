@@ -6,7 +6,7 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// Contrastive is the symmetric loss of CLIP (SPEC §5.5): the mean of two cross-entropies over scale·images·textsᵀ, rows and columns.
+// Contrastive is the symmetric loss of CLIP (cn_clip/training/train.py:112): the mean of two cross-entropies over scale·images·textsᵀ, rows and columns.
 // images and texts are unit vectors [B,D], scale a scalar. positives [B,B] tells which texts are right for which pictures; nil: text i for
 // picture i alone. With several right answers the target is uniform over them. It also gives the share of rows and of columns whose
 // largest logit is a right one.

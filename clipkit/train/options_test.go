@@ -204,7 +204,7 @@ func TestLoRAFollowsFromTheMatrices(t *testing.T) {
 		}
 	}
 	s.Close()
-	if v := m.Store.GetVariable("/" + loraBase + "bert.encoder.layer.0.output.dense.weight"); v != nil {
+	if v := s.store.GetVariable("/" + loraBase + "bert.encoder.layer.0.output.dense.weight"); v != nil {
 		t.Error("closing leaves the bases behind")
 	}
 }

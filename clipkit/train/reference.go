@@ -5,19 +5,21 @@ import (
 
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/pytorch"
+	"clipnb/clipkit/weights/tensor"
 )
 
-// ReferenceCheckpoint is a checkpoint of ours as the reference's training writes it (SPEC §5.11): weights.WritePyTorch puts it into a file
+// ReferenceCheckpoint is a checkpoint of ours as the reference's training writes it (cn_clip/training/main.py:321): pytorch.Write puts it into a file
 // that its --resume continues from. cfg is the run's configuration. The tensors point into c, which stays open.
 //
 // A LoRA run is written without an optimizer's state, which is not that of the weights; the reference then wants --reset-optimizer.
 // Of a checkpoint in the middle of an epoch the reference goes on with the next epoch, as with its own.
-func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]weights.Tensor, *weights.Checkpoint, error) {
+func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]tensor.Tensor, *pytorch.Checkpoint, error) {
 	tensors, err := weights.StateDict(c.State.Arch, c.Model)
 	if err != nil {
 		return nil, nil, err
 	}
-	ck := &weights.Checkpoint{Epoch: c.State.Epoch, Step: c.State.Step, Name: cfg.Name, Optimizer: &weights.Optimizer{}}
+	ck := &pytorch.Checkpoint{Epoch: c.State.Epoch, Step: c.State.Step, Name: cfg.Name, Optimizer: &pytorch.Optimizer{}}
 	if c.State.Batch > 0 {
 		ck.Epoch++
 	}
@@ -25,11 +27,11 @@ func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]weights.Tensor
 		ck.Optimizer = nil
 		return tensors, ck, nil
 	}
-	plain := weights.Group{LR: cfg.LR, Beta1: cfg.Beta1, Beta2: cfg.Beta2, Epsilon: cfg.Epsilon}
+	plain := pytorch.Group{LR: cfg.LR, Beta1: cfg.Beta1, Beta2: cfg.Beta2, Epsilon: cfg.Epsilon}
 	decay := plain
 	decay.WeightDecay = cfg.WeightDecay
 	for _, p := range cfg.trained(c.State.Arch) {
-		state := weights.ParamState{Step: c.State.Updates}
+		state := pytorch.ParamState{Step: c.State.Updates}
 		if state.ExpAvg, err = c.Optimizer.Tensor(moments[0] + p.Name); err == nil {
 			state.ExpAvgSq, err = c.Optimizer.Tensor(moments[1] + p.Name)
 		}
@@ -43,6 +45,6 @@ func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]weights.Tensor
 		}
 		ck.Optimizer.State = append(ck.Optimizer.State, state)
 	}
-	ck.Optimizer.Groups = []weights.Group{plain, decay}
+	ck.Optimizer.Groups = []pytorch.Group{plain, decay}
 	return tensors, ck, nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/pytorch"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // resume puts model, optimizer and state where the newest whole checkpoint of the run left them; a new run begins at Config.Resume.
@@ -135,7 +137,7 @@ func (j *Job) beginAtFile(path string) error {
 
 // offset is where a checkpoint of the reference stands. Its step files carry the number of the epoch that they are in the middle of, and the
 // reference goes on with the next; here the epoch goes on.
-func (j *Job) offset(ck *weights.Checkpoint) checkpoint.State {
+func (j *Job) offset(ck *pytorch.Checkpoint) checkpoint.State {
 	st := checkpoint.State{Step: ck.Epoch * j.perPass, Epoch: ck.Epoch}
 	if done := ck.Step - (ck.Epoch-1)*j.perPass; ck.Epoch > 0 && done > 0 && done < j.perPass {
 		st = checkpoint.State{Step: ck.Step, Epoch: ck.Epoch - 1, Batch: done}
@@ -163,14 +165,14 @@ func (j *Job) begun(path, remark string, st checkpoint.State) error {
 }
 
 // setReference takes the moments of a .pt, which are numbered in the order of Parameters.
-func (s *Stepper) setReference(o *weights.Optimizer) error {
+func (s *Stepper) setReference(o *pytorch.Optimizer) error {
 	if len(s.own) > 0 {
 		return fmt.Errorf("%w: a .pt has no optimizer state for LoRA or siglip: set reset_optimizer", ErrConfig)
 	}
 	if len(o.State) != len(s.params) {
 		return fmt.Errorf("%w: its optimizer has %d parameters, and %d are trained here: set reset_optimizer, or freeze_vision as it was then", ErrConfig, len(o.State), len(s.params))
 	}
-	byName, updates := map[string]weights.Tensor{}, 0
+	byName, updates := map[string]tensor.Tensor{}, 0
 	for i, st := range o.State {
 		if st.Step == 0 {
 			continue
@@ -182,7 +184,7 @@ func (s *Stepper) setReference(o *weights.Optimizer) error {
 		t, ok := byName[name]
 		if !ok { // never updated
 			_, v, err := s.model.Get(name)
-			return s.model.Store.GetVariable("/" + name).Shape().Dimensions, make([]float32, len(v)), err
+			return s.store.GetVariable("/" + name).Shape().Dimensions, make([]float32, len(v)), err
 		}
 		v, err := t.Float32()
 		return t.Shape, v, err

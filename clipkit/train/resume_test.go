@@ -18,6 +18,7 @@ import (
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/pytorch"
 )
 
 // begin is a job that resumes as c says and stands before its first step.
@@ -49,15 +50,15 @@ func TestResumeFromFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write := func(name string, ck *weights.Checkpoint) string {
+	write := func(name string, ck *pytorch.Checkpoint) string {
 		path := filepath.Join(dir, name)
-		if err := weights.WritePyTorch(path, parts, ck); err != nil {
+		if err := pytorch.Write(path, parts, ck); err != nil {
 			t.Fatal(err)
 		}
 		return path
 	}
-	published := write("published.pt", &weights.Checkpoint{Epoch: 15, Name: "x"})
-	middle := write("epoch_2_6.pt", &weights.Checkpoint{Epoch: 2, Step: 6, Name: "x", Optimizer: f.Checkpoint.Optimizer})
+	published := write("published.pt", &pytorch.Checkpoint{Epoch: 15, Name: "x"})
+	middle := write("epoch_2_6.pt", &pytorch.Checkpoint{Epoch: 2, Step: 6, Name: "x", Optimizer: f.Checkpoint.Optimizer})
 	plain := filepath.Join(dir, "model.safetensors")
 	if err := weights.WriteSafetensors(plain, parts, nil); err != nil {
 		t.Fatal(err)

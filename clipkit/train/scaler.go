@@ -10,9 +10,9 @@ import (
 )
 
 // Training in float16 multiplies the loss before it is differentiated and divides the gradients by the same afterwards: small ones would be zero in
-// between. When the factor is too large, some gradient is not finite; the step is then left out and the factor halved. It is the reference's
-// GradScaler with its defaults (SPEC §5.6). The reference forgets the factor at every resume; here it is part of a checkpoint.
-// An Ascend NPU shows what overflows in its non-saturating mode only, INF_NAN_MODE_ENABLE=1 (SPEC §9).
+// between. When the factor is too large, some gradient is not finite; the step is then left out and the factor halved. It is the
+// GradScaler of PyTorch with its defaults, which the reference uses (cn_clip/training/main.py:176). The reference forgets the factor at every resume; here it is part of a checkpoint.
+// An Ascend NPU shows what overflows in its non-saturating mode only, which INF_NAN_MODE_ENABLE=1 turns on.
 
 // LossScale is the state of that.
 type LossScale struct {

@@ -8,7 +8,8 @@ import (
 	"clipnb/clipkit/arch"
 )
 
-// LearningRate at optimizer step s (from 0): a linear warm-up over the first warmup steps, then a cosine to 0 at total (SPEC §5.4).
+// LearningRate at optimizer step s (from 0): a linear warm-up over the first warmup steps, then a cosine to 0 at total
+// (cn_clip/training/scheduler.py:10).
 func LearningRate(base float64, s, warmup, total int) float64 {
 	if s < warmup {
 		return base * float64(s+1) / float64(warmup)

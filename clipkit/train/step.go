@@ -16,7 +16,7 @@ import (
 	gomodel "github.com/gomlx/gomlx/ml/model"
 )
 
-// maxLogitScale keeps exp(logit_scale) at or below 100 (SPEC §1.7).
+// maxLogitScale keeps exp(logit_scale) at or below 100 (cn_clip/training/train.py:262).
 const maxLogitScale = 4.6052
 
 // Stepper runs optimizer steps on a model: loss and gradients are one compiled graph per batch shape (accumulate.go: two), AdamW is one for
@@ -25,13 +25,15 @@ type Stepper struct {
 	// Teacher gives the features [n,T] of the pictures [n,3,R,R] of a step, for Config.KDLossWeight > 0; T is any width.
 	Teacher func(images []float32, n int) ([]float32, error)
 
-	model  *model.Model
-	config Config
-	params []arch.Tensor // what the optimizer updates, in the order of Parameters
-	own    []arch.Tensor // those of params that are not the model's
-	scales []float64     // of each of params, its share of the learning rate
-	groups [][]int       // which of params are updated together
-	steps  int           // updates done, the t of AdamW's bias correction
+	model    *model.Model
+	store    *gomodel.Store // the model's variables and, beside them, the optimizer's
+	giveBack func()
+	config   Config
+	params   []arch.Tensor // what the optimizer updates, in the order of Parameters
+	own      []arch.Tensor // those of params that are not the model's
+	scales   []float64     // of each of params, its share of the learning rate
+	groups   [][]int       // which of params are updated together
+	steps    int           // updates done, the t of AdamW's bias correction
 
 	precision model.Precision // of products
 	scale     LossScale       // in float16
@@ -72,6 +74,7 @@ func NewStepper(m *model.Model, cfg Config) (*Stepper, error) {
 	if err := s.precision.CheckOn(m.Device); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	s.store, s.giveBack = m.LendVariables()
 	if s.scaled() {
 		s.scale.Factor = firstFactor
 	}
@@ -102,7 +105,7 @@ func (s *Stepper) chooseParameters() error {
 	}
 	if s.config.Loss == "siglip" {
 		s.own = append(s.own, siglipBias)
-		if _, err := s.model.Store.CreateVariable(siglipBias.Name, tensors.FromScalar(float32(s.config.SigLIPBias))); err != nil {
+		if _, err := s.store.CreateVariable(siglipBias.Name, tensors.FromScalar(float32(s.config.SigLIPBias))); err != nil {
 			return fmt.Errorf("allocating %s: %w", siglipBias.Name, err)
 		}
 	}
@@ -133,7 +136,7 @@ func (s *Stepper) allocate() error {
 			err := device.Catch(func() error {
 				value, err := tensors.FromRaw(s.model.Device.Backend, 0, shapes.Make(dtypes.Float32, t.Shape...), zeros)
 				if err == nil {
-					_, err = s.model.Store.CreateVariable(prefix+t.Name, value)
+					_, err = s.store.CreateVariable(prefix+t.Name, value)
 				}
 				return err
 			})
@@ -147,6 +150,7 @@ func (s *Stepper) allocate() error {
 
 // Close frees the compiled graphs and the moments; the model keeps its parameters, with LoRA's additions in them.
 func (s *Stepper) Close() {
+	defer s.giveBack()
 	s.features.close()
 	s.backward.close()
 	for _, f := range []*function{&s.update, &s.add, &s.sum} {
@@ -154,20 +158,21 @@ func (s *Stepper) Close() {
 	}
 	for _, t := range s.params {
 		for _, prefix := range moments {
-			_ = s.model.Store.DeleteVariable("/" + prefix + t.Name)
+			_ = s.store.DeleteVariable("/" + prefix + t.Name)
 		}
 	}
 	for _, t := range s.own {
-		_ = s.model.Store.DeleteVariable("/" + t.Name)
+		_ = s.store.DeleteVariable("/" + t.Name)
 	}
 	for _, ad := range s.adapters {
-		_ = s.model.Store.DeleteVariable("/" + loraBase + ad.matrix.Name)
+		_ = s.store.DeleteVariable("/" + loraBase + ad.matrix.Name)
 	}
 	device.TrimMemory()
 }
 
 // towers gives the unit features [n,D] of a batch in training mode.
-// A frozen vision tower gets no gradient, and its BatchNorm neither uses nor moves the batch's statistics (SPEC §5.8).
+// A frozen vision tower gets no gradient, and its BatchNorm neither uses nor moves the batch's statistics
+// (cn_clip/training/train.py:128).
 func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes) (images, texts *Node) {
 	cfg, store, g := s.model.Config, scope.Store(), b.images.Graph()
 	p := model.NewParams(cfg, store, g)

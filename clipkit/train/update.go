@@ -101,7 +101,7 @@ func (s *Stepper) applyTo(group []int, lr float64, grads []*tensors.Tensor) erro
 		}
 		var four [4]*tensors.Tensor
 		for k, name := range []string{t.Name, moments[0] + t.Name, moments[1] + t.Name} {
-			value, err := s.model.Store.GetVariable("/" + name).Value()
+			value, err := s.store.GetVariable("/" + name).Value()
 			if err != nil {
 				return err
 			}
@@ -128,7 +128,7 @@ func (s *Stepper) applyTo(group []int, lr float64, grads []*tensors.Tensor) erro
 
 // put makes value that of a variable.
 func (s *Stepper) put(name string, value *tensors.Tensor) error {
-	return device.Catch(func() error { return s.model.Store.GetVariable("/" + name).SetValue(value) })
+	return device.Catch(func() error { return s.store.GetVariable("/" + name).SetValue(value) })
 }
 
 // addGraph adds the second half of its inputs to the first.

@@ -9,24 +9,26 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/weights/pytorch"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // ConvertOptions of Convert; the zero value keeps every value as it is.
 type ConvertOptions struct {
-	Half   bool         // float16 by the reference's rule (HalfByReference); norms, positions and the logit scale stay float32
+	Half   bool         // float16 for what the reference halves (HalfByReference); norms, positions and the logit scale stay float32
 	Flash  bool         // the names of the reference's flash attention, for a .pt or .safetensors file
-	Config *arch.Config // the model, where the shapes do not tell it (other heads than 64 channels); nil finds it as OpenModel does
+	Config *arch.Config // nil: found as OpenModel does. To be given for a model whose attention heads are not 64 channels wide.
 }
 
-// Convert writes the model of in, whatever OpenModel reads, in another form that the name of out chooses:
+// Convert reads the model of in, which may be anything that OpenModel reads, and writes it in the form that the name of out chooses:
 //
 //	model.pt            what torch.load and the reference read, names with "module."; epoch, step and name are kept
 //	model.safetensors   the reference's names; the architecture is in the metadata
-//	model               a folder for transformers (WriteHF)
+//	model               a folder for transformers that ChineseCLIPModel.from_pretrained opens
 //
 // An optimizer's state is left out, so converting a training checkpoint to the same form makes it slim: a third of its size.
 func Convert(in, out string, o ConvertOptions) error {
-	if same(in, out) {
+	if sameFile(in, out) {
 		return fmt.Errorf("converting %s: the result needs another name", in)
 	}
 	f, cfg, err := openAs(in, o.Config)
@@ -47,43 +49,43 @@ func Convert(in, out string, o ConvertOptions) error {
 		if filepath.Ext(out) == "" {
 			return fmt.Errorf("converting %s: transformers has no names for flash attention", in)
 		}
-		if tensors, err = Flash(tensors); err != nil {
+		if tensors, err = toFlash(tensors); err != nil {
 			return fmt.Errorf("converting %s: %w", in, err)
 		}
 	}
-	ck := Checkpoint{Name: cfg.Name}
+	ck := pytorch.Checkpoint{Name: cfg.Name}
 	if was := f.Checkpoint; was != nil {
-		ck = Checkpoint{Epoch: was.Epoch, Step: was.Step, Name: was.Name}
+		ck = pytorch.Checkpoint{Epoch: was.Epoch, Step: was.Step, Name: was.Name}
 	}
 	return Write(out, cfg, tensors, &ck)
 }
 
-// Write puts a state dict into the form that the end of path chooses, as for Convert. ck matters to a .pt file only; it may hold an
-// optimizer's state.
-func Write(path string, cfg arch.Config, tensors []Tensor, ck *Checkpoint) error {
+// Write writes a state dict under the reference's names in the form that the end of path chooses, as for Convert. ck matters to a .pt file
+// only; it may hold an optimizer's state.
+func Write(path string, cfg arch.Config, tensors []tensor.Tensor, ck *pytorch.Checkpoint) error {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".pt", ".pth":
-		return WritePyTorch(path, tensors, ck)
+		return pytorch.Write(path, tensors, ck)
 	case ".safetensors":
 		text, err := json.Marshal(cfg)
 		if err != nil {
 			return err
 		}
-		return WriteSafetensors(path, tensors, map[string]string{"format": "pt", ArchitectureKey: string(text)})
+		return WriteSafetensors(path, tensors, map[string]string{"format": "pt", architectureKey: string(text)})
 	case "":
-		return WriteHF(path, cfg, tensors)
+		return writeHF(path, cfg, tensors)
 	}
 	return fmt.Errorf("writing %s: this is no known form; end the name in .pt or .safetensors, or name a folder", path)
 }
 
-func same(in, out string) bool {
+func sameFile(in, out string) bool {
 	a, errA := os.Stat(in)
 	b, errB := os.Stat(out)
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
 // Halve rounds the tensors that the reference halves to float16, in place.
-func Halve(tensors []Tensor) error {
+func Halve(tensors []tensor.Tensor) error {
 	for i, t := range tensors {
 		if !HalfByReference(t.Name) || t.DType == "F16" || t.DType == "I64" {
 			continue
@@ -97,7 +99,7 @@ func Halve(tensors []Tensor) error {
 				return fmt.Errorf("%s holds %g, which float16 does not", t.Name, v)
 			}
 		}
-		tensors[i] = F16(t.Name, t.Shape, values)
+		tensors[i] = tensor.F16(t.Name, t.Shape, values)
 	}
 	return nil
 }

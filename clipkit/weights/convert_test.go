@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/weights/pytorch"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // From form to form and back the bytes stay the same.
@@ -40,7 +42,7 @@ func TestConvert(t *testing.T) {
 		if !strings.HasSuffix(name, ".pt") && !reflect.DeepEqual(found, cfg) {
 			t.Errorf("%s: %+v, want %+v", name, found, cfg)
 		}
-		got := kept{}
+		got := recorder{}
 		if err := Load(got, cfg, f); err != nil {
 			t.Errorf("%s: %v", name, err)
 		} else {
@@ -65,7 +67,7 @@ func TestConvert(t *testing.T) {
 func TestConvertMakesSlim(t *testing.T) {
 	cfg, dir := full(), t.TempDir()
 	in, out := filepath.Join(dir, "in.pt"), filepath.Join(dir, "out.pt")
-	if err := WritePyTorch(in, randomState(cfg, 3), &Checkpoint{Epoch: 3, Step: 70, Name: "run"}); err != nil {
+	if err := pytorch.Write(in, randomState(cfg, 3), &pytorch.Checkpoint{Epoch: 3, Step: 70, Name: "run"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := Convert(in, out, ConvertOptions{Config: &cfg}); err != nil {
@@ -116,8 +118,8 @@ func TestConvertToHalf(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, types[name], want)
 		}
 	}
-	i := slices.IndexFunc(state, func(x Tensor) bool { return x.Name == "text_projection" })
-	state[i] = F32("text_projection", state[i].Shape, slices.Repeat([]float32{7e4}, state[i].Size()))
+	i := slices.IndexFunc(state, func(x tensor.Tensor) bool { return x.Name == "text_projection" })
+	state[i] = tensor.F32("text_projection", state[i].Shape, slices.Repeat([]float32{7e4}, state[i].Size()))
 	if err := WriteSafetensors(in, state, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -1,20 +1,22 @@
-// Package weights finds, reads and writes model weights. Reading never executes anything.
+// Package weights reads models from files, loads them, and writes them in other forms.
 //
-//	path, err := weights.Locate(ctx, "ViT-B-16", weights.Options{Folder: "pretrained_weights"}) // on disk already, or downloaded
 //	f, cfg, err := weights.OpenModel(path)        // .pt, .safetensors or a folder of transformers; which model it is
 //	defer f.Close()
 //	err = weights.Load(m, cfg, f)                 // strict: every name and shape must match
-//	err = weights.Write("out.pt", cfg, tensors, &weights.Checkpoint{Name: "mine"})
+//	err = weights.Write("out.pt", cfg, tensors, &pytorch.Checkpoint{Name: "mine"})
 //	err = weights.Convert("clip_cn_vit-b-16.pt", "folder-for-transformers", weights.ConvertOptions{})
 //
 // Files are memory-mapped; a tensor's bytes are the file's own until the device copies them. LoadInit starts training from an OpenAI CLIP
 // and a BERT.
 //
-// # PyTorch's .pt
+// Below this package, weights/tensor holds the named arrays and weights/pytorch reads and writes .pt files, whose pickles are never executed.
+// Beside it, weights/hub finds and downloads the published weights.
 //
-// Both containers are read, zip and legacy, with every dtype of numbers, shared storages and views, Parameters and numpy's scalars. The
-// pickle in them is read by internal/pickle, which knows the handful of names that state dicts are made of; any other, os.system for one,
-// is an error that names it. A file that is something else (a whole pickled model, a page of HTML, a pointer of Git LFS, …) is called that.
+// # From a file to a model
+//
+// Open (file.go) knows a format by its content. The names in a file tell the layout: the reference's own, the one of its flash attention
+// (flash.go), or transformers' (hf.go); File.reference brings each to the first. Architecture (match.go) finds which model it is, and Load
+// (load.go) compares every name and shape before it sets a tensor.
 //
 // # safetensors
 //
@@ -24,6 +26,6 @@
 //
 // # Errors
 //
-// ErrFormat: damaged, or not what it seems. ErrMismatch: sound, but not the model that is asked for; the error says what it is or lists what
-// differs. ErrOffline, ErrDownload, ErrNotPublished, ErrNoHF: see there. All name the file and the tensor.
+// tensor.ErrFormat: damaged, or not what it seems. ErrMismatch: sound, but not the model that is asked for; the error says what it is or lists
+// what differs. ErrNoHF: transformers has no form for the model. All name the file and the tensor.
 package weights

@@ -1,14 +1,13 @@
 package weights_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // A file names neither its layout nor its model; both are found by what is in it.
@@ -22,9 +21,9 @@ func ExampleOpenModel() {
 	if err != nil {
 		panic(err)
 	}
-	var tensors []weights.Tensor
+	var tensors []tensor.Tensor
 	for _, t := range cfg.Tensors() {
-		tensors = append(tensors, weights.F32("module."+t.Name, t.Shape, make([]float32, t.Size())))
+		tensors = append(tensors, tensor.F32("module."+t.Name, t.Shape, make([]float32, t.Size())))
 	}
 	path := filepath.Join(dir, "model.safetensors")
 	if err := weights.WriteSafetensors(path, tensors, nil); err != nil {
@@ -38,15 +37,4 @@ func ExampleOpenModel() {
 	fmt.Println(found.Name, found.NumParams())
 	// Output:
 	// emoji 5502101
-}
-
-// Where a published model's weights are, downloaded if they are nowhere yet. Here the network is not to be used.
-func ExampleLocate() {
-	_, err := weights.Locate(context.Background(), "ViT-B-16", weights.Options{
-		Folder: "pretrained_weights",
-		Getenv: func(key string) string { return map[string]string{"CLIPKIT_OFFLINE": "1"}[key] },
-	})
-	fmt.Println(errors.Is(err, weights.ErrOffline))
-	// Output:
-	// true
 }

@@ -1,22 +1,25 @@
 package weights
 
 import (
-	"bytes"
 	"fmt"
 	"os"
+
+	"clipnb/clipkit/weights/pytorch"
+	"clipnb/clipkit/weights/tensor"
 
 	"github.com/edsrzf/mmap-go"
 )
 
-// File is an open file of named tensors, or a byte slice that holds one. Nothing is copied: a Tensor's Data points into the mapped file.
+// File is an open file of named tensors, or a byte slice that holds one. Nothing is copied: a tensor's Data points into the mapped
+// file, but for tensors that do not lie there contiguously.
 type File struct {
-	Metadata   map[string]string // of a safetensors file
-	Checkpoint *Checkpoint       // of a .pt file: epoch, step, name, optimizer
+	Metadata   map[string]string   // of a safetensors file
+	Checkpoint *pytorch.Checkpoint // of a .pt file: epoch, step, name, optimizer
 
 	name    string
 	mapped  mmap.MMap // nil when the bytes are the caller's
-	order   []string  // by position in the file
-	tensors map[string]Tensor
+	order   []string  // of the tensors: by position in the file
+	tensors map[string]tensor.Tensor
 }
 
 // Open maps a file and reads what it holds, by its content and not by its name: safetensors, or PyTorch's .pt (zip or legacy container).
@@ -31,7 +34,7 @@ func Open(path string) (*File, error) {
 		return nil, fmt.Errorf("opening weights: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() == 0 {
-		return nil, fmt.Errorf("%s: %w: an empty file, or not a file", path, ErrFormat)
+		return nil, fmt.Errorf("%s: %w: an empty file, or not a file", path, tensor.ErrFormat)
 	}
 	mapped, err := mmap.Map(f, mmap.RDONLY, 0)
 	if err != nil {
@@ -48,44 +51,46 @@ func Open(path string) (*File, error) {
 
 // Parse reads a file that is in memory already; data stays in use. name is for messages.
 func Parse(name string, data []byte) (*File, error) {
-	if looksLikePyTorch(data) {
-		order, tensors, ck, err := parsePyTorch(name, data)
+	if pytorch.LooksLike(data) {
+		list, ck, err := pytorch.Parse(name, data)
 		if err != nil {
 			return nil, err
 		}
-		return &File{name: name, order: order, tensors: tensors, Checkpoint: ck}, nil
+		f := newFile(name, list)
+		f.Checkpoint = ck
+		return f, nil
 	}
 	f, err := parseSafetensors(name, data)
 	if err != nil {
-		if kind := otherKind(data); kind != "" {
-			return nil, fmt.Errorf("%s: %w: it is %s", name, ErrFormat, kind)
+		if kind := tensor.OtherKind(data); kind != "" {
+			return nil, fmt.Errorf("%s: %w: it is %s", name, tensor.ErrFormat, kind)
 		}
 	}
 	return f, err
 }
 
-// looksLikePyTorch: a zip archive, or a pickle of protocol 2 and up. The length that opens a safetensors file is below 100 MB, so its
-// fourth to eighth bytes are zero and it never looks so.
-func looksLikePyTorch(data []byte) bool {
-	return bytes.HasPrefix(data, []byte("PK\x03\x04")) || (len(data) > 8 && data[0] == 0x80 && data[7] != 0)
+// newFile gives tensors that lie anywhere the look of a file.
+func newFile(name string, list []tensor.Tensor) *File {
+	f := &File{name: name, tensors: map[string]tensor.Tensor{}}
+	for _, t := range list {
+		f.order, f.tensors[t.Name] = append(f.order, t.Name), t
+	}
+	return f
 }
 
-// Name is the path, or what Parse was told.
+// Name is the path, or the name that Parse was given.
 func (f *File) Name() string { return f.name }
 
 // Names lists the tensors in the order of the file.
 func (f *File) Names() []string { return f.order }
 
 // Tensor finds one by name.
-func (f *File) Tensor(name string) (Tensor, error) {
+func (f *File) Tensor(name string) (tensor.Tensor, error) {
 	t, ok := f.tensors[name]
 	if !ok {
-		return Tensor{}, fmt.Errorf("%s has no tensor %q", f.name, name)
+		return tensor.Tensor{}, fmt.Errorf("%s has no tensor %q", f.name, name)
 	}
-	if t.build != nil {
-		t.Data, t.build = t.build(), nil
-	}
-	return t, nil
+	return t.Materialized(), nil
 }
 
 // Close unmaps the file; tensors that came from it must not be used any more.

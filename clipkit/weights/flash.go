@@ -1,11 +1,15 @@
 package weights
 
-import "strings"
+import (
+	"strings"
 
-// The reference renames the attention weights while its flash attention is on (SPEC §1.9): in the vision tower in_proj is called Wqkv, in
-// the text tower query, key and value are stacked to one Wqkv and the output projection moves. Its own reversal fails on files without
-// "module."; this one takes both. A vision Wqkv lies below "attn.", a text one below "attention.self.".
+	"clipnb/clipkit/weights/tensor"
+)
 
+// The reference renames the attention weights while its flash attention is on (cn_clip/clip/model.py:493-548): in the vision tower in_proj is
+// called Wqkv; in the text tower query, key and value are stacked to one Wqkv, and the output projection gets another name. The reference's
+// way back fails on files without "module." (line 545); the one here takes both. A vision Wqkv is named below "attn.", a text one below
+// "attention.self.".
 const (
 	flashVision, plainVision = ".attn.Wqkv.", ".attn.in_proj_"
 	flashQKV                 = ".attention.self.Wqkv."
@@ -14,17 +18,17 @@ const (
 
 var selfAttention = [3]string{".attention.self.query.", ".attention.self.key.", ".attention.self.value."}
 
-// fromFlash gives one tensor its plain names; a text Wqkv becomes three.
-func fromFlash(t Tensor) ([]Tensor, error) {
+// fromFlash gives a tensor its plain name. A text Wqkv becomes three tensors.
+func fromFlash(t tensor.Tensor) ([]tensor.Tensor, error) {
 	switch {
 	case strings.Contains(t.Name, flashVision):
 		t.Name = strings.Replace(t.Name, flashVision, plainVision, 1)
 	case strings.Contains(t.Name, flashOut):
 		t.Name = strings.Replace(t.Name, flashOut, plainOut, 1)
 	case strings.Contains(t.Name, flashQKV):
-		var three []Tensor
+		var three []tensor.Tensor
 		for i, name := range selfAttention {
-			part, err := third(strings.Replace(t.Name, flashQKV, name, 1), t, i)
+			part, err := tensor.Third(strings.Replace(t.Name, flashQKV, name, 1), t, i)
 			if err != nil {
 				return nil, err
 			}
@@ -32,17 +36,17 @@ func fromFlash(t Tensor) ([]Tensor, error) {
 		}
 		return three, nil
 	}
-	return []Tensor{t}, nil
+	return []tensor.Tensor{t}, nil
 }
 
-// Flash gives tensors the names that the reference's model has while its flash attention is on, "module." or not; Load reads either.
-// The tensors are in the order of the given ones, a stacked one where its query was. The error names three that do not belong together.
-func Flash(tensors []Tensor) ([]Tensor, error) {
-	named := map[string]Tensor{}
+// toFlash gives tensors the names that the reference's model has while its flash attention is on, whether they begin with "module." or not.
+// The order stays; a stacked tensor stands where its query stood. The error names a query, key and value that do not fit together.
+func toFlash(tensors []tensor.Tensor) ([]tensor.Tensor, error) {
+	named := map[string]tensor.Tensor{}
 	for _, t := range tensors {
 		named[t.Name] = t
 	}
-	var out []Tensor
+	var out []tensor.Tensor
 	for _, t := range tensors {
 		switch {
 		case strings.Contains(t.Name, plainVision):
@@ -53,12 +57,11 @@ func Flash(tensors []Tensor) ([]Tensor, error) {
 			continue // stacked below its query
 		case strings.Contains(t.Name, selfAttention[0]):
 			name := func(part string) string { return strings.Replace(t.Name, selfAttention[0], part, 1) }
-			stacked, err := joined(name(flashQKV), t, named[name(selfAttention[1])], named[name(selfAttention[2])])
+			stacked, err := tensor.Join(name(flashQKV), t, named[name(selfAttention[1])], named[name(selfAttention[2])])
 			if err != nil {
 				return nil, err
 			}
-			stacked.Data, stacked.build = stacked.bytes(), nil
-			t = stacked
+			t = stacked.Materialized()
 		}
 		out = append(out, t)
 	}

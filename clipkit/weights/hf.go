@@ -10,11 +10,11 @@ import (
 	"clipnb/assets"
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/weights/tensor"
 )
 
-// The layout of transformers' ChineseCLIPModel (SPEC §1.9, M38). "pre_layrnorm" is its spelling.
-
-// hfNames are pairs of the reference's name, or its beginning, and transformers'.
+// hfNames are pairs of names, or of beginnings of names: the reference's and that of transformers' ChineseCLIPModel. "pre_layrnorm" is its
+// spelling.
 var hfNames = [][2]string{
 	{"visual.class_embedding", "vision_model.embeddings.class_embedding"},
 	{"visual.positional_embedding", "vision_model.embeddings.position_embedding.weight"},
@@ -35,7 +35,7 @@ var hfBlock = [][2]string{
 
 var hfQKV = [3]string{".self_attn.q_proj.", ".self_attn.k_proj.", ".self_attn.v_proj."}
 
-// rename goes through the pairs from side a to side b (0 the reference, 1 transformers).
+// rename translates a name from side a of the pairs to side b: 0 is the reference, 1 transformers.
 func rename(name string, a, b int) string {
 	for _, p := range hfNames {
 		rest, ok := strings.CutPrefix(name, p[a])
@@ -61,45 +61,44 @@ func isHF(names []string) bool {
 	return false
 }
 
-// fromHF brings one of all tensors to the reference's layout: none where it is joined to another.
-func fromHF(t Tensor, all map[string]Tensor) ([]Tensor, error) {
+// fromHF brings tensor t of a file to the reference's layout. A query takes its key and value with it, which give nothing themselves.
+func fromHF(t tensor.Tensor, all map[string]tensor.Tensor) ([]tensor.Tensor, error) {
 	name := rename(t.Name, 1, 0)
 	var err error
 	switch {
 	case t.Name == "visual_projection.weight" || t.Name == "text_projection.weight":
-		t, err = transposed(name, t)
+		t, err = tensor.Transpose(name, t)
 	case strings.Contains(t.Name, hfQKV[0]):
 		k, okK := all[strings.Replace(t.Name, hfQKV[0], hfQKV[1], 1)]
 		v, okV := all[strings.Replace(t.Name, hfQKV[0], hfQKV[2], 1)]
 		if !okK || !okV {
-			return nil, fmt.Errorf("%w: %s is there without the k_proj and v_proj that belong to it", ErrFormat, t.Name)
+			return nil, fmt.Errorf("%w: %s is there without the k_proj and v_proj that belong to it", tensor.ErrFormat, t.Name)
 		}
-		t, err = joined(name, t, k, v)
+		t, err = tensor.Join(name, t, k, v)
 	case strings.Contains(t.Name, hfQKV[1]), strings.Contains(t.Name, hfQKV[2]):
 		if _, ok := all[strings.NewReplacer(hfQKV[1], hfQKV[0], hfQKV[2], hfQKV[0]).Replace(t.Name)]; ok {
 			return nil, nil
 		}
 	}
 	t.Name = name
-	return []Tensor{t}, err
+	return []tensor.Tensor{t}, err
 }
 
-// toHF is the way back, for a whole state dict.
-func toHF(tensors []Tensor) ([]Tensor, error) {
-	var out []Tensor
+// toHF brings a whole state dict of the reference to transformers' layout.
+func toHF(tensors []tensor.Tensor) ([]tensor.Tensor, error) {
+	var out []tensor.Tensor
 	for _, t := range tensors {
 		name := rename(t.Name, 0, 1)
 		switch {
 		case t.Name == "visual.proj" || t.Name == "text_projection":
-			x, err := transposed(name, t)
+			x, err := tensor.Transpose(name, t)
 			if err != nil {
 				return nil, err
 			}
-			x.Data, x.build = x.bytes(), nil
-			out = append(out, x)
+			out = append(out, x.Materialized())
 		case strings.Contains(name, hfQKV[0]):
 			for i, part := range hfQKV {
-				x, err := third(strings.Replace(name, hfQKV[0], part, 1), t, i)
+				x, err := tensor.Third(strings.Replace(name, hfQKV[0], part, 1), t, i)
 				if err != nil {
 					return nil, err
 				}
@@ -116,19 +115,15 @@ func toHF(tensors []Tensor) ([]Tensor, error) {
 // ErrNoHF is wrapped when a model has no form in transformers: it knows no Chinese-CLIP with a ResNet.
 var ErrNoHF = errors.New("transformers' ChineseCLIPModel cannot hold this model")
 
-// WriteHF writes a folder that transformers' ChineseCLIPModel.from_pretrained and ChineseCLIPProcessor.from_pretrained open: weights
+// writeHF writes a folder that transformers' ChineseCLIPModel.from_pretrained and ChineseCLIPProcessor.from_pretrained open: weights
 // (model.safetensors), config, picture and text preparation, vocabulary. tensors is a state dict under the reference's names
-// (StateDict, or a model's own). ViT models only; RN50 gives ErrNoHF.
-func WriteHF(dir string, cfg arch.Config, tensors []Tensor) error {
+// (StateDict, or a model's own). A model with a ResNet gives ErrNoHF.
+func writeHF(dir string, cfg arch.Config, tensors []tensor.Tensor) error {
 	files, err := hfFiles(cfg)
 	if err != nil {
 		return err
 	}
-	state := &File{name: "the model to be written to " + dir, tensors: map[string]Tensor{}}
-	for _, t := range tensors {
-		state.order, state.tensors[t.Name] = append(state.order, t.Name), t
-	}
-	if err := state.fits(cfg); err != nil {
+	if err := newFile("the model to be written to "+dir, tensors).fits(cfg); err != nil {
 		return err
 	}
 	out, err := toHF(tensors)
@@ -150,20 +145,20 @@ func WriteHF(dir string, cfg arch.Config, tensors []Tensor) error {
 }
 
 // OpenModel opens a weights file, or a folder as transformers saves it (config.json with model.safetensors or pytorch_model.bin), and
-// tells what model is in it: by the folder's configuration, else as Architecture does. The file holds the whole model, in these shapes:
-// memory for it can be made before Load.
+// tells what model is in it: by the folder's configuration, else as Architecture does. Every tensor of that model is in the file, in its
+// shape, so a caller may make room for the model before Load.
 func OpenModel(path string) (*File, arch.Config, error) {
 	return openAs(path, nil)
 }
 
-// openAs is OpenModel where the architecture of a file is known.
+// openAs is OpenModel for a file whose architecture the caller knows; nil finds it.
 func openAs(path string, known *arch.Config) (*File, arch.Config, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, arch.Config{}, fmt.Errorf("opening a model: %w", err)
 	}
 	if info.IsDir() {
-		file, cfg, err := folder(path)
+		file, cfg, err := findInFolder(path)
 		if err != nil {
 			return nil, arch.Config{}, err
 		}
@@ -173,7 +168,7 @@ func openAs(path string, known *arch.Config) (*File, arch.Config, error) {
 	if err != nil {
 		return nil, arch.Config{}, err
 	}
-	cfg, err := f.model(known)
+	cfg, err := f.checkedArchitecture(known)
 	if err != nil {
 		f.Close()
 		return nil, arch.Config{}, err
@@ -181,8 +176,8 @@ func openAs(path string, known *arch.Config) (*File, arch.Config, error) {
 	return f, cfg, nil
 }
 
-// model is the architecture, checked against every tensor.
-func (f *File) model(known *arch.Config) (cfg arch.Config, err error) {
+// checkedArchitecture is the known architecture, or the one that f says or shows, compared with every tensor of f.
+func (f *File) checkedArchitecture(known *arch.Config) (cfg arch.Config, err error) {
 	if known != nil {
 		cfg = *known
 	} else if cfg, err = Architecture(f); err != nil {
@@ -195,8 +190,8 @@ func (f *File) model(known *arch.Config) (cfg arch.Config, err error) {
 	return cfg, err
 }
 
-// folder finds the weights in a folder and reads its configuration.
-func folder(dir string) (file string, cfg arch.Config, err error) {
+// findInFolder finds the weights in a folder of transformers and reads its configuration.
+func findInFolder(dir string) (file string, cfg arch.Config, err error) {
 	config := filepath.Join(dir, "config.json")
 	data, err := readSmall(config, maxConfig)
 	if err != nil {

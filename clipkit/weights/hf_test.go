@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // full is tiny with the vocabulary that a model folder has.
@@ -25,7 +26,7 @@ func full() arch.Config {
 func TestFolderRoundTrip(t *testing.T) {
 	cfg, dir := full(), filepath.Join(t.TempDir(), "model")
 	want := randomState(cfg, 1)
-	if err := WriteHF(dir, cfg, want); err != nil {
+	if err := writeHF(dir, cfg, want); err != nil {
 		t.Fatal(err)
 	}
 	f, back, err := OpenModel(dir)
@@ -39,7 +40,7 @@ func TestFolderRoundTrip(t *testing.T) {
 	if f.Metadata["format"] != "pt" || !slices.Contains(f.Names(), "vision_model.encoder.layers.1.self_attn.v_proj.bias") {
 		t.Errorf("metadata %v, names %v", f.Metadata, f.Names())
 	}
-	got := kept{}
+	got := recorder{}
 	if err := Load(got, back, f); err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +70,11 @@ func TestConfigOfThePublishedModels(t *testing.T) {
 		}
 	}
 	cfg := full()
-	if err := WriteHF(t.TempDir(), cfg, randomState(cfg, 1)[1:]); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "missing text_projection") {
+	if err := writeHF(t.TempDir(), cfg, randomState(cfg, 1)[1:]); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), "missing text_projection") {
 		t.Errorf("a state dict with a hole: %v", err)
 	}
 	small := tiny()
-	if err := WriteHF(t.TempDir(), small, nil); !errors.Is(err, ErrNoHF) {
+	if err := writeHF(t.TempDir(), small, nil); !errors.Is(err, ErrNoHF) {
 		t.Errorf("a model of %d words: %v", small.VocabSize, err)
 	}
 }
@@ -115,7 +116,7 @@ func TestBadConfigs(t *testing.T) {
 	if err := os.WriteFile(path, bytes.Repeat([]byte{' '}, maxConfig+1), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := OpenModel(dir); !errors.Is(err, ErrFormat) {
+	if _, _, err := OpenModel(dir); !errors.Is(err, tensor.ErrFormat) {
 		t.Errorf("a config.json of more than %d bytes: %v", maxConfig, err)
 	}
 	if err := os.WriteFile(path, []byte(`{"model_type":"chinese_clip"}`), 0o644); err != nil {
@@ -178,7 +179,7 @@ func TestTransformersAgrees(t *testing.T) {
 	theirs, ours := filepath.Join(t.TempDir(), "theirs"), filepath.Join(t.TempDir(), "ours")
 	python(t, "make", theirs)
 	cfg := full()
-	if err := WriteHF(ours, cfg, randomState(cfg, 7)); err != nil {
+	if err := writeHF(ours, cfg, randomState(cfg, 7)); err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{ours, theirs} {

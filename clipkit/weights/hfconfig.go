@@ -8,13 +8,14 @@ import (
 	"reflect"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // maxConfig bounds a config.json; the published ones have 5 kB.
 const maxConfig = 1 << 20
 
-// hfConfig is ChineseCLIPConfig's config.json as far as it makes a model. transformers leaves out what has its default value in some
-// versions, so reading starts from hfDefault.
+// hfConfig is the part of ChineseCLIPConfig's config.json that makes a model. Some versions of transformers leave out values that are the
+// default, so reading starts from hfDefault.
 type hfConfig struct {
 	Architectures  []string `json:"architectures"`
 	ModelType      string   `json:"model_type"`
@@ -67,11 +68,11 @@ func hfDefault() hfConfig {
 	}
 }
 
-// parseHFConfig reads config.json. A model that differs from Chinese-CLIP in what arch.Config cannot say is an error.
+// parseHFConfig reads config.json. A model that differs from Chinese-CLIP in something for which arch.Config has no field is an error.
 func parseHFConfig(data []byte) (arch.Config, error) {
 	h := hfDefault()
 	if err := json.Unmarshal(data, &h); err != nil {
-		return arch.Config{}, fmt.Errorf("%w: %w", ErrFormat, err)
+		return arch.Config{}, fmt.Errorf("%w: %w", tensor.ErrFormat, err)
 	}
 	t, v := h.Text, h.Vision
 	switch {
@@ -83,9 +84,9 @@ func parseHFConfig(data []byte) (arch.Config, error) {
 	case t.Eps != 1e-12 || t.PadToken != 0:
 		return arch.Config{}, fmt.Errorf("%w: a text tower with layer_norm_eps %g and pad_token_id %d; want 1e-12 and 0", ErrMismatch, t.Eps, t.PadToken)
 	case v.Heads < 1 || v.HiddenSize%v.Heads != 0:
-		return arch.Config{}, fmt.Errorf("%w: vision hidden_size %d does not divide into %d heads", ErrFormat, v.HiddenSize, v.Heads)
+		return arch.Config{}, fmt.Errorf("%w: vision hidden_size %d does not divide into %d heads", tensor.ErrFormat, v.HiddenSize, v.Heads)
 	case v.PatchSize < 1:
-		return arch.Config{}, fmt.Errorf("%w: patch_size %d", ErrFormat, v.PatchSize)
+		return arch.Config{}, fmt.Errorf("%w: patch_size %d", tensor.ErrFormat, v.PatchSize)
 	}
 	cfg := arch.Config{
 		EmbedDim: h.ProjectionDim, ImageResolution: v.ImageSize, VisionLayers: arch.Layers{v.Layers}, VisionWidth: v.HiddenSize, VisionPatchSize: v.PatchSize,
@@ -152,7 +153,7 @@ func hfFiles(cfg arch.Config) (map[string][]byte, error) {
 	return files, nil
 }
 
-// readSmall reads a file that must not have more than limit bytes.
+// readSmall reads a file, and refuses one of more than limit bytes.
 func readSmall(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -164,7 +165,7 @@ func readSmall(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s: %w: more than %d bytes", path, ErrFormat, limit)
+		return nil, fmt.Errorf("%s: %w: more than %d bytes", path, tensor.ErrFormat, limit)
 	}
 	return data, nil
 }

@@ -7,12 +7,14 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"clipnb/clipkit/weights/tensor"
 )
 
 // A safetensors file is refused at every length but its own.
 func TestTruncatedAtEveryLength(t *testing.T) {
 	var b bytes.Buffer
-	tensors := []Tensor{F32("a", []int{3}, []float32{1, 2, 3}), I64("b", 7), F16("c", []int{2, 2}, make([]float32, 4))}
+	tensors := []tensor.Tensor{tensor.F32("a", []int{3}, []float32{1, 2, 3}), tensor.I64("b", 7), tensor.F16("c", []int{2, 2}, make([]float32, 4))}
 	if err := EncodeSafetensors(&b, tensors, map[string]string{"format": "pt"}); err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +23,7 @@ func TestTruncatedAtEveryLength(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range data {
-		if _, err := Parse("cut", data[:n]); !errors.Is(err, ErrFormat) {
+		if _, err := Parse("cut", data[:n]); !errors.Is(err, tensor.ErrFormat) {
 			t.Errorf("%d of %d bytes: %v", n, len(data), err)
 		}
 	}
@@ -35,12 +37,12 @@ func TestMemoryStaysInProportion(t *testing.T) {
 		fmt.Fprintf(&h, `,"%d":{"dtype":"F32","shape":[0,1073741824],"data_offsets":[0,0]}`, i)
 	}
 	h.WriteString("}")
-	data := file(h.String(), 0)
+	data := safetensorsBytes(h.String(), 0)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, err := Parse("many", data)
 	runtime.ReadMemStats(&after)
-	if !errors.Is(err, ErrFormat) {
+	if !errors.Is(err, tensor.ErrFormat) {
 		t.Error(err)
 	}
 	if used := after.TotalAlloc - before.TotalAlloc; used > 40*uint64(len(data)) {
@@ -50,7 +52,7 @@ func TestMemoryStaysInProportion(t *testing.T) {
 
 // Axes of 0 let a file claim any size without a byte of data: no loop and no memory may follow the claim.
 func TestClaimsWithoutData(t *testing.T) {
-	claims := []Tensor{
+	claims := []tensor.Tensor{
 		{Name: "visual_projection.weight", DType: "F32", Shape: []int{1 << 60, 0}},
 		{Name: "text_projection.weight", DType: "F32", Shape: []int{0, 1 << 60}},
 		{Name: "vision_model.embeddings.position_embedding.weight", DType: "F32", Shape: []int{1 << 60, 0}},
@@ -60,21 +62,21 @@ func TestClaimsWithoutData(t *testing.T) {
 	if _, err := Architecture(f); !errors.Is(err, ErrMismatch) {
 		t.Error(err)
 	}
-	if err := Load(kept{}, tiny(), f); !errors.Is(err, ErrMismatch) {
+	if err := Load(recorder{}, tiny(), f); !errors.Is(err, ErrMismatch) {
 		t.Error(err)
 	}
-	if _, err := LoadResized(kept{}, tiny(), f); !errors.Is(err, ErrMismatch) {
+	if _, err := LoadResized(recorder{}, tiny(), f); !errors.Is(err, ErrMismatch) {
 		t.Error(err)
 	}
-	x, err := transposed("x", Tensor{DType: "F32", Shape: []int{1 << 60, 0}})
-	if err != nil || len(x.bytes()) != 0 {
+	x, err := tensor.Transpose("x", tensor.Tensor{DType: "F32", Shape: []int{1 << 60, 0}})
+	if err != nil || len(x.Bytes()) != 0 {
 		t.Error(err)
 	}
 	// A text tower that claims a million hidden channels in an empty matrix: the shapes tell an architecture, the file does not hold it.
-	var state []Tensor
+	var state []tensor.Tensor
 	for _, x := range randomState(tiny(), 1) {
 		if strings.HasSuffix(x.Name, "intermediate.dense.weight") {
-			x = Tensor{Name: x.Name, DType: "F32", Shape: []int{1 << 20, 0}}
+			x = tensor.Tensor{Name: x.Name, DType: "F32", Shape: []int{1 << 20, 0}}
 		}
 		state = append(state, x)
 	}
@@ -95,7 +97,7 @@ func FuzzArchitecture(f *testing.F) {
 		`{"bert.encoder.layer.0.attention.self.Wqkv.weight":{"dtype":"F32","shape":[0,1],"data_offsets":[0,0]}}`,
 		`{"module.visual.layer1.0.conv1.weight":{"dtype":"F32","shape":[4,4,0,1],"data_offsets":[0,0]}}`,
 	} {
-		f.Add(file(header, 0))
+		f.Add(safetensorsBytes(header, 0))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Parse("fuzz", data)
@@ -105,7 +107,7 @@ func FuzzArchitecture(f *testing.F) {
 		if cfg, err := Architecture(file); err == nil && cfg.Check() != nil {
 			t.Error(cfg.Check())
 		}
-		if err := Load(kept{}, tiny(), file); err == nil {
+		if err := Load(recorder{}, tiny(), file); err == nil {
 			t.Error("loaded")
 		}
 	})

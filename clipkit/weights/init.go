@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // Report says what LoadInit did, by the model's names.
 type Report struct {
 	Taken   []string // set from a file
-	Left    []string // "file: name": in a file, of no use here
-	Missing []string // of the model, in neither file: they keep their values
+	Left    []string // "file: name": in a file, but no part of the model
+	Missing []string // tensors of the model that are in neither file: they keep their values
 	Notes   []string // what was done beyond copying
 }
 
@@ -36,20 +37,22 @@ func few(names []string) string {
 	return " (" + strings.Join(names, ", ") + ")"
 }
 
-// LoadInit gives m the initial weights of training from scratch (SPEC §1.9, M37): the vision tower and logit_scale of an OpenAI CLIP, the
-// text tower of a BERT; either file may be nil. m keeps what is in neither, so it should be freshly initialised.
+// LoadInit gives m the weights from which training from scratch begins: the vision tower and logit_scale of an OpenAI CLIP and the text tower
+// of a BERT (restore_model, cn_clip/clip/model.py:468-490). Either file may be nil. m keeps what is in neither, so it should be freshly
+// initialised.
 //
 //	report, err := weights.LoadInit(m, cfg, openai, bert)
 //	fmt.Println(report)
 //
-// OpenAI's own names and transformers' are read, and a BERT's with "bert." or without and with the old gamma and beta. A vision tower of
-// another resolution has its positions resized. Unlike the reference, which passes over whatever does not fit, a tensor of another shape
-// and a file with nothing to take are errors (ErrMismatch), nothing is changed then, and the report names all that was left or is missing.
+// The CLIP may have OpenAI's names or transformers'; those of the BERT may begin with "bert." or not, and its norms may be called gamma and
+// beta, as in old files. The positions of a vision tower of another resolution are resized. The reference passes over whatever does not fit
+// (strict=False, line 489); here a tensor of another shape and a file with nothing to take are errors (ErrMismatch) that leave m as it is, and
+// the report names all that was left or is missing.
 func LoadInit(m Target, cfg arch.Config, openai, bert *File) (Report, error) {
 	var report Report
-	found := map[string]Tensor{}
+	initial := map[string]tensor.Tensor{}
 	if openai != nil {
-		if err := report.collect(found, cfg, openai, "vision tower", func(name string) string {
+		if err := report.collect(initial, cfg, openai, "vision tower", func(name string) string {
 			if strings.HasPrefix(name, "visual.") || name == "logit_scale" {
 				return name
 			}
@@ -59,18 +62,17 @@ func LoadInit(m Target, cfg arch.Config, openai, bert *File) (Report, error) {
 		}
 	}
 	if bert != nil {
-		if err := report.collect(found, cfg, bert, "BERT", bertName); err != nil {
+		if err := report.collect(initial, cfg, bert, "BERT", bertName); err != nil {
 			return Report{}, err
 		}
 	}
 	for _, t := range cfg.Tensors() {
-		x, ok := found[t.Name]
+		x, ok := initial[t.Name]
 		if !ok {
 			report.Missing = append(report.Missing, t.Name)
 			continue
 		}
-		x.Data, x.build = x.bytes(), nil
-		if err := m.SetTensor(x); err != nil {
+		if err := m.SetTensor(x.Materialized()); err != nil {
 			return Report{}, err
 		}
 		report.Taken = append(report.Taken, t.Name)
@@ -78,7 +80,7 @@ func LoadInit(m Target, cfg arch.Config, openai, bert *File) (Report, error) {
 	return report, nil
 }
 
-// bertName is the model's name for a BERT's, "" for what is no part of the encoder.
+// bertName translates the name of a BERT's tensor to the model's, "" for a tensor that is no part of the encoder.
 func bertName(name string) string {
 	if strings.HasPrefix(name, "embeddings.") || strings.HasPrefix(name, "encoder.") {
 		name = "bert." + name
@@ -90,8 +92,8 @@ func bertName(name string) string {
 	return strings.Replace(name, "LayerNorm.beta", "LayerNorm.bias", 1)
 }
 
-// collect puts the tensors of one file that cfg has into found.
-func (r *Report) collect(found map[string]Tensor, cfg arch.Config, f *File, what string, rename func(string) string) error {
+// collect adds to initial those tensors of one file that are part of the model.
+func (r *Report) collect(initial map[string]tensor.Tensor, cfg arch.Config, f *File, what string, rename func(string) string) error {
 	ref, unused, err := f.reference()
 	if err != nil {
 		return err
@@ -118,7 +120,7 @@ func (r *Report) collect(found map[string]Tensor, cfg arch.Config, f *File, what
 		}
 		x := ref.tensors[old]
 		x.Name = name
-		switch _, twice := found[name]; {
+		switch _, twice := initial[name]; {
 		case twice:
 			wrong = append(wrong, name+" occurs twice")
 		case !slices.Equal(x.Shape, t.Shape):
@@ -126,7 +128,7 @@ func (r *Report) collect(found map[string]Tensor, cfg arch.Config, f *File, what
 		case !slices.Contains(numbers, x.DType):
 			wrong = append(wrong, fmt.Sprintf("%s is %s, which holds no weights", name, x.DType))
 		}
-		found[name] = x
+		initial[name] = x
 		taken++
 	}
 	for _, name := range unused {

@@ -5,20 +5,22 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"clipnb/clipkit/weights/tensor"
 )
 
 func TestLoadInit(t *testing.T) {
 	cfg := tiny()
 	clip := cfg
 	clip.ImageResolution = 48
-	var openai, bert []Tensor
+	var openai, bert []tensor.Tensor
 	for _, x := range randomState(clip, 1) {
 		if strings.HasPrefix(x.Name, "visual.") || x.Name == "logit_scale" {
 			values, _ := x.Float32()
-			openai = append(openai, F16(x.Name, x.Shape, values))
+			openai = append(openai, tensor.F16(x.Name, x.Shape, values))
 		}
 	}
-	openai = append(openai, F32("token_embedding.weight", []int{1}, []float32{1}), I64("input_resolution", 48))
+	openai = append(openai, tensor.F32("token_embedding.weight", []int{1}, []float32{1}), tensor.I64("input_resolution", 48))
 	for _, x := range randomState(cfg, 2) {
 		if strings.HasPrefix(x.Name, "bert.") {
 			x.Name = strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta").Replace(x.Name)
@@ -26,9 +28,9 @@ func TestLoadInit(t *testing.T) {
 		}
 	}
 	bare := renamed(bert, func(n string) string { return strings.TrimPrefix(n, "bert.") })
-	bert = append(bert, F32("bert.pooler.dense.bias", []int{1}, []float32{1}), F32("cls.predictions.bias", []int{1}, []float32{1}))
-	for name, text := range map[string][]Tensor{"bert": bert, "bare": bare} {
-		got := kept{}
+	bert = append(bert, tensor.F32("bert.pooler.dense.bias", []int{1}, []float32{1}), tensor.F32("cls.predictions.bias", []int{1}, []float32{1}))
+	for name, text := range map[string][]tensor.Tensor{"bert": bert, "bare": bare} {
+		got := recorder{}
 		report, err := LoadInit(got, cfg, fileOf(t, "openai", openai), fileOf(t, name, text))
 		if err != nil {
 			t.Fatal(err)
@@ -47,20 +49,20 @@ func TestLoadInit(t *testing.T) {
 		}
 	}
 	odd := renamed(bare, func(n string) string { return n })
-	odd[0] = F32(odd[0].Name, []int{2, 2}, make([]float32, 4))
+	odd[0] = tensor.F32(odd[0].Name, []int{2, 2}, make([]float32, 4))
 	for name, files := range map[string][2]*File{
 		"mis-shaped": {nil, fileOf(t, "mis-shaped", odd)},
 		"swapped":    {fileOf(t, "swapped", bare), nil},
 		"no bert":    {nil, fileOf(t, "no bert", openai)},
 	} {
-		got := kept{}
+		got := recorder{}
 		if _, err := LoadInit(got, cfg, files[0], files[1]); !errors.Is(err, ErrMismatch) || len(got) > 0 || !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("%s: set %d, error %v", name, len(got), err)
 		}
 	}
 	three := cfg
 	three.TextLayers = 1
-	report, err := LoadInit(kept{}, three, nil, fileOf(t, "bert", bert))
+	report, err := LoadInit(recorder{}, three, nil, fileOf(t, "bert", bert))
 	if err != nil || !slices.Contains(report.Left, "bert: bert.encoder.layer.1.output.dense.weight") {
 		t.Errorf("a BERT with more layers: %v %+v", err, report)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // tiny is a model of two ViT blocks and two BERT layers.
@@ -19,25 +20,25 @@ func tiny() arch.Config {
 }
 
 // randomState is a state dict of cfg; the same seed gives the same values.
-func randomState(cfg arch.Config, seed uint64) []Tensor {
+func randomState(cfg arch.Config, seed uint64) []tensor.Tensor {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	var out []Tensor
+	var out []tensor.Tensor
 	for _, t := range cfg.Tensors() {
 		if t.Int64 {
-			out = append(out, I64(t.Name, 3))
+			out = append(out, tensor.I64(t.Name, 3))
 			continue
 		}
 		values := make([]float32, t.Size())
 		for i := range values {
 			values[i] = float32(rng.NormFloat64()) * 0.05
 		}
-		out = append(out, F32(t.Name, t.Shape, values))
+		out = append(out, tensor.F32(t.Name, t.Shape, values))
 	}
 	return out
 }
 
 // fileOf is a safetensors file in memory.
-func fileOf(t *testing.T, name string, tensors []Tensor) *File {
+func fileOf(t *testing.T, name string, tensors []tensor.Tensor) *File {
 	t.Helper()
 	var b bytes.Buffer
 	if err := EncodeSafetensors(&b, tensors, nil); err != nil {
@@ -50,15 +51,15 @@ func fileOf(t *testing.T, name string, tensors []Tensor) *File {
 	return f
 }
 
-// kept is a target that remembers what it was given.
-type kept map[string]Tensor
+// recorder is a target that keeps what it was given.
+type recorder map[string]tensor.Tensor
 
-func (k kept) SetTensor(t Tensor) error {
+func (k recorder) SetTensor(t tensor.Tensor) error {
 	t.Data = slices.Clone(t.Data)
 	k[t.Name] = t
 	return nil
 }
-func (k kept) mustEqual(t *testing.T, want []Tensor) {
+func (k recorder) mustEqual(t *testing.T, want []tensor.Tensor) {
 	t.Helper()
 	if len(k) != len(want) {
 		t.Errorf("%d tensors, want %d", len(k), len(want))
@@ -69,8 +70,8 @@ func (k kept) mustEqual(t *testing.T, want []Tensor) {
 		}
 	}
 }
-func renamed(tensors []Tensor, f func(string) string) []Tensor {
-	var out []Tensor
+func renamed(tensors []tensor.Tensor, f func(string) string) []tensor.Tensor {
+	var out []tensor.Tensor
 	for _, t := range tensors {
 		if t.Name = f(t.Name); t.Name != "" {
 			out = append(out, t)
@@ -84,7 +85,7 @@ func module(name string) string { return "module." + name }
 func TestLoadReadsEveryLayout(t *testing.T) {
 	cfg := tiny()
 	want := randomState(cfg, 1)
-	flash, err := Flash(want)
+	flash, err := toFlash(want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,9 +93,9 @@ func TestLoadReadsEveryLayout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	extra := []Tensor{F32("bert.pooler.dense.weight", []int{1}, []float32{0}), I64("bert.embeddings.position_ids", 0)}
-	hfExtra := []Tensor{F32("text_model.pooler.dense.bias", []int{1}, []float32{0}), I64("vision_model.embeddings.position_ids", 0), I64("text_model.embeddings.position_ids", 0)}
-	for name, tensors := range map[string][]Tensor{
+	extra := []tensor.Tensor{tensor.F32("bert.pooler.dense.weight", []int{1}, []float32{0}), tensor.I64("bert.embeddings.position_ids", 0)}
+	hfExtra := []tensor.Tensor{tensor.F32("text_model.pooler.dense.bias", []int{1}, []float32{0}), tensor.I64("vision_model.embeddings.position_ids", 0), tensor.I64("text_model.embeddings.position_ids", 0)}
+	for name, tensors := range map[string][]tensor.Tensor{
 		"plain":             want,
 		"module":            renamed(want, module),
 		"pooler":            append(slices.Clone(want), extra...),
@@ -102,7 +103,7 @@ func TestLoadReadsEveryLayout(t *testing.T) {
 		"flash with module": renamed(flash, module),
 		"hf":                append(slices.Clone(hf), hfExtra...),
 	} {
-		got := kept{}
+		got := recorder{}
 		if err := Load(got, cfg, fileOf(t, name, tensors)); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -111,7 +112,7 @@ func TestLoadReadsEveryLayout(t *testing.T) {
 	}
 }
 func TestFlashNames(t *testing.T) {
-	flash, err := Flash(randomState(tiny(), 1))
+	flash, err := toFlash(randomState(tiny(), 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,13 +128,13 @@ func TestFlashNames(t *testing.T) {
 			t.Errorf("%s has shape %v, want %v", name, got, shape)
 		}
 	}
-	var cut []Tensor
+	var cut []tensor.Tensor
 	for _, x := range randomState(tiny(), 1) {
 		if !strings.Contains(x.Name, "self.key") {
 			cut = append(cut, x)
 		}
 	}
-	if _, err := Flash(cut); !errors.Is(err, ErrFormat) {
+	if _, err := toFlash(cut); !errors.Is(err, tensor.ErrFormat) {
 		t.Errorf("a state dict without keys: %v", err)
 	}
 }
@@ -143,7 +144,7 @@ func TestBrokenLayouts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	without := func(part string) []Tensor {
+	without := func(part string) []tensor.Tensor {
 		return renamed(hf, func(n string) string {
 			if strings.Contains(n, part) {
 				return ""
@@ -153,20 +154,20 @@ func TestBrokenLayouts(t *testing.T) {
 	}
 	one := []float32{1}
 	for name, x := range map[string]struct {
-		tensors []Tensor
+		tensors []tensor.Tensor
 		want    string
 	}{
 		"q without k":       {without("layers.0.self_attn.k_proj.weight"), "without the k_proj"},
 		"k without q":       {without("layers.0.self_attn.q_proj.weight"), "missing visual.transformer.resblocks.0.attn.in_proj_weight"},
-		"both prefixes":     {[]Tensor{F32("logit_scale", nil, one), F32("module.logit_scale", nil, one)}, "with and without"},
-		"two layouts":       {[]Tensor{F32("bert.a.attention.output.dense.bias", nil, one), F32("bert.a.attention.self.out_proj.bias", nil, one)}, "twice"},
-		"Wqkv of 4 rows":    {[]Tensor{F32("bert.a.attention.self.Wqkv.bias", []int{4}, make([]float32, 4))}, "three equal parts"},
-		"projection vector": {[]Tensor{F32("vision_model.x", nil, one), F32("visual_projection.weight", []int{1}, one)}, "want a matrix"},
-		"q and k differ": {[]Tensor{F32("vision_model.encoder.layers.0.self_attn.q_proj.weight", []int{1, 2}, make([]float32, 2)),
-			F32("vision_model.encoder.layers.0.self_attn.k_proj.weight", []int{1, 3}, make([]float32, 3)),
-			F32("vision_model.encoder.layers.0.self_attn.v_proj.weight", []int{1, 2}, make([]float32, 2))}, "do not join"},
+		"both prefixes":     {[]tensor.Tensor{tensor.F32("logit_scale", nil, one), tensor.F32("module.logit_scale", nil, one)}, "with and without"},
+		"two layouts":       {[]tensor.Tensor{tensor.F32("bert.a.attention.output.dense.bias", nil, one), tensor.F32("bert.a.attention.self.out_proj.bias", nil, one)}, "twice"},
+		"Wqkv of 4 rows":    {[]tensor.Tensor{tensor.F32("bert.a.attention.self.Wqkv.bias", []int{4}, make([]float32, 4))}, "three equal parts"},
+		"projection vector": {[]tensor.Tensor{tensor.F32("vision_model.x", nil, one), tensor.F32("visual_projection.weight", []int{1}, one)}, "want a matrix"},
+		"q and k differ": {[]tensor.Tensor{tensor.F32("vision_model.encoder.layers.0.self_attn.q_proj.weight", []int{1, 2}, make([]float32, 2)),
+			tensor.F32("vision_model.encoder.layers.0.self_attn.k_proj.weight", []int{1, 3}, make([]float32, 3)),
+			tensor.F32("vision_model.encoder.layers.0.self_attn.v_proj.weight", []int{1, 2}, make([]float32, 2))}, "do not join"},
 	} {
-		got := kept{}
+		got := recorder{}
 		err := Load(got, cfg, fileOf(t, name, x.tensors))
 		if err == nil || len(got) > 0 || !strings.Contains(err.Error(), x.want) || !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("%s: loaded %d, error %v; want %q", name, len(got), err, x.want)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/weights/tensor"
 )
 
 // ErrMismatch is wrapped when a file is sound but does not hold the model that is asked for.
@@ -14,11 +15,11 @@ var ErrMismatch = errors.New("not the weights of the model")
 
 // Target is what weights are loaded into; *model.Model is one. SetTensor copies what it keeps.
 type Target interface {
-	SetTensor(t Tensor) error
+	SetTensor(t tensor.Tensor) error
 }
 
-// Load gives m every tensor of cfg's state dict from f. It is strict: missing, unexpected and mis-shaped names are listed, the model that
-// would fit is named, and nothing is changed; errors wrap ErrMismatch. The layouts are told apart by their names: the reference's, with
+// Load gives m every tensor of cfg's state dict from f. It is strict: when a name is missing, unexpected or of another shape, m stays as it is
+// and the error, which wraps ErrMismatch, lists the names and says which model would fit. Names tell the layouts apart: the reference's, with
 // "module." as its training writes them or without; the one with flash attention; transformers' ChineseCLIPModel.
 // "bert.pooler." entries and "position_ids", which published files hold and no model uses, are passed over.
 func Load(m Target, cfg arch.Config, f *File) error {
@@ -26,8 +27,8 @@ func Load(m Target, cfg arch.Config, f *File) error {
 	return err
 }
 
-// LoadResized is Load for a ViT at another resolution than the file's: its position embeddings are interpolated to cfg's grid (SPEC §1.9,
-// M35). The note says what was resized; it is empty when nothing had to be.
+// LoadResized is Load for a ViT at another resolution than the file's: its position embeddings are interpolated to cfg's grid, as the reference
+// does (resize_pos_embed, cn_clip/clip/model.py:551-582). The note says what was resized; it is empty when nothing had to be.
 func LoadResized(m Target, cfg arch.Config, f *File) (note string, err error) {
 	return load(m, cfg, f, true)
 }
@@ -53,13 +54,13 @@ func load(m Target, cfg arch.Config, f *File, resize bool) (note string, err err
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", f.name, err)
 		}
-		f.forget(x)
+		f.evict(x)
 	}
 	return note, nil
 }
 
 // StateDict is the whole state dict of cfg out of f, in its order and under the reference's names, as strict as Load.
-func StateDict(cfg arch.Config, f *File) ([]Tensor, error) {
+func StateDict(cfg arch.Config, f *File) ([]tensor.Tensor, error) {
 	r, _, err := f.reference()
 	if err == nil {
 		err = r.fits(cfg)
@@ -67,7 +68,7 @@ func StateDict(cfg arch.Config, f *File) ([]Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []Tensor
+	var out []tensor.Tensor
 	for _, t := range cfg.Tensors() {
 		x, err := r.Tensor(t.Name)
 		if err != nil {
@@ -81,7 +82,7 @@ func StateDict(cfg arch.Config, f *File) ([]Tensor, error) {
 // numbers are the types that a model's values may have in a file.
 var numbers = []string{"F32", "F16", "BF16", "F64", "I64", "I32"}
 
-// fits compares r, which is under the reference's names, with cfg.
+// fits compares f, whose names must be the reference's, with cfg.
 func (f *File) fits(cfg arch.Config) error {
 	var wrong []string
 	want := map[string]bool{}
@@ -114,10 +115,10 @@ func (f *File) fits(cfg arch.Config) error {
 	return fmt.Errorf("%s: %w %q: %s%s%s", f.name, ErrMismatch, cfg.Name, f.advice(cfg), strings.Join(wrong, "; "), more)
 }
 
-// reference is f under the reference's names, and the names that no model uses and that were left out.
+// reference gives f under the reference's names, without the tensors that no model uses; unused has their names.
 func (f *File) reference() (r *File, unused []string, err error) {
-	r = &File{name: f.name, Metadata: f.Metadata, Checkpoint: f.Checkpoint, tensors: map[string]Tensor{}}
-	plain := map[string]Tensor{}
+	r = &File{name: f.name, Metadata: f.Metadata, Checkpoint: f.Checkpoint, tensors: map[string]tensor.Tensor{}}
+	plain := map[string]tensor.Tensor{}
 	var order []string
 	for _, old := range f.order {
 		name := strings.TrimPrefix(old, "module.")
@@ -126,7 +127,7 @@ func (f *File) reference() (r *File, unused []string, err error) {
 			continue
 		}
 		if _, twice := plain[name]; twice {
-			return nil, nil, fmt.Errorf("%s: %w: %q occurs with and without \"module.\"", f.name, ErrFormat, name)
+			return nil, nil, fmt.Errorf("%s: %w: %q occurs with and without \"module.\"", f.name, tensor.ErrFormat, name)
 		}
 		t := f.tensors[old]
 		t.Name = name
@@ -134,7 +135,7 @@ func (f *File) reference() (r *File, unused []string, err error) {
 	}
 	hf := isHF(order)
 	for _, name := range order {
-		ts := []Tensor{plain[name]}
+		ts := []tensor.Tensor{plain[name]}
 		if hf {
 			ts, err = fromHF(plain[name], plain)
 		} else {
@@ -145,7 +146,7 @@ func (f *File) reference() (r *File, unused []string, err error) {
 		}
 		for _, t := range ts {
 			if _, twice := r.tensors[t.Name]; twice {
-				return nil, nil, fmt.Errorf("%s: %w: %q occurs twice, in two layouts", f.name, ErrFormat, t.Name)
+				return nil, nil, fmt.Errorf("%s: %w: %q occurs twice, in two layouts", f.name, tensor.ErrFormat, t.Name)
 			}
 			r.order, r.tensors[t.Name] = append(r.order, t.Name), t
 		}

@@ -8,13 +8,13 @@ import (
 	"clipnb/clipkit/arch"
 )
 
-// ArchitectureKey is where a safetensors file of ours keeps its arch.Config, as JSON.
-const ArchitectureKey = "clipkit_architecture"
+// architectureKey is the entry in the metadata of our safetensors files that holds the arch.Config, as JSON.
+const architectureKey = "clipkit_architecture"
 
-// Architecture tells what model f holds: what its metadata says, else what its shapes say (arch.Infer, with its assumptions).
-// The error says what the file is when it is something else than a Chinese-CLIP; it wraps ErrMismatch.
+// Architecture tells what model f holds: by its metadata, and where that does not say it, by its shapes (arch.Infer, with its assumptions).
+// For a file that holds no Chinese-CLIP the error wraps ErrMismatch and says what it holds instead.
 func Architecture(f *File) (arch.Config, error) {
-	if text, ok := f.Metadata[ArchitectureKey]; ok {
+	if text, ok := f.Metadata[architectureKey]; ok {
 		var cfg arch.Config
 		if err := json.Unmarshal([]byte(text), &cfg); err != nil {
 			return arch.Config{}, fmt.Errorf("%s: reading the architecture in its metadata: %w", f.name, err)
@@ -29,7 +29,7 @@ func Architecture(f *File) (arch.Config, error) {
 	if err == nil {
 		return cfg, nil
 	}
-	if kind := r.kind(); kind != "" {
+	if kind := r.otherModel(); kind != "" {
 		return arch.Config{}, fmt.Errorf("%s: %w: it is %s", f.name, ErrMismatch, kind)
 	}
 	return arch.Config{}, fmt.Errorf("%s: %w: %w", f.name, ErrMismatch, err)
@@ -44,10 +44,10 @@ func (f *File) shape(name string) []int {
 	return t.Shape
 }
 
-// advice is what to say of a file that does not fit cfg: the model that fits, or what the file is.
+// advice is the start of the message about a file that does not fit cfg: which model it would fit, or what it holds instead.
 func (f *File) advice(cfg arch.Config) string {
 	fit, err := arch.Infer(f.shape)
-	switch kind := f.kind(); {
+	switch kind := f.otherModel(); {
 	case err == nil && fit.Name != "" && fit.Name != cfg.Name:
 		return fmt.Sprintf("these are the shapes of %q; ", fit.Name)
 	case kind != "":
@@ -59,8 +59,9 @@ func (f *File) advice(cfg arch.Config) string {
 	return ""
 }
 
-// kind names what people take for a Chinese-CLIP (B17), with what to do about it; "" when it has both towers. f is under the reference's names.
-func (f *File) kind() string {
+// otherModel says what a file holds that was taken for a Chinese-CLIP, and what to do with it; "" when it has both towers. f must be under the
+// reference's names.
+func (f *File) otherModel() string {
 	has := func(test func(name, part string) bool, parts ...string) bool {
 		for _, name := range f.order {
 			for _, part := range parts {

@@ -5,21 +5,21 @@ import (
 	"math"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/weights/tensor"
 )
 
 const positions = "visual.positional_embedding"
 
 // resizePositions brings a ViT's learned positions [from²+1, width] to a grid of to×to cells: the class row stays, the others are
-// interpolated bicubically with the corners aligned, as the reference does when it trains at another resolution (SPEC §1.9, M35).
-func resizePositions(t Tensor, to int) (Tensor, error) {
+// interpolated bicubically with the corners aligned (cn_clip/clip/model.py:551-582).
+func resizePositions(t tensor.Tensor, to int) (tensor.Tensor, error) {
 	from := gridOf(t)
 	if from == 0 {
-		return Tensor{}, fmt.Errorf("%s has shape %v, want one row more than a square: it cannot be resized", t.Name, t.Shape)
+		return tensor.Tensor{}, fmt.Errorf("%s has shape %v, want one row more than a square: it cannot be resized", t.Name, t.Shape)
 	}
-	t.Data, t.build = t.bytes(), nil
 	values, err := t.Float32()
 	if err != nil {
-		return Tensor{}, err
+		return tensor.Tensor{}, err
 	}
 	width := t.Shape[1]
 	out := make([]float32, (to*to+1)*width)
@@ -41,11 +41,11 @@ func resizePositions(t Tensor, to int) (Tensor, error) {
 			}
 		}
 	}
-	return F32(t.Name, []int{to*to + 1, width}, out), nil
+	return tensor.F32(t.Name, []int{to*to + 1, width}, out), nil
 }
 
-// gridOf is the side of the square of positions, 0 when they are none.
-func gridOf(t Tensor) int {
+// gridOf is the side of the square that the positions after the class row make, 0 when they make none.
+func gridOf(t tensor.Tensor) int {
 	if len(t.Shape) != 2 || t.Shape[0] < 2 {
 		return 0
 	}
@@ -56,8 +56,8 @@ func gridOf(t Tensor) int {
 	return side
 }
 
-// taps are the four cells, held inside the grid, that make the i-th of n output cells, and their shares: Keys' kernel with a = -0.75,
-// in float32 like torch's.
+// taps are the four input cells along one axis from which the i-th of n output cells is made, and their weights: Keys' cubic convolution
+// kernel with a = -0.75, in float32 as in torch. Cells beyond an edge are the cell at that edge.
 func taps(i, n, from int) (cells [4]int, share [4]float32) {
 	var at float32
 	if n > 1 {
@@ -75,7 +75,7 @@ func taps(i, n, from int) (cells [4]int, share [4]float32) {
 	return cells, share
 }
 
-// fitPositions resizes the positions of r where they differ from cfg's in number only, and says so.
+// fitPositions resizes the positions of r if they differ from cfg's in their number and in nothing else. The note says what was done.
 func fitPositions(r *File, cfg arch.Config) (note string, err error) {
 	t, ok := r.tensors[positions]
 	if !ok || cfg.IsResNet() || len(t.Shape) != 2 || t.Shape[1] != cfg.VisionWidth || t.Shape[0] == cfg.Grid()*cfg.Grid()+1 {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"clipnb/clipkit/weights/tensor"
 )
 
 // The golden values come from torch's bicubic interpolation with aligned corners.
@@ -39,7 +41,7 @@ func TestResizedPositionsEqualTorch(t *testing.T) {
 		}
 		t.Logf("%s: largest difference %.2g", name, worst)
 	}
-	if _, err := resizePositions(F32("x", []int{6, 1}, make([]float32, 6)), 3); err == nil {
+	if _, err := resizePositions(tensor.F32("x", []int{6, 1}, make([]float32, 6)), 3); err == nil {
 		t.Error("5 positions are no square")
 	}
 	one, err := resizePositions(from, 1)
@@ -51,7 +53,7 @@ func TestLoadResized(t *testing.T) {
 	small, large := tiny(), tiny()
 	large.ImageResolution = 56
 	f := fileOf(t, "small", randomState(small, 1))
-	got := kept{}
+	got := recorder{}
 	if err := Load(got, large, f); !errors.Is(err, ErrMismatch) || len(got) > 0 || !strings.Contains(err.Error(), "LoadResized") {
 		t.Errorf("Load is not strict: %v", err)
 	}
@@ -59,7 +61,7 @@ func TestLoadResized(t *testing.T) {
 	if err != nil || !strings.Contains(note, "4×4 to 7×7") || !slices.Equal(got[positions].Shape, []int{50, 64}) {
 		t.Errorf("%q, %v, %v", note, err, got[positions].Shape)
 	}
-	if note, err := LoadResized(kept{}, small, f); note != "" || err != nil {
+	if note, err := LoadResized(recorder{}, small, f); note != "" || err != nil {
 		t.Errorf("%q, %v", note, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -12,23 +11,22 @@ import (
 	"sort"
 
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/weights/tensor"
 )
-
-// ErrFormat is wrapped when a file is not what its name says, or is damaged.
-var ErrFormat = errors.New("weights: not a valid weights file")
 
 const maxHeader = 100 << 20 // the format's own limit
 
-type entry struct {
+// headerEntry is what the header says of one tensor.
+type headerEntry struct {
 	DType   string    `json:"dtype"`
 	Shape   []int     `json:"shape"`
 	Offsets [2]uint64 `json:"data_offsets"`
 }
 
-// parseSafetensors checks data, which stays in use; name is for messages.
+// parseSafetensors reads data, which stays in use; name is for messages.
 func parseSafetensors(name string, data []byte) (*File, error) {
 	bad := func(format string, a ...any) error {
-		return fmt.Errorf("%s: %w: %s", name, ErrFormat, fmt.Sprintf(format, a...))
+		return fmt.Errorf("%s: %w: %s", name, tensor.ErrFormat, fmt.Sprintf(format, a...))
 	}
 	if len(data) < 8 {
 		return nil, bad("%d bytes, too short for a header", len(data))
@@ -42,8 +40,8 @@ func parseSafetensors(name string, data []byte) (*File, error) {
 	if err := json.Unmarshal(header, &raw); err != nil {
 		return nil, bad("header is not JSON: %v", err)
 	}
-	f := &File{name: name, tensors: map[string]Tensor{}}
-	entries := map[string]entry{}
+	f := &File{name: name, tensors: map[string]tensor.Tensor{}}
+	entries := map[string]headerEntry{}
 	for key, value := range raw {
 		if key == "__metadata__" {
 			if err := json.Unmarshal(value, &f.Metadata); err != nil {
@@ -53,7 +51,7 @@ func parseSafetensors(name string, data []byte) (*File, error) {
 		}
 		d := json.NewDecoder(bytes.NewReader(value))
 		d.DisallowUnknownFields()
-		var e entry
+		var e headerEntry
 		if err := d.Decode(&e); err != nil {
 			return nil, bad("tensor %q: %v", key, err)
 		}
@@ -61,7 +59,7 @@ func parseSafetensors(name string, data []byte) (*File, error) {
 			return nil, bad("tensor %q: %v", key, err)
 		}
 		entries[key] = e
-		f.tensors[key] = Tensor{Name: key, DType: e.DType, Shape: e.Shape, Data: body[e.Offsets[0]:e.Offsets[1]]}
+		f.tensors[key] = tensor.Tensor{Name: key, DType: e.DType, Shape: e.Shape, Data: body[e.Offsets[0]:e.Offsets[1]]}
 		f.order = append(f.order, key)
 	}
 	sort.Slice(f.order, func(i, j int) bool {
@@ -85,9 +83,10 @@ func parseSafetensors(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-func (e entry) check(body uint64) error {
-	size, ok := dtypeSize[e.DType]
-	if !ok {
+// check tells whether type, shape and offsets agree with each other and with the bytes of data that the file has.
+func (e headerEntry) check(body uint64) error {
+	size := tensor.ElementSize(e.DType)
+	if size == 0 {
 		return fmt.Errorf("unknown dtype %q", e.DType)
 	}
 	if len(e.Shape) > 8 {
@@ -111,44 +110,22 @@ func (e entry) check(body uint64) error {
 }
 
 // WriteSafetensors writes path atomically, tensors in the given order.
-func WriteSafetensors(path string, tensors []Tensor, metadata map[string]string) error {
+func WriteSafetensors(path string, tensors []tensor.Tensor, metadata map[string]string) error {
 	return atomicfile.Write(path, func(w io.Writer) error { return EncodeSafetensors(w, tensors, metadata) })
 }
 
 // EncodeSafetensors writes the format to w.
-func EncodeSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string) error {
-	header := map[string]any{}
-	if len(metadata) > 0 {
-		header["__metadata__"] = metadata
-	}
-	var at uint64
+func EncodeSafetensors(w io.Writer, tensors []tensor.Tensor, metadata map[string]string) error {
 	for _, t := range tensors {
-		size, ok := dtypeSize[t.DType]
-		if !ok || len(t.Data) != size*t.Size() {
+		if size := tensor.ElementSize(t.DType); size == 0 || len(t.Data) != size*t.Size() {
 			return fmt.Errorf("writing tensor %q: %d bytes do not make %v of %s", t.Name, len(t.Data), t.Shape, t.DType)
 		}
-		if _, twice := header[t.Name]; twice {
-			return fmt.Errorf("writing tensor %q: the name occurs twice", t.Name)
-		}
-		shape := t.Shape
-		if shape == nil {
-			shape = []int{} // a scalar: null is not a shape
-		}
-		end := at + uint64(len(t.Data))
-		header[t.Name] = entry{DType: t.DType, Shape: shape, Offsets: [2]uint64{at, end}}
-		at = end
 	}
-	h, err := json.Marshal(header)
+	header, err := SafetensorsHeader(tensors, metadata)
 	if err != nil {
 		return err
 	}
-	for len(h)%8 != 0 { // data is aligned
-		h = append(h, ' ')
-	}
-	if err := binary.Write(w, binary.LittleEndian, uint64(len(h))); err != nil {
-		return err
-	}
-	if _, err := w.Write(h); err != nil {
+	if _, err := w.Write(header); err != nil {
 		return err
 	}
 	for _, t := range tensors {
@@ -157,4 +134,38 @@ func EncodeSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string
 		}
 	}
 	return nil
+}
+
+// SafetensorsHeader is what stands in a file before the data of tensors, which follow in their order. It reads no Data, so that they can be made
+// one after the other.
+func SafetensorsHeader(tensors []tensor.Tensor, metadata map[string]string) ([]byte, error) {
+	header := map[string]any{}
+	if len(metadata) > 0 {
+		header["__metadata__"] = metadata
+	}
+	var at uint64
+	for _, t := range tensors {
+		size := tensor.ElementSize(t.DType)
+		if size == 0 {
+			return nil, fmt.Errorf("writing tensor %q: unknown dtype %q", t.Name, t.DType)
+		}
+		if _, twice := header[t.Name]; twice {
+			return nil, fmt.Errorf("writing tensor %q: the name occurs twice", t.Name)
+		}
+		shape := t.Shape
+		if shape == nil {
+			shape = []int{} // a scalar: null is not a shape
+		}
+		end := at + uint64(size*t.Size())
+		header[t.Name] = headerEntry{DType: t.DType, Shape: shape, Offsets: [2]uint64{at, end}}
+		at = end
+	}
+	text, err := json.Marshal(header)
+	if err != nil {
+		return nil, err
+	}
+	for len(text)%8 != 0 { // data is aligned
+		text = append(text, ' ')
+	}
+	return append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...), nil
 }

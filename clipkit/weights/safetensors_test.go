@@ -10,16 +10,18 @@ import (
 	"testing"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/weights/tensor"
 )
 
-func file(header string, body int) []byte {
+// safetensorsBytes is a file of this header and of body zero bytes of data.
+func safetensorsBytes(header string, body int) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(b, header...), make([]byte, body)...)
 }
 
 func TestRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.safetensors")
-	in := []Tensor{F32("b", []int{2, 2}, []float32{1, -2, 3.5, 0}), F16("a", nil, []float32{0.1})}
+	in := []tensor.Tensor{tensor.F32("b", []int{2, 2}, []float32{1, -2, 3.5, 0}), tensor.F16("a", nil, []float32{0.1})}
 	if err := WriteSafetensors(path, in, map[string]string{"k": "v"}); err != nil {
 		t.Fatal(err)
 	}
@@ -49,16 +51,16 @@ var broken = map[string][]byte{
 	"empty":             {},
 	"short":             {1, 2, 3},
 	"header-too-long":   binary.LittleEndian.AppendUint64(nil, 1<<40),
-	"not-json":          file("{", 0),
-	"cut":               file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 4),
-	"extra-bytes":       file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 8),
-	"overlap":           file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4),
-	"hole":              file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8),
-	"negative-shape":    file(`{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}`, 4),
-	"overflowing-shape": file(`{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}`, 0),
-	"wrong-size":        file(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}}`, 4),
-	"unknown-dtype":     file(`{"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}}`, 4),
-	"unknown-field":     file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"code":"os.system"}}`, 4),
+	"not-json":          safetensorsBytes("{", 0),
+	"cut":               safetensorsBytes(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 4),
+	"extra-bytes":       safetensorsBytes(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 8),
+	"overlap":           safetensorsBytes(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4),
+	"hole":              safetensorsBytes(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8),
+	"negative-shape":    safetensorsBytes(`{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}`, 4),
+	"overflowing-shape": safetensorsBytes(`{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}`, 0),
+	"wrong-size":        safetensorsBytes(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}}`, 4),
+	"unknown-dtype":     safetensorsBytes(`{"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}}`, 4),
+	"unknown-field":     safetensorsBytes(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"code":"os.system"}}`, 4),
 }
 
 func TestBrokenFiles(t *testing.T) {
@@ -67,7 +69,7 @@ func TestBrokenFiles(t *testing.T) {
 		if err != nil || !bytes.Equal(kept, data) {
 			t.Errorf("testdata/broken/%s.safetensors is not the file of this test: %v", name, err)
 		}
-		if _, err := Parse(name, data); !errors.Is(err, ErrFormat) {
+		if _, err := Parse(name, data); !errors.Is(err, tensor.ErrFormat) {
 			t.Errorf("%s: %v", name, err)
 		} else if !strings.HasPrefix(err.Error(), name+":") {
 			t.Errorf("%s: error does not name the file: %v", name, err)
@@ -79,13 +81,13 @@ func FuzzParse(f *testing.F) {
 	for _, data := range broken {
 		f.Add(data)
 	}
-	f.Add(file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4))
+	f.Add(safetensorsBytes(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Parse("fuzz", data)
 		if err != nil {
 			return
 		}
-		var again []Tensor
+		var again []tensor.Tensor
 		for _, n := range s.Names() {
 			x, err := s.Tensor(n)
 			if err != nil {
@@ -103,21 +105,14 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-type sink map[string]int
-
-func (s sink) SetTensor(t Tensor) error {
-	s[t.Name] = t.Size()
-	return nil
-}
-
 func TestLoadIsStrict(t *testing.T) {
 	cfg, _ := arch.Lookup("ViT-B-16")
-	data := file(`{"logit_scale":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"bert.pooler.x":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}`, 12)
+	data := safetensorsBytes(`{"logit_scale":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"bert.pooler.x":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}`, 12)
 	s, err := Parse("half.safetensors", data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := sink{}
+	got := recorder{}
 	err = Load(got, cfg, s)
 	if err == nil || len(got) > 0 {
 		t.Fatalf("loaded %v, error %v", got, err)

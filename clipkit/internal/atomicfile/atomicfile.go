@@ -54,7 +54,7 @@ func WriteBytes(path string, data []byte) error {
 	return Write(path, func(w io.Writer) error { _, err := w.Write(data); return err })
 }
 
-// SyncDir makes the names in dir durable.
+// SyncDir writes the names in dir to the disk, so that a renamed file is found under its new name after a crash.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -1,13 +1,14 @@
-// Package golden gives tests the values that were made with the reference in PyTorch (float32, CPU).
+// Package golden gives tests the values that the reference, OFA-Sys/Chinese-CLIP in PyTorch (float32, CPU), computes for two tiny random models.
 //
 //	cfg := golden.Config(t, "vit")                       // or "rn"
 //	f := golden.Open(t, "vit/forward_eval.safetensors")
 //	want := golden.Values(t, f, "image_features")
 //	golden.Close(t, "image features", got, want, 1e-4)   // relative to the largest value
 //
-// What is compared with the reference leaves a row in testdata/parity.md (Parity; program ./parity).
+// Each comparison with the reference is a row of testdata/parity.md (Parity reports it, the program ./parity writes the table).
 //
-// The files under testdata are copies of the fixtures that make_fixtures.py wrote. Only tests import this package.
+// Under testdata, vit and rn hold a model each: its first weights, batches, features, losses, gradients and parameters after optimizer steps.
+// e2e holds a training run of the reference's own scripts, with their logs and checkpoints. Only tests import this package.
 package golden
 
 import (
@@ -28,7 +29,7 @@ func Path(name string) string {
 	return filepath.Join(filepath.Dir(here), "testdata", filepath.FromSlash(name))
 }
 
-// Open reads a safetensors file of the fixtures.
+// Open reads a safetensors file under testdata.
 func Open(t testing.TB, name string) *weights.File {
 	t.Helper()
 	f, err := weights.Open(Path(name))
@@ -38,7 +39,7 @@ func Open(t testing.TB, name string) *weights.File {
 	return f
 }
 
-// JSON reads a JSON file of the fixtures into v.
+// JSON reads a JSON file under testdata into v.
 func JSON(t testing.TB, name string, v any) {
 	t.Helper()
 	b, err := os.ReadFile(Path(name))
@@ -50,7 +51,7 @@ func JSON(t testing.TB, name string, v any) {
 	}
 }
 
-// Config is the tiny model "vit" or "rn" of the fixtures.
+// Config is the configuration of the tiny model "vit" or "rn".
 func Config(t testing.TB, kind string) arch.Config {
 	t.Helper()
 	text := map[string]string{"vit": "tiny-text.json", "rn": "tiny-text-rn.json"}[kind]
@@ -94,7 +95,7 @@ func IDs(t testing.TB, f *weights.File, name string) []int32 {
 	return ids
 }
 
-// Difference is the largest absolute difference and the same as a share of the largest wanted value.
+// Difference is the largest absolute difference, and this difference as a share of the largest wanted value.
 func Difference(got, want []float32) (abs, rel float64) {
 	if len(got) != len(want) {
 		return math.Inf(1), math.Inf(1)
@@ -113,7 +114,7 @@ func Difference(got, want []float32) (abs, rel float64) {
 	return abs, rel
 }
 
-// Close fails the test when got is further from want than tolerance, relative to want's largest value. It is a row of the parity table.
+// Close fails the test when got is further from want than tolerance, relative to want's largest value. It makes a row of the parity table.
 func Close(t testing.TB, what string, got, want []float32, tolerance float64) {
 	t.Helper()
 	if len(got) != len(want) {

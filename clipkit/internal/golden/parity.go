@@ -6,16 +6,16 @@ import (
 	"testing"
 )
 
-// Comparison is how far n values are from the reference's. It travels from a test to the parity table as an attribute of `go test -json`.
+// Comparison says how far some values are from the reference's. It gets from a test to the parity table as an attribute of `go test -json`.
 type Comparison struct {
 	What   string
 	Values int
 	Abs    float64 // the largest absolute difference
-	Rel    float64 // the same as a share of the largest wanted value
-	Limit  float64 // of Rel
+	Rel    float64 // Abs as a share of the largest wanted value
+	Limit  float64 // what Rel may be
 }
 
-// Pass tells whether the comparison holds. Differences that no float32 around 1 can show count as none.
+// Pass tells whether the comparison holds. A difference far below the precision of a float32 near 1 counts as none.
 func (c Comparison) Pass() bool { return c.Rel <= c.Limit || c.Abs <= 1e-12 }
 
 // Share is how much of its limit a comparison uses: 0 for equal values, above 1 for a failure.
@@ -32,8 +32,8 @@ func (c Comparison) Share() float64 {
 // attribute is the key under which a comparison is reported.
 const attribute = "parity"
 
-// Parity reports a comparison that a test made itself, for the parity table, and fails the test when rel is above tolerance.
-// For things that are equal or not (tokens, 8-bit pixels), abs is the number of those that differ, rel their share, tolerance 0.
+// Parity reports a comparison of n values that a test made itself, and fails the test when rel is above tolerance.
+// For values that are either equal or not (tokens, 8-bit pixels), abs is the number of those that differ, rel their share, tolerance 0.
 func Parity(t testing.TB, what string, n int, abs, rel, tolerance float64) {
 	t.Helper()
 	c := Comparison{What: what, Values: n, Abs: finite(abs), Rel: finite(rel), Limit: tolerance}
@@ -50,7 +50,7 @@ func Parity(t testing.TB, what string, n int, abs, rel, tolerance float64) {
 	t.Attr(attribute, string(value))
 }
 
-// finite makes infinity and NaN a number that JSON can carry and no limit accepts.
+// finite replaces infinity and NaN, which JSON cannot hold, by a number that is above every limit.
 func finite(x float64) float64 {
 	if math.IsNaN(x) || x > math.MaxFloat64 {
 		return math.MaxFloat64

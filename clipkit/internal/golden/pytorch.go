@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Timing is what one call took. CPU seconds are disturbed less than the others by what else the machine does.
+// Timing is how long one call took, in seconds. What else the machine does disturbs CPU less than Wall.
 type Timing struct{ Wall, CPU float64 }
 
-// Reference is a program of the reference's that does one piece of work for every line on its standard input and prints the Timing of it.
+// Reference is a running Python program that has the reference do one piece of work for every line on its standard input, and prints its Timing.
 type Reference struct {
 	PeakMB float64 // its largest resident size so far, where the program prints it
 
@@ -24,8 +24,7 @@ type Reference struct {
 	out *bufio.Scanner
 }
 
-// PyTorch starts script with the python that CLIPKIT_TORCH_PYTHON names, which needs torch and cn-clip; nil where it names none, or where that
-// python lacks them.
+// PyTorch starts script with the python that CLIPKIT_TORCH_PYTHON names, which needs torch and cn-clip. It gives nil when that is not set.
 func PyTorch(b *testing.B, script string, args ...string) *Reference {
 	python := os.Getenv("CLIPKIT_TORCH_PYTHON")
 	if python == "" {
@@ -68,8 +67,8 @@ func (r *Reference) Do() (t Timing) {
 	return t
 }
 
-// Race times work b.N times, and after every one of them the same work of the reference, which may be nil. It reports the ratios of the medians:
-// "×pytorch" of the seconds and "×pytorch-cpu" of the CPU seconds; more than 1 is faster than the reference. It returns the median of ours.
+// Race times work b.N times and, after each time, the same work of the reference, which may be nil. It reports the reference's median seconds
+// divided by ours as "×pytorch", and the same of CPU seconds as "×pytorch-cpu": above 1 we are faster. It returns our median.
 func Race(b *testing.B, r *Reference, work func()) Timing {
 	var ours, theirs []Timing
 	for b.Loop() {
@@ -98,7 +97,7 @@ func Race(b *testing.B, r *Reference, work func()) Timing {
 	return m
 }
 
-// cpuSeconds that this process has used so far.
+// cpuSeconds is the processor time that this process has used so far.
 func cpuSeconds() float64 {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)

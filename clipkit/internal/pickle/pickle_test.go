@@ -78,7 +78,7 @@ func sameItems(a, b []any) bool {
 	return true
 }
 
-// The pairs of the reference's LMDB, as SPEC §4.3 lists them.
+// A pair of the reference's LMDB (cn_clip/preprocess/build_lmdb_dataset.py:67), in pickle protocols 3 and 4.
 func TestPairs(t *testing.T) {
 	for _, s := range []string{
 		"80034a796c10004dec205818000000e9ab98e7baa7e6849fe68998e789b9e58c85e6969ce68c8e710087" + "71012e",

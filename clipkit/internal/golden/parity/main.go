@@ -2,8 +2,8 @@
 //
 //	go test -json ./clipkit/... | go run ./clipkit/internal/golden/parity -o clipkit/internal/golden/testdata/parity.md
 //
-// A row is one test with all its comparisons; it shows the one that uses most of its limit. What training promises follows, quantity by
-// quantity (trajectory.go). -merge keeps what the file already says of packages that the input has not:
+// A row is one test with all its comparisons; it shows the one that uses most of its limit. A second table has the runs of training, quantity
+// by quantity (trajectory.go). -merge leaves the rows of packages that are not in the input as the file has them:
 //
 //	go test -json ./clipkit/train/ | go run ./clipkit/internal/golden/parity -merge -o clipkit/internal/golden/testdata/parity.md
 package main
@@ -46,7 +46,7 @@ func run(in io.Reader, out string, merge bool) error {
 		if err != nil {
 			return fmt.Errorf("reading the table to merge with: %w", err)
 		}
-		table.keep(string(old))
+		table.mergeEarlier(string(old))
 	}
 	if err := atomicfile.Write(out, table.write); err != nil {
 		return err
@@ -64,7 +64,7 @@ type row struct {
 	comparisons int
 	values      int
 	failed      bool
-	kept        string // the line itself, of a row that was there before
+	earlier     string // the whole line, of a row that comes from an earlier table
 }
 
 type table struct {
@@ -125,15 +125,15 @@ func (t *table) sort() {
 	slices.Sort(t.engines)
 }
 
-// keep adds what an earlier table says of packages that this one has not.
-func (t *table) keep(old string) {
+// mergeEarlier adds the rows of an earlier table whose packages this one does not have.
+func (t *table) mergeEarlier(old string) {
 	here := map[string]bool{}
 	for _, r := range t.rows {
 		here[packageOf(r.stage)] = true
 	}
 	rows, section, _ := strings.Cut(old, trajectoryTitle)
 	if !here["train"] {
-		t.trajectory.kept = section
+		t.trajectory.earlier = section
 	}
 	_, rest, _ := strings.Cut(rows, enginesHere)
 	engines, _, _ := strings.Cut(rest, ".\n")
@@ -146,7 +146,7 @@ func (t *table) keep(old string) {
 	for line := range strings.Lines(rows) {
 		cells := strings.Split(line, " | ")
 		if stage, ok := strings.CutPrefix(cells[0], "| "); ok && !here[packageOf(stage)] {
-			t.rows = append(t.rows, &row{stage: stage, kept: line, failed: strings.Contains(line, "**FAIL**")})
+			t.rows = append(t.rows, &row{stage: stage, earlier: line, failed: strings.Contains(line, "**FAIL**")})
 		}
 	}
 	t.sort()
@@ -197,8 +197,8 @@ func (t *table) write(w io.Writer) error {
 		return err
 	}
 	for _, r := range t.rows {
-		if r.kept != "" {
-			if _, err := io.WriteString(w, r.kept); err != nil {
+		if r.earlier != "" {
+			if _, err := io.WriteString(w, r.earlier); err != nil {
 				return err
 			}
 			continue

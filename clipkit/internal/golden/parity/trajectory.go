@@ -10,7 +10,7 @@ import (
 	"clipnb/clipkit/internal/golden"
 )
 
-// quantities are what a run of training is compared by; the first that fits names a comparison.
+// quantities are what a run of training is compared by. A comparison belongs to the first one whose expression matches its What.
 var quantities = []struct {
 	name string
 	of   *regexp.Regexp // golden.Comparison.What
@@ -33,10 +33,10 @@ type measured struct {
 	failed        bool
 }
 
-// trajectory is what training promises, quantity by quantity.
+// trajectory is how runs of training compare with the reference, quantity by quantity.
 type trajectory struct {
-	list []*measured
-	kept string // the section as it was, when the input has no training
+	list    []*measured
+	earlier string // the section of an earlier table, when the input has no training
 }
 
 func (tr *trajectory) add(run string, c golden.Comparison) {
@@ -66,7 +66,7 @@ func (tr *trajectory) steps(run string) bool {
 const trajectoryTitle = "\n## The trajectory\n"
 
 const trajectoryHeader = `
-What training promises, by run: the tests of package train that make steps. "compared" are the steps or tensors and their values in all, "largest" is the largest
+Training, run by run: the tests of package train that make steps. "compared" are the steps or tensors and their values in all, "largest" is the largest
 relative difference among them, "of its limit" what the one that comes nearest to its limit uses of it.
 
 | run | quantity | compared | values | largest | of its limit | |
@@ -75,8 +75,8 @@ relative difference among them, "of its limit" what the one that comes nearest t
 
 // write adds the section, if there is something in it.
 func (tr *trajectory) write(w io.Writer) error {
-	if tr.kept != "" {
-		_, err := io.WriteString(w, trajectoryTitle+tr.kept)
+	if tr.earlier != "" {
+		_, err := io.WriteString(w, trajectoryTitle+tr.earlier)
 		return err
 	}
 	list := slices.DeleteFunc(slices.Clone(tr.list), func(m *measured) bool { return !tr.steps(m.run) })

@@ -1,0 +1,24 @@
+package notebook_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"clipnb/clipkit/internal/notebook"
+)
+
+// The zero-shot notebook runs headless on its defaults and on a folder of classes.
+func TestZeroShotNotebookRuns(t *testing.T) {
+	t.Parallel()
+	folder, err := filepath.Abs(filepath.Join(notebook.Root, "clipkit", "eval", "testdata", "zeroshot"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, page := notebook.Execute(t, "zeroshot", "folder="+folder, "after=no-such-run")
+	for _, want := range []string{"500 pictures, 500 classes, 20 templates", "zeroshot/test: 15 pictures, 5 classes", "混淆矩阵", "no-such-run"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+}

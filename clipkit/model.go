@@ -1,0 +1,121 @@
+package clipkit
+
+import (
+	"context"
+	"fmt"
+	"image"
+	"os"
+
+	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/model"
+	"clipnb/clipkit/tokenizer"
+	"clipnb/clipkit/train"
+	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/pytorch"
+)
+
+// Model is a loaded model on an open device, with the text and picture preparation that belongs to it. Sub-packages take its Towers.
+type Model struct {
+	Towers *model.Model
+
+	name   string   // shown to people
+	source string   // where it came from
+	again  string   // what Load takes to open it once more, in any working directory; "": it lies in no file
+	as     []string // what As said
+}
+
+// Identity says what model this is: the name that is shown, where it came from, its architecture, and the SHA-256 of its parameters, which is computed
+// once and anew after training.
+func (m *Model) Identity() (model.Ident, error) {
+	sum, err := m.Towers.Fingerprint()
+	return model.Ident{Name: m.name, Source: m.source, Architecture: m.Towers.Config.Name, Fingerprint: sum}, err
+}
+
+// String is where the model came from.
+func (m *Model) String() string { return m.source }
+
+// Close frees the model and its device.
+func (m *Model) Close() {
+	m.Towers.Close()
+	m.Towers.Device.Close()
+}
+
+// EncodeImages gives one unit vector [embed dim] per picture, of any number of pictures.
+func (m *Model) EncodeImages(ctx context.Context, pictures []image.Image) ([][]float32, error) {
+	const together = 64
+	r := m.Towers.Config.ImageResolution
+	prepare := func(i int) ([]float32, error) { return imaging.FromImage(pictures[i]).Tensor(r), nil }
+	var flat []float32
+	for b, err := range imaging.Batches(ctx, len(pictures), together, r, prepare) {
+		if err != nil {
+			return nil, err
+		}
+		v, err := m.Towers.EncodeImages(ctx, b.Pixels, b.N)
+		if err != nil {
+			return nil, err
+		}
+		flat = append(flat, v...)
+	}
+	return rows(flat, m.Towers.Config.EmbedDim), nil
+}
+
+// EncodeTexts gives one unit vector [embed dim] per text. As in the reference's tokenize the text is taken as it is; captions of a data set and
+// queries of a search are prepared first (tokenizer.Prepare: lower case, straight quotes). A text that is longer than the model reads is cut and
+// reported on standard error.
+func (m *Model) EncodeTexts(ctx context.Context, texts []string) ([][]float32, error) {
+	length := m.Towers.Config.ContextLength
+	tok, ids := tokenizer.Default(), make([]int32, len(texts)*length)
+	for i, t := range texts {
+		if cut := tok.Encode(ids[i*length:(i+1)*length], t); cut > 0 {
+			say(fmt.Sprintf("text %d is cut by %d tokens: the model reads %d", i, cut, length-2))
+		}
+	}
+	flat, err := m.Towers.EncodeTexts(ctx, ids, len(texts))
+	return rows(flat, m.Towers.Config.EmbedDim), err
+}
+
+func rows(flat []float32, width int) [][]float32 {
+	var out [][]float32
+	for at := 0; at < len(flat); at += width {
+		out = append(out, flat[at:at+width])
+	}
+	return out
+}
+
+// Similarity is exp(logit_scale) × cosine for every picture (row) and text (column).
+func (m *Model) Similarity(images, texts [][]float32) ([][]float32, error) {
+	scale, err := m.Towers.LogitScale()
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]float32, len(images))
+	for i, a := range images {
+		for _, b := range texts {
+			if len(a) != len(b) {
+				return nil, fmt.Errorf("similarity of vectors of %d and %d values", len(a), len(b))
+			}
+			var dot float64
+			for k := range a {
+				dot += float64(a[k]) * float64(b[k])
+			}
+			out[i] = append(out[i], float32(scale*dot))
+		}
+	}
+	return out, nil
+}
+
+// Save writes the weights in the form that the end of the name chooses: "model.pt", which PyTorch and the reference read,
+// "model.safetensors", or a folder for transformers. Load takes all three. half stores float16, except what the reference keeps in float32
+// (vision norms, positions, class token, logit scale).
+func (m *Model) Save(path string, half bool) error {
+	parts, err := train.Parts(m.Towers)
+	if err == nil && half {
+		err = weights.Halve(parts)
+	}
+	if err != nil {
+		return fmt.Errorf("saving %s: %w", path, err)
+	}
+	return weights.Write(path, m.Towers.Config, parts, &pytorch.Checkpoint{Name: m.Towers.Config.Name})
+}
+
+func say(line string) { fmt.Fprintln(os.Stderr, line) }

@@ -1,0 +1,139 @@
+package clipkit
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"clipnb/clipkit/index"
+	"clipnb/clipkit/model"
+)
+
+// Option changes what a verb does. Each says in its first words for which verbs it is; any other refuses it.
+type Option struct {
+	name  string
+	verbs verb
+	set   func(*options)
+}
+
+// verb is a set of verbs.
+type verb uint
+
+const (
+	loading verb = 1 << iota // Load, New, NewFrom, LoadFor
+	finetuning
+	evaluating
+	indexing
+	exploring
+)
+
+type options struct {
+	device    string
+	precision model.Precision
+	as        []string
+
+	teacher *Model
+	memory  int64
+
+	run       string
+	files     string
+	answers   int
+	postgres  string
+	openIndex func(ctx context.Context, model string, dim int) (index.Pair, error)
+
+	page   string
+	height int
+	names  []string
+	beside *Index
+}
+
+// chosen collects a call's options.
+func chosen(call string, v verb, opts []Option) (options, error) {
+	o := options{precision: model.F32, answers: 10, page: "explore", height: 720}
+	for _, x := range opts {
+		if x.verbs&v == 0 {
+			return o, fmt.Errorf("%s does not take the option %s; go doc clipnb/clipkit.%[2]s says which does", call, strings.TrimPrefix(x.name, "clipkit."))
+		}
+		x.set(&o)
+	}
+	return o, nil
+}
+
+// On is for Load: the device, "cpu" or one of its engines ("cpu:onnx"), "npu:0", "cuda:0"; without it the Jupyter kernel's CLIPKIT_DEVICE decides,
+// else "cpu".
+func On(device string) Option {
+	return Option{"On", loading, func(o *options) { o.device = device }}
+}
+
+// In is for Load: the precision of the weights and of products, "f32" (the default), "bf16" or "f16". Only "f32" trains.
+func In(precision string) Option {
+	return Option{"In", loading, func(o *options) { o.precision = model.Precision(precision) }}
+}
+
+// As is for Load: what model the weights are for, where the file cannot say it. A name ("ViT-L-14-336"), or the reference's configuration files
+// of the two towers. Position embeddings of another resolution are resized to it, as the reference's training does, and that is said aloud.
+func As(nameOrFiles ...string) Option {
+	return Option{"As", loading, func(o *options) { o.as = nameOrFiles }}
+}
+
+// Teacher is for Finetune: the student's picture features are drawn to this model's (Config.KDLossWeight says how strongly). Both see pictures of
+// one resolution.
+func Teacher(m *Model) Option {
+	return Option{"Teacher", finetuning, func(o *options) { o.teacher = m }}
+}
+
+// MemoryLimit is for Finetune: what the estimate of memory may be at most, instead of what the machine has free; negative lets anything start.
+func MemoryLimit(bytes int64) Option {
+	return Option{"MemoryLimit", finetuning, func(o *options) { o.memory = bytes }}
+}
+
+// Keep is for EvaluateRetrieval and BuildIndex: what they make is kept with the run of this name, under experiments/<run>, and used again.
+//
+// Features lie in eval/, under the split's name and the model's hash: a cell that is run again reads them, and one that was interrupted continues.
+// Pictures that change under their ids are not noticed; delete the file then. An index lies in index/, in the exact engine's files (index.Folder);
+// it takes over features that are kept for the same run. Of a folder of pictures (dataset.OpenPictures) only what is new is encoded.
+func Keep(run string) Option {
+	return Option{"Keep", evaluating | indexing, func(o *options) { o.run = run }}
+}
+
+// ReferenceFiles is for EvaluateRetrieval: it also leaves the reference's files (features, predictions both ways, truth, scores) in a folder
+// (eval.WriteReference).
+func ReferenceFiles(folder string) Option {
+	return Option{"ReferenceFiles", evaluating, func(o *options) { o.files = folder }}
+}
+
+// Answers is for EvaluateRetrieval: how many answers a query has in the reference's files; 10 unless said, and its scorer takes no other number.
+func Answers(k int) Option {
+	return Option{"Answers", evaluating, func(o *options) { o.answers = k }}
+}
+
+// InPostgres is for BuildIndex: the index is kept in a database with pgvector (package pgvector), for several processes and larger sets. A folder
+// of pictures that has changed is indexed anew there.
+func InPostgres(url string) Option {
+	return Option{"InPostgres", indexing, func(o *options) { o.postgres = url }}
+}
+
+// InEngine is for BuildIndex: the index is kept in any other engine; open makes or opens its two parts for a model's fingerprint and dimension.
+func InEngine(open func(ctx context.Context, model string, dim int) (index.Pair, error)) Option {
+	return Option{"InEngine", indexing, func(o *options) { o.openIndex = open }}
+}
+
+// Beside is for Explore: another checkpoint's results stand beside the first's, finetuned beside zero-shot. Both indexes are of the same split.
+func Beside(ix *Index) Option {
+	return Option{"Beside", exploring, func(o *options) { o.beside = ix }}
+}
+
+// Called is for Explore: what the checkpoints are called on the page; unless said, by what they were loaded from.
+func Called(names ...string) Option {
+	return Option{"Called", exploring, func(o *options) { o.names = names }}
+}
+
+// PageName is for Explore: it lets a notebook have several pages; "explore" unless said. Explore replaces the page of its name.
+func PageName(name string) Option {
+	return Option{"PageName", exploring, func(o *options) { o.page = name }}
+}
+
+// PageHeight is for Explore: the height of the frame in the notebook, in pixels; 720 unless said.
+func PageHeight(pixels int) Option {
+	return Option{"PageHeight", exploring, func(o *options) { o.height = pixels }}
+}

@@ -1,0 +1,109 @@
+// Package recipe has the settings of runs, each with what it needs, does and reaches, and the figures that others published. It is data: nothing
+// here reads a file, a clock or a network.
+//
+//	r, err := recipe.Find("flickr30k/vit-b-16/full-8p")
+//	fmt.Println(r)                              // needs, steps, speed, results and whose they are
+//	cfg := r.Config                             // a train.Config; change its fields as you like
+//	cfg = recipe.MicroBatches(cfg, 16)          // the same step where memory is short
+//	rows, err := recipe.PublishedOn("MUGE")     // recalls of the reference's five models and others, before and after finetuning
+//
+// A published number stands once, in published.go; the recipes read it. "The reference" is Chinese-CLIP (github.com/OFA-Sys/Chinese-CLIP), "the
+// ModelZoo" the Ascend ModelZoo's port of it, "ChineseCLIP for PyTorch", whose test scripts and results table are made again here.
+package recipe
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"clipnb/clipkit/arch"
+	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/train"
+)
+
+// ErrUnknown is wrapped for a recipe's name that is not known.
+var ErrUnknown = errors.New("no such recipe")
+
+// Recipe is the settings of a run, what the run needs and what it reaches. It prints itself, and clipkit.Show shows it as a table.
+//
+// Names are data/model/what. What follows the model:
+//
+//	(nothing), flip, flashattn, distillation, notebook   a script of the reference's run_scripts/, or its notebook
+//	full, performance                                    the ModelZoo's test scripts for one device, "1p"
+//	full-8p, performance-8p                              the same for eight
+//
+// A script for eight devices compares the pairs of all eight with each other in a step. On one device its recipe takes the eight batches
+// one after another, with as many pairs in a step and the same loss over all of them (train.Config.AccumFreq), for a second forward pass over
+// each. Three things differ: batches at an epoch's end that do not fill a step are left out (435 steps of Flickr30k-CN), where the scripts fill
+// up with the epoch's first pairs (438); flip's masks are absent from the features that a batch is compared with; and the scripts' gradients are
+// an eighth, which AdamW mostly evens out. A recipe of the "1p" kind compares the pairs of one batch only, as its script does.
+// MicroBatches makes the batches smaller where memory does not do.
+//
+// All scripts use mixed precision; the recipes train in float32 (train.Config.Precision can be "amp"), and keep the last three checkpoints
+// where the scripts keep all.
+type Recipe struct {
+	Name         string
+	Config       train.Config // change its fields as you like before Finetune
+	Architecture string       // of the model, as arch.Lookup knows it
+	Weights      string       // what Load begins with; "" = random weights
+	Data         string       // what OpenDataset opens; "" = your own
+	Pairs        int          // of its train split; 0 = not known
+	Devices      int          // that the source has
+	Source       string       // whose settings these are
+	Speed        string       // measured, and where; "" = not measured
+	Reaches      []Reach
+	Notes        []string
+}
+
+// Reach is a result that somebody measured. A recall of 0 was not given.
+type Reach struct {
+	What        string // whose, and on which split
+	TextToImage experiment.Recall
+	ImageToText experiment.Recall
+	Source      string
+}
+
+// Find gives a recipe by its name.
+func Find(name string) (Recipe, error) {
+	var names []string
+	for _, r := range All() {
+		if r.Name == name {
+			return r, nil
+		}
+		names = append(names, r.Name)
+	}
+	return Recipe{}, fmt.Errorf("%w: %q; there are %s", ErrUnknown, name, strings.Join(names, ", "))
+}
+
+// Result is what Load opens after the run: its best checkpoint where it keeps one (train.Config.BestMetric), else its newest.
+func (r Recipe) Result() string {
+	if r.Config.BestMetric != "" {
+		return r.Config.Name + "/best"
+	}
+	return r.Config.Name
+}
+
+// PairsPerStep is how many pairs a step compares with each other.
+func (r Recipe) PairsPerStep() int { return r.Config.BatchSize * max(1, r.Config.AccumFreq) }
+
+// Memory is about how many bytes training takes on cpu (train.EstimateMemory); 0 = the architecture is not known.
+func (r Recipe) Memory() int64 {
+	cfg, err := arch.Lookup(r.Architecture)
+	if err != nil {
+		return 0
+	}
+	return train.EstimateMemory(cfg, r.Config)
+}
+
+// MicroBatches is c with the same pairs in a step, in batches of at most n: for a machine whose memory does not hold c.BatchSize. The loss
+// and its gradients stay the same; a ResNet's batch norm sees smaller batches.
+func MicroBatches(c train.Config, n int) train.Config {
+	pairs := c.BatchSize * max(1, c.AccumFreq)
+	for size := min(n, c.BatchSize); size >= 2; size-- { // a batch of one has nothing to compare
+		if pairs%size == 0 {
+			c.BatchSize, c.AccumFreq = size, pairs/size
+			break
+		}
+	}
+	return c
+}

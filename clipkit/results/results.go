@@ -1,0 +1,256 @@
+// Package results makes the ModelZoo's results table again on this machine, and shows it beside what was published.
+//
+//	table := results.Table{Name: "results"}
+//	err := table.Measure(ctx)          // trains and evaluates every row that can run here; continues where it was interrupted
+//	rows, err := table.Rows(ctx)       // measured, or what each row needs
+//	clipkit.Show(results.Figure(append(results.ModelZoo(), rows...)...))
+//
+// The ModelZoo's figures, and those of the reference, are data of package recipe.
+package results
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"clipnb/clipkit"
+	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/repo"
+	"clipnb/clipkit/recipe"
+	"clipnb/clipkit/train"
+	"clipnb/clipkit/weights/hub"
+)
+
+// Table is the ModelZoo's table of training results, made again on this machine. Each row is a run of its own under
+// experiments/<Name>-<recipe>. It also leaves the files of the ModelZoo's scripts there, with their fields: <CaseName>.log and
+// <CaseName>_perf_report.log.
+type Table struct {
+	Name    string // what its runs are called, before their recipe's name
+	Recipes string // names with commas between; "" = the ModelZoo's eight
+	Data    string // where Flickr30k-CN lies; "" = where OpenDataset looks for it. Give the folder the set's name, by which its results are compared
+	Steps   int    // of each run, to try the table out; 0 = as the recipes say
+	Batch   int    // at most so many pairs in a batch where memory is short, the step keeps its pairs (recipe.MicroBatches); 0 = as the recipes say
+	Turns   bool   // one device may take the batches of eight one after another; else such rows need eight
+	Toy     bool   // the embedded set as well, which is measured anyway where none of the recipes can be
+}
+
+// Row is a row of the table. Recalls are percent, of the split that published results are of (Dataset.ReportSplit); times are seconds; 0 = none.
+type Row struct {
+	Recipe      string            `json:"recipe"`
+	Run         string            `json:"run"` // what clipkit.OpenRun opens once it is measured
+	Model       string            `json:"model"`
+	Name        string            `json:"name"` // how many devices of what kind: "8p-NPU", "1p-cpu (xla)"
+	Data        string            `json:"data"`
+	TextToImage experiment.Recall `json:"text_to_image"`
+	ImageToText experiment.Recall `json:"image_to_text"`
+	FPS         float64           `json:"fps"` // pairs per second
+	Epochs      int               `json:"epochs"`
+	Steps       int               `json:"steps"`
+	BatchSize   int               `json:"batch_size"` // pairs that one device contributes to a step
+
+	TrainingTime    float64 `json:"training_time"`     // sum of the steps
+	E2ETrainingTime float64 `json:"e2e_training_time"` // of the sessions that trained, with compiling, validation and checkpoints
+
+	Status string `json:"status"` // "measured here on …", "published", "not measured yet" or "needs: …"
+}
+
+const measuredHere = "measured here"
+
+// Measured tells whether the row was measured on this machine.
+func (r Row) Measured() bool { return strings.HasPrefix(r.Status, measuredHere) }
+
+// Missing lists what this machine lacks to run the recipe; nothing, when it can be tried. Published weights are looked for where clipkit.Load looks
+// (pretrained_weights/, CLIPKIT_WEIGHTS), but not downloaded. With turns one device does for several. What memory is free is found out when the
+// run begins.
+func Missing(ctx context.Context, r recipe.Recipe, turns bool) (out []string) {
+	if err := weightsHere(ctx, r.Weights); err != nil {
+		out = append(out, err.Error())
+	}
+	switch data, err := clipkit.OpenFor(ctx, r); {
+	case errors.Is(err, dataset.ErrNotFound):
+		out = append(out, "data set "+r.Data)
+	case err != nil:
+		out = append(out, err.Error())
+	default:
+		if data.ReportSplit() == nil {
+			out = append(out, r.Data+" with a test split")
+		}
+		data.Close()
+	}
+	if r.Devices > 1 && !turns {
+		out = append(out, fmt.Sprintf("%d devices", r.Devices))
+	}
+	if len(out) > 0 {
+		out = append(out, fmt.Sprintf("about %.1f GB of memory", float64(r.Memory())/1e9))
+	}
+	return out
+}
+
+// weightsHere tells what a recipe's weights lack: a published file, or the run whose result they are.
+func weightsHere(ctx context.Context, name string) error {
+	if r, err := hub.FindRelease(name); err == nil {
+		offline := func(key string) string {
+			if key == "CLIPKIT_OFFLINE" {
+				return "1"
+			}
+			return os.Getenv(key)
+		}
+		if _, err := hub.Locate(ctx, name, hub.Options{Folder: filepath.Join(repo.Root(), "pretrained_weights"), Getenv: offline}); err != nil {
+			return fmt.Errorf("weights %s (%s)", r.Name, r.File)
+		}
+		return nil
+	}
+	if name == "" || name == "emoji" {
+		return nil
+	}
+	c, err := checkpoint.Find(filepath.Join(repo.Experiments(), name), func(string) {})
+	if err != nil {
+		return fmt.Errorf("weights %s (%v)", name, err)
+	}
+	return c.Close()
+}
+
+// plan are the recipes of the table with its settings.
+func (t Table) plan(ctx context.Context) ([]recipe.Recipe, error) {
+	all := recipe.ModelZooScripts()
+	if t.Recipes != "" {
+		all = nil
+		for name := range strings.SplitSeq(t.Recipes, ",") {
+			p, err := recipe.Find(strings.TrimSpace(name))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, p)
+		}
+	}
+	for i := range all {
+		if p := &all[i]; p.Data == "Flickr30k-CN" {
+			p.Data = cmp.Or(t.Data, p.Data)
+		}
+	}
+	emoji, err := recipe.Find("emoji/finetune")
+	if err != nil {
+		return nil, err
+	}
+	isEmoji := func(p recipe.Recipe) bool { return p.Name == emoji.Name }
+	canRun := func(p recipe.Recipe) bool { return len(Missing(ctx, p, t.Turns)) == 0 }
+	if !slices.ContainsFunc(all, isEmoji) && (t.Toy || !slices.ContainsFunc(all, canRun)) {
+		all = append(all, emoji)
+	}
+	for i := range all {
+		c := &all[i].Config
+		c.Name = cmp.Or(t.Name, "results") + "-" + strings.ReplaceAll(all[i].Name, "/", "-")
+		c.MaxSteps = t.Steps
+		if t.Batch > 0 {
+			*c = recipe.MicroBatches(*c, t.Batch)
+		}
+	}
+	return all, nil
+}
+
+// Rows gives the table's rows: those that Measure has measured, and of the others what they need.
+func (t Table) Rows(ctx context.Context) ([]Row, error) {
+	plan, err := t.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Row
+	for _, p := range plan {
+		r, err := readResult(p)
+		if err != nil {
+			return nil, err
+		}
+		if r.Status == "" {
+			r.Status = "not measured yet"
+			if missing := Missing(ctx, p, t.Turns); len(missing) > 0 {
+				r.Status = "needs: " + strings.Join(missing, "; ")
+			}
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// Measure trains and evaluates every row that can run here. A row that the memory does not hold is left with what it needs; any other error
+// ends it. Called again, it continues.
+func (t Table) Measure(ctx context.Context) error {
+	plan, err := t.plan(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range plan {
+		if missing := Missing(ctx, p, t.Turns); len(missing) > 0 {
+			fmt.Fprintln(os.Stderr, p.Name+" needs: "+strings.Join(missing, "; "))
+			continue
+		}
+		if err := measure(ctx, p); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// measure is one row.
+func measure(ctx context.Context, p recipe.Recipe) error {
+	r, err := readResult(p)
+	if err != nil {
+		return err
+	}
+	data, err := clipkit.OpenFor(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	m, err := clipkit.LoadFor(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+
+	start := time.Now()
+	run, err := clipkit.Finetune(ctx, m, data, p.Config)
+	session := time.Since(start).Seconds()
+	switch {
+	case errors.Is(err, train.ErrMemory):
+		r.Status = fmt.Sprintf("needs: memory (%v)", err)
+		return keepResult(p, r)
+	case errors.Is(err, train.ErrInterrupted):
+		r.E2ETrainingTime, r.Status = r.E2ETrainingTime+session, ""
+		return errors.Join(err, keepResult(p, r))
+	case err != nil:
+		return err
+	}
+	trained := run.Rows[len(run.Rows)-1].Step
+	if r.Steps == trained && r.Measured() {
+		return nil // nothing was left to do
+	}
+	rep, err := clipkit.EvaluateRetrieval(ctx, m, data.ReportSplit(), clipkit.Keep(p.Config.Name))
+	if err != nil {
+		return err
+	}
+	times := batchTimes(run.Rows)
+	r.Name, r.Data, r.TextToImage, r.ImageToText = "1p-"+m.Towers.Device.String(), data.Name, rep.TextToImage, rep.ImageToText
+	r.BatchSize, r.Steps = p.PairsPerStep(), trained // of the one device
+	r.FPS, r.TrainingTime = FPS(r.BatchSize, times), TrainingTime(times)
+	r.E2ETrainingTime += session
+	r.Status = measuredHere + " on " + data.Name
+	if data.Name == "emoji" {
+		r.Status += " (embedded set, not Flickr30k-CN)"
+	}
+	if p.Config.MaxSteps > 0 {
+		r.Status += fmt.Sprintf(", after %d steps only", trained)
+	}
+	if err := writeScriptLogs(run.Dir, runtime.GOARCH, r); err != nil {
+		return err
+	}
+	return keepResult(p, r)
+}

@@ -1,5 +1,0 @@
-//go:build !unix
-
-package weights
-
-func (f *File) forget(Tensor) {}

@@ -1,0 +1,137 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"clipnb/clipkit/arch"
+)
+
+// Release is one published model.
+type Release struct {
+	Name string // as arch.Lookup knows it
+	File string // name of the reference's checkpoint
+	repo string // name of the repository, on HF's hub and on ModelScope
+}
+
+// releases are the five published models in the order of cn_clip/clip/utils.py:19-25. Their sizes and hashes stand in no document: HF's hub
+// states both when a file is fetched, and fetch checks them.
+var releases = []Release{
+	{"ViT-B-16", "clip_cn_vit-b-16.pt", "chinese-clip-vit-base-patch16"},
+	{"ViT-L-14", "clip_cn_vit-l-14.pt", "chinese-clip-vit-large-patch14"},
+	{"ViT-L-14-336", "clip_cn_vit-l-14-336.pt", "chinese-clip-vit-large-patch14-336px"},
+	{"ViT-H-14", "clip_cn_vit-h-14.pt", "chinese-clip-vit-huge-patch14"},
+	{"RN50", "clip_cn_rn50.pt", "chinese-clip-rn50"},
+}
+
+// ErrNotPublished is wrapped for a model that has no published weights.
+var ErrNotPublished = errors.New("no weights are published")
+
+// Published lists the names of the models with published weights.
+func Published() []string {
+	var names []string
+	for _, r := range releases {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// FindRelease looks a published model up; slashes are read as dashes.
+func FindRelease(name string) (Release, error) {
+	name = strings.ReplaceAll(name, "/", "-")
+	for _, r := range releases {
+		if r.Name == name {
+			return r, nil
+		}
+	}
+	return Release{}, fmt.Errorf("%w for %q; published: %s", ErrNotPublished, name, strings.Join(Published(), ", "))
+}
+
+const (
+	hfHub      = "https://huggingface.co"
+	modelScope = "https://www.modelscope.cn/models/AI-ModelScope/"
+	oss        = "https://clip-cn-beijing.oss-cn-beijing.aliyuncs.com/checkpoints/"
+)
+
+// urls are the checkpoint's addresses in the order in which they are tried. CLIPKIT_MIRROR, or HF_ENDPOINT if that is not set, replaces HF's
+// hub: by an address inside a company, for example, or a public mirror.
+func (r Release) urls(getenv func(string) string) []string {
+	host := hfHub
+	for _, key := range []string{"HF_ENDPOINT", "CLIPKIT_MIRROR"} {
+		if v := getenv(key); v != "" {
+			host = strings.TrimRight(v, "/")
+		}
+	}
+	return []string{
+		host + "/OFA-Sys/" + r.repo + "/resolve/main/" + r.File,
+		modelScope + r.repo + "/resolve/master/" + r.File,
+		oss + r.File,
+	}
+}
+
+// Options of Locate. Only Folder is needed.
+type Options struct {
+	Folder   string                  // where downloads are kept: pretrained_weights in the project
+	Progress func(done, total int64) // of a download
+	Getenv   func(string) string     // nil is os.Getenv
+	Client   *http.Client            // nil is http.DefaultClient
+}
+
+// Locate gives the path of a published model's weights, a file or a folder for weights.OpenModel, and downloads them when they are not on disk.
+// It looks in the folder that CLIPKIT_WEIGHTS names, in o.Folder and in the reference's ~/.cache/clip, in each for the reference's file
+// and for a folder named like the repository, as the hub's own tools make it. CLIPKIT_OFFLINE=1 or HF_HUB_OFFLINE=1 forbids downloading.
+func Locate(ctx context.Context, name string, o Options) (path string, err error) {
+	release, err := FindRelease(name)
+	if err != nil {
+		return "", err
+	}
+	getenv := o.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	folders := []string{getenv("CLIPKIT_WEIGHTS"), o.Folder}
+	if home := getenv("HOME"); home != "" {
+		folders = append(folders, filepath.Join(home, ".cache", "clip"))
+	}
+	for _, folder := range folders {
+		if folder == "" {
+			continue
+		}
+		file := filepath.Join(folder, release.File)
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			return file, nil
+		}
+		dir := filepath.Join(folder, release.repo)
+		if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
+			return dir, nil
+		}
+	}
+	cfg, err := arch.Lookup(release.Name)
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(o.Folder, release.File)
+	err = fetch(ctx, download{
+		URLs: release.urls(getenv), Path: path, Offline: isOn(getenv("CLIPKIT_OFFLINE")) || isOn(getenv("HF_HUB_OFFLINE")),
+		MaxSize:  16 * int64(cfg.NumParams()), // four times its float32 values: room for an optimizer's state
+		Progress: o.Progress, Client: o.Client,
+	})
+	if err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// isOn reads a switch of the environment as HF's tools do.
+func isOn(value string) bool {
+	switch strings.ToUpper(value) {
+	case "1", "ON", "YES", "TRUE":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,14 @@
+package zeroshot
+
+// Guess is a label with its probability among the labels that were given.
+type Guess struct {
+	Label       string
+	Probability float32
+}
+
+// Options are for clipkit.EvaluateZeroShot; the zero value will do.
+type Options struct {
+	Labels      []string     // the classes' names, in their order; nil: the set's own
+	Templates   Templates    // nil: ChineseTemplates
+	Predictions *Predictions // keeps every picture's probabilities, for ELEVATER; nil: they are not kept
+}
