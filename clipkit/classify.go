@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"image"
+	"os"
 	"slices"
 
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/zeroshot"
 )
 
@@ -50,9 +52,9 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 	if o.Templates == nil {
 		o.Templates = zeroshot.ChineseTemplates
 	}
-	texts := newProgress("labels", len(o.Labels)*len(o.Templates))
-	defer texts.finish()
-	c, err := zeroshot.NewClassifier(ctx, m.Towers, o.Labels, o.Templates, m.Towers.Config.ContextLength, texts.set)
+	texts := progress.New(os.Stderr, "labels", len(o.Labels)*len(o.Templates))
+	defer texts.Finish()
+	c, err := zeroshot.NewClassifier(ctx, m.Towers, o.Labels, o.Templates, m.Towers.Config.ContextLength, texts.Of)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 	if o.Predictions != nil {
 		keep = o.Predictions.Keep
 	}
-	bar := newProgress("classifying "+set.Name(), set.Len())
-	defer bar.finish()
-	return zeroshot.Classify(ctx, m.Towers, set, c, keep, bar.set)
+	bar := progress.New(os.Stderr, "classifying "+set.Name(), set.Len())
+	defer bar.Finish()
+	return zeroshot.Classify(ctx, m.Towers, set, c, keep, bar.Of)
 }

@@ -10,6 +10,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
 )
 
@@ -21,7 +22,7 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 	if err != nil {
 		return nil, err
 	}
-	f, err := features(ctx, m, split, o.run)
+	f, err := m.features(ctx, split, o.run)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +42,16 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 	return rep, nil
 }
 
-// features are extracted, or read where they are kept with a run.
-func features(ctx context.Context, m *Model, split dataset.Source, run string) (*eval.Features, error) {
+// Features encodes a split: its pictures and captions, as unit vectors. With Keep they are kept with a run, and read from there.
+func (m *Model) Features(ctx context.Context, split dataset.Source, opts ...Option) (*eval.Features, error) {
+	o, err := chosen("Features", evaluating, opts)
+	if err != nil {
+		return nil, err
+	}
+	return m.features(ctx, split, o.run)
+}
+
+func (m *Model) features(ctx context.Context, split dataset.Source, run string) (*eval.Features, error) {
 	if run == "" || split == nil {
 		return extract(ctx, m, split)
 	}
@@ -60,9 +69,9 @@ func (m *Model) KeptFeatures(ctx context.Context, split dataset.Source, prefix s
 	if err != nil {
 		return nil, err
 	}
-	bar := newProgress("encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
-	defer bar.finish()
-	return eval.ExtractTo(ctx, featuresFile(prefix, sum), m.Towers, sum, split, m.Towers.Config.ContextLength, bar.set)
+	bar := progress.New(os.Stderr, "encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
+	defer bar.Finish()
+	return eval.ExtractTo(ctx, featuresFile(prefix, sum), m.Towers, sum, split, m.Towers.Config.ContextLength, bar.Of)
 }
 
 // keptPrefix is what the names of a split's features begin with where Keep keeps them.
@@ -78,7 +87,7 @@ func extract(ctx context.Context, m *Model, split dataset.Source) (*eval.Feature
 	if split == nil {
 		return nil, fmt.Errorf("evaluating: the data set has no such split")
 	}
-	bar := newProgress("encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
-	defer bar.finish()
-	return eval.Extract(ctx, m.Towers, split, m.Towers.Config.ContextLength, bar.set)
+	bar := progress.New(os.Stderr, "encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
+	defer bar.Finish()
+	return eval.Extract(ctx, m.Towers, split, m.Towers.Config.ContextLength, bar.Of)
 }

@@ -15,6 +15,7 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights/pytorch"
@@ -69,10 +70,13 @@ func Finetune(ctx context.Context, m *Model, data *dataset.Dataset, cfg train.Co
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
-	bar, charts := newProgress("training", train.TotalSteps(s.Pairs, cfg)), newLive(run.Dir)
+	bar, charts := progress.New(os.Stderr, "training", train.TotalSteps(s.Pairs, cfg)), newLive(run.Dir)
 	job := train.Job{Model: m.Towers, Train: data.Train, Config: cfg, Run: run, Memory: o.memory, Say: say}
 	job.Progress = func(at train.Progress) {
-		bar.train(at)
+		if at.Row.Kind == "train" {
+			bar.Describe(training(at.Row))
+			bar.Of(at.Row.Step, 0)
+		}
 		charts.add(at.Row)
 	}
 	if o.teacher != nil {
@@ -82,7 +86,7 @@ func Finetune(ctx context.Context, m *Model, data *dataset.Dataset, cfg train.Co
 		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, m, data.Valid, cfg) }
 	}
 	err = job.Do(ctx)
-	bar.finish()
+	bar.Finish()
 	charts.finish()
 	if err != nil {
 		return nil, errors.Join(err, freeName(run, err))

@@ -9,7 +9,7 @@ import (
 // floors: a package may import only packages of lower floors. The façade is on top, and above it what reproduces results with it; internal packages
 // and assets are below.
 var floors = [][]string{
-	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pyjson", "clipkit/internal/repo", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
+	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pyjson", "clipkit/internal/repo", "clipkit/internal/progress", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
 		"clipkit/device/ascend", "clipkit/device/blocks", "clipkit/weights/tensor", "assets"},
 	{"clipkit/arch", "clipkit/weights/pytorch"},
 	{"clipkit/device", "clipkit/weights", "clipkit/weights/hub", "clipkit/imaging", "clipkit/tokenizer"},
@@ -66,5 +66,18 @@ func TestImportsPointDown(t *testing.T) {
 	}
 	if checked < 20 {
 		t.Errorf("only %d imports checked", checked)
+	}
+}
+
+// Package kernels must say what a bare machine lacks, so it is compiled by Go alone. (Programs stand on no floor, hence a test of its own.)
+func TestKernelsImportsNothingOfClipkit(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "clipnb/kernels").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		if strings.HasPrefix(pkg, "clipnb/") && pkg != "clipnb/kernels" {
+			t.Errorf("kernels imports %s", pkg)
+		}
 	}
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"os"
 	"slices"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/index"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/page"
 	"clipnb/clipkit/tokenizer"
 )
@@ -56,15 +58,15 @@ func extractAny(ctx context.Context, m *Model, split dataset.Source) (*eval.Feat
 		return extract(ctx, m, split)
 	}
 	f := &eval.Features{Dim: m.Towers.Config.EmbedDim, ImageIDs: split.ImageIDs()}
-	bar := newProgress("encoding "+split.Name(), len(f.ImageIDs))
-	defer bar.finish()
+	bar := progress.New(os.Stderr, "encoding "+split.Name(), len(f.ImageIDs))
+	defer bar.Finish()
 	for part := range slices.Chunk(f.ImageIDs, 256) {
 		v, err := eval.EncodePictures(ctx, m.Towers, split, part)
 		if err != nil {
 			return nil, err
 		}
 		f.Images = append(f.Images, v...)
-		bar.set(len(f.Images)/f.Dim, 0)
+		bar.Of(len(f.Images)/f.Dim, 0)
 	}
 	return f, nil
 }

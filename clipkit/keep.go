@@ -17,6 +17,7 @@ import (
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/index/pgvector"
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
 )
 
@@ -111,9 +112,9 @@ func (ix *Index) fill(ctx context.Context, features *eval.Features) error {
 	if features != nil {
 		images, captions = rowsOf(features.Images, features.Dim), rowsOf(features.Texts, features.Dim)
 	}
-	bar := newProgress("indexing "+ix.split.Name(), len(ids)+len(texts))
-	defer bar.finish()
-	if err := index.Build(ctx, ix.kept.Images, items(ids, ix.split.Name()), images, bar.set); err != nil {
+	bar := progress.New(os.Stderr, "indexing "+ix.split.Name(), len(ids)+len(texts))
+	defer bar.Finish()
+	if err := index.Build(ctx, ix.kept.Images, items(ids, ix.split.Name()), images, bar.Of); err != nil {
 		return err
 	}
 	if ix.kept.Texts == nil {
@@ -123,7 +124,7 @@ func (ix *Index) fill(ctx context.Context, features *eval.Features) error {
 	for i, t := range texts {
 		textIDs[i] = t.ID
 	}
-	return index.Build(ctx, ix.kept.Texts, items(textIDs, ix.split.Name()), captions, func(done, _ int) { bar.set(len(ids)+done, 0) })
+	return index.Build(ctx, ix.kept.Texts, items(textIDs, ix.split.Name()), captions, func(done, _ int) { bar.Of(len(ids)+done, 0) })
 }
 
 // rowsOf takes rows out of vectors [n, dim].

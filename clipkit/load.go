@@ -12,13 +12,12 @@ import (
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/hub"
-
-	"github.com/schollz/progressbar/v3"
 )
 
 // ErrNoModel is wrapped when Load's argument is neither a model's name nor a place where one lies.
@@ -190,9 +189,9 @@ func openPublished(ctx context.Context, name string, as []string) (*opened, erro
 	if _, err := hub.FindRelease(name); err != nil {
 		return nil, nil
 	}
-	bar := newProgress("downloading "+name, -1, progressbar.OptionShowBytes(true))
-	defer bar.finish()
-	path, err := hub.Locate(ctx, name, hub.Options{Folder: filepath.Join(repo.Root(), "pretrained_weights"), Progress: bar.bytes})
+	bar := progress.Bytes(os.Stderr, "downloading "+name)
+	defer bar.Finish()
+	path, err := hub.Locate(ctx, name, hub.Options{Folder: filepath.Join(repo.Root(), "pretrained_weights"), Progress: bar.Set})
 	if err != nil {
 		return nil, err
 	}

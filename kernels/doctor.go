@@ -9,13 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"clipnb/clipkit/device/ascend"
 )
 
 const fixSetup = "run: go run ./kernels setup"
 
-// doctor prints a line for each thing that a kernel needs and changes nothing. Its status is 1 where the cpu kernel cannot run.
+// doctor prints a line for each thing that a kernel needs and changes nothing. Its status is 1 where the cpu kernel cannot run. Of devices it
+// sees only their files; the rest is the probe's, which takes a C compiler.
 func doctor(ctx context.Context, root string, out io.Writer) (status int) {
 	s := newSetup(root, io.Discard)
 	line := func(name, has string) { fmt.Fprintf(out, "ok    %-8s %s\n", name, has) }
@@ -24,7 +23,7 @@ func doctor(ctx context.Context, root string, out io.Writer) (status int) {
 
 	for _, p := range []struct{ name, ask, fix string }{
 		{"go", "version", "install Go, see README"},
-		{"gcc", "-dumpfullversion", "on Debian: apt-get install gcc libc6-dev"},
+		{"gcc", "-dumpfullversion", "on Debian: apt-get install gcc libc6-dev; clipkit and cells are compiled with it, and without it the devices were not looked at"},
 	} {
 		if said, err := s.ask(ctx, p.name, p.ask); err != nil {
 			fail(p.name, fmt.Sprintf("%v; %s", err, p.fix))
@@ -71,23 +70,18 @@ func doctor(ctx context.Context, root string, out io.Writer) (status int) {
 		fail("kernel", "no kernels/cpu/kernel.json; restore it: git checkout kernels")
 	}
 
-	cuda := devices("/dev/nvidia[0-9]*")
-	if cuda == "" {
-		lack("cuda", "no NVIDIA GPU is here (/dev/nvidia[0-9]*)")
-	} else {
-		line("cuda", "NVIDIA: "+cuda)
-	}
-	npu := npuLines(ascend.Look(ascend.Here), devices("/dev/accel/accel[0-9]*"), line, lack)
-	if !s.probe(ctx, out) {
-		status = 1
-	}
-	if cuda != "" {
-		s.probe(ctx, out, "cuda")
+	cuda, npu := deviceFiles(filepath.Glob, line, lack)
+	names := []string{""}
+	if cuda {
+		names = append(names, "cuda")
 	}
 	if asked := os.Getenv("CLIPKIT_DEVICE"); strings.HasPrefix(asked, "npu") {
-		s.probe(ctx, out, asked)
+		names = append(names, asked)
 	} else if npu {
-		s.probe(ctx, out, "npu")
+		names = append(names, "npu")
+	}
+	if !s.probe(ctx, out, names) {
+		status = 1
 	}
 	if status == 0 {
 		fmt.Fprintln(out, "the cpu kernel can run")
@@ -126,54 +120,62 @@ func kernelTitle(root, name string) (string, error) {
 	return spec.Title, nil
 }
 
-// npuLines says what an NPU has and lacks, and whether one is here.
-func npuLines(a ascend.Found, intel string, line, lack func(name, text string)) bool {
+// deviceFiles says which device files are here: those of NVIDIA's GPUs, and of Ascend's and Intel's NPUs.
+func deviceFiles(glob func(pattern string) ([]string, error), line, lack func(name, text string)) (cuda, npu bool) {
+	files := func(pattern string) string {
+		list, _ := glob(pattern) // the patterns are well-formed
+		return strings.Join(list, " ")
+	}
+	if gpus := files("/dev/nvidia[0-9]*"); gpus != "" {
+		line("cuda", "NVIDIA: "+gpus)
+		cuda = true
+	} else {
+		lack("cuda", "no NVIDIA GPU is here (/dev/nvidia[0-9]*)")
+	}
+	cards, intel := files("/dev/davinci[0-9]*"), files("/dev/accel/accel[0-9]*")
 	switch {
-	case len(a.Devices) > 0:
-		line("npu", "Ascend: "+a.String())
-		if _, err := os.Stat(a.SetEnv); err == nil {
-			a.Sourced = true // the kernel does it, and so does probe
-		}
-		for _, p := range a.Problems() {
-			lack("npu", p.String())
-		}
+	case cards != "":
+		line("npu", "Ascend: "+cards)
 	case intel != "":
 		line("npu", "Intel: "+intel)
 	default:
 		lack("npu", "no Ascend card is here (/dev/davinci[0-9]*) and no Intel NPU (/dev/accel/accel[0-9]*)")
-		return false
 	}
-	return true
+	return cuda, cards != "" || intel != ""
 }
 
-func devices(patterns ...string) string {
-	var found []string
-	for _, p := range patterns {
-		files, _ := filepath.Glob(p) // the patterns are well-formed
-		found = append(found, files...)
-	}
-	return strings.Join(found, " ")
-}
-
-// probe tries the engines of the cpu, or the named devices, and says whether they work. A process can have one ONNX Runtime, so an NPU is
-// tried in another.
-func (s *setup) probe(ctx context.Context, out io.Writer, names ...string) bool {
+// probe builds kernels/probe and shows what it says of the cpu's engines ("") and of other devices, each in a process of its own, as a process
+// can have one ONNX Runtime. It tells whether the cpu works.
+func (s *setup) probe(ctx context.Context, out io.Writer, names []string) bool {
 	if _, err := os.Stat(filepath.Join(s.root, "kernels", "probe", "main.go")); err != nil {
 		return true
 	}
 	if _, err := s.look("gcc"); err != nil {
+		return false // its own line has said so
+	}
+	fmt.Fprintln(out, "trying the engines (builds them the first time, 1 to 2 minutes) …")
+	dir, err := os.MkdirTemp("", "clipkit-probe-")
+	if err != nil {
+		fmt.Fprintf(out, "LACKS engines  no folder to build kernels/probe in: %v\n", err)
 		return false
 	}
-	if names == nil {
-		fmt.Fprintln(out, "trying the engines (builds them the first time, 1 to 2 minutes) …")
-	}
-	argv := append([]string{"go", "run", "./kernels/probe"}, names...)
-	if names != nil { // with the environment that the kernel has
-		argv = append([]string{"bash", "-c", `. ./kernels/npu/env.sh; exec "$@"`, "bash"}, argv...)
-	}
-	if err := s.run(ctx, command{argv: argv, dir: s.root, env: []string{"CLIPKIT_ROOT=" + s.root}, out: out}); err != nil {
-		fmt.Fprintf(out, "LACKS engines  %s: %v\n", strings.Join(append([]string{"go run ./kernels/probe"}, names...), " "), err)
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "probe")
+	build := command{argv: []string{"go", "build", "-o", program, "./kernels/probe"}, dir: s.root, env: []string{"CGO_ENABLED=1"}, out: out}
+	if err := s.run(ctx, build); err != nil {
+		fmt.Fprintf(out, "LACKS engines  go build ./kernels/probe: %v (why: above); the devices were not looked at\n", err)
 		return false
 	}
-	return true
+	works := true
+	for _, name := range names {
+		argv := []string{program}
+		if name != "" { // with the environment that the kernel has
+			argv = []string{"bash", "-c", `. ./kernels/npu/env.sh; exec "$@"`, "bash", program, name}
+		}
+		if err := s.run(ctx, command{argv: argv, dir: s.root, env: []string{"CLIPKIT_ROOT=" + s.root}, out: out}); err != nil {
+			fmt.Fprintf(out, "LACKS engines  %s: %v\n", strings.TrimSpace("go run ./kernels/probe "+name), err)
+			works = works && name != ""
+		}
+	}
+	return works
 }

@@ -15,6 +15,7 @@ import (
 )
 
 func TestParseExec(t *testing.T) {
+	t.Parallel()
 	got, err := parseExec([]string{"-kernel", "npu", "a.ipynb", "epochs=3", "-timeout", "20m", "note=a=b c", "-out=/tmp/x", "empty="})
 	want := execOptions{notebook: "a.ipynb", kernel: "npu", out: "/tmp/x", timeout: 20 * time.Minute,
 		params: []param{{"epochs", "3"}, {"note", "a=b c"}, {"empty", ""}}}
@@ -38,6 +39,7 @@ func TestParseExec(t *testing.T) {
 }
 
 func TestPublishKeepsOlderResults(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	made := time.Date(2026, 11, 23, 12, 30, 5, 0, time.UTC)
 	runOnce := func(text string) string {
@@ -85,6 +87,7 @@ type line struct {
 func (l *line) Close() error { close(l.closed); return nil }
 
 func TestSupervise(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		signals []os.Signal

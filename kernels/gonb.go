@@ -17,7 +17,7 @@ import (
 var errGoNB = errors.New("unexpected GoNB")
 
 // GoNB sends an interrupted cell SIGINT and kills it 5 seconds later: too early for a training step to end and its checkpoint to be
-// written (SPEC's largest model has 11 GB of state). There is no setting for it, so GoNB is built with this one line changed.
+// written (ViT-H-14's state in training has 11 GB). There is no setting for it, so GoNB is built with this one line changed.
 var (
 	shortPatience = []byte("var WaitToKill = 5 * time.Second\n")
 	longPatience  = []byte("var WaitToKill = 5 * time.Minute\n")

@@ -6,6 +6,7 @@ if [ ! -x "$root/.tools/bin/gonb" ]; then
   exit 1
 fi
 export CLIPKIT_ROOT="$root"
+export CGO_ENABLED=1 # cells are compiled with clipkit's C parts, whatever the shell that started Jupyter says
 export PATH="$root/.tools/bin:$PATH"
 # A device may need an environment of its own.
 if [ -r "$root/kernels/${CLIPKIT_DEVICE%%[:,]*}/env.sh" ]; then

@@ -5,14 +5,9 @@
 //	go run ./kernels exec NOTEBOOK [name=value …]        run a notebook without a browser; writes it executed, as .ipynb and .html
 //	go run ./kernels doctor                              say what this machine has and lacks, and how to fix it
 //	go run ./kernels setup                               only set up; lab and exec do it by themselves
-//	go run ./kernels check DATASET                       say before training what will hurt it (package dataset)
-//	go run ./kernels lmdb FOLDER [train,valid]           build the reference's LMDB files
-//	go run ./kernels fetch NAME                          download a published model's weights (mirrors and offline mode: package weights)
-//	go run ./kernels convert [-half] [-flash] IN OUT     .pt, .safetensors, a folder of transformers: from one to another, slim
-//	go run ./kernels zeroshot [-resume MODEL] FOLDER     classify pictures in class folders by their labels alone
-//	go run ./kernels extract -resume MODEL -text-data F  a split's features, in the reference's files
-//	go run ./kernels explore RUN_OR_FOLDER               the retrieval page, on its own (package explore)
-//	go run ./kernels topk, score, invert                 the reference's predictions, its scorer, the truth turned round (package eval)
+//
+// It is compiled by Go alone (CGO_ENABLED=0), without network, and imports nothing but the standard library, so that doctor can say what a bare
+// machine lacks. The library's own commands (check, lmdb, fetch, convert, extract, topk, score, invert, zeroshot, explore) are in clipkit/cmd/clipkit.
 //
 // # Set-up
 //
@@ -53,44 +48,9 @@ const usage = `usage: go run ./kernels COMMAND
        -timeout 20m              give up after this time
   doctor                         what this machine has and lacks
   setup                          only set up .venv and .tools
-  check DATASET                  say before training what will hurt it: false negatives, leaks, broken pictures, captions of [UNK] only
-       -batch 128                the batch size to judge for
-       -decode                   decode every picture, not only its header
-  lmdb FOLDER [train,valid]      build the reference's LMDB files from its tsv and jsonl files
-  fetch NAME                     download a published model ("ViT-B-16") into pretrained_weights/
-  convert IN OUT                 weights in another form and without optimizer state; the end of OUT chooses: .pt, .safetensors, or a folder for transformers
-       -half                     float16, but for what the reference keeps in float32
-       -flash                    the names of the reference's flash attention
-  zeroshot FOLDER                zero-shot classification of pictures in class folders, of CIFAR-100's binary files, or of "emoji"; also -datapath FOLDER
-       -resume MODEL             what to load: a name, a file, a run (default emoji); -device, -precision amp|fp32|fp16, -context-length 52
-       -vision-model, -text-model   a model's name, or configuration files of the two towers, where the file does not tell
-       -label-file FILE          the classes' names, one a line; default the folder's label_cn.txt, else the folders' names
-       -templates FILE           the reference's cvinw_zeroshot_templates.py or JSON; default our own 20
-       -template-set NAME        which of its sets; default the one that the reference takes for -dataset
-       -dataset NAME             "food-101": chooses the templates and names the file of -save-dir
-       -save-dir DIR             write ELEVATER's JSON there
-       -index FILE               the order of the predictions in it
-  extract                        the features of a split as the reference writes them; continues where it was interrupted
-       -resume MODEL             what to load; -device, -precision amp|fp32|fp16, -context-length 52
-       -vision-model, -text-model   configuration files of the two towers, where the file does not tell
-       -text-data FILE           FOLDER/<split>_texts.jsonl; pictures from lmdb/<split> or <split>_imgs.tsv beside it
-       -image-data FOLDER        the imgs folder of another LMDB
-       -extract-text-feats, -extract-image-feats   only these files; the whole is kept in FOLDER/<split>-<model's hash>.features.safetensors
-       -text-feat-output-path, -image-feat-output-path   instead of FOLDER/<split>_texts.txt_feat.jsonl and <split>_imgs.img_feat.jsonl
-  topk                           the nearest pictures of every text; -tr: the nearest texts of every picture
-       -image-feats, -text-feats FILE   what extract wrote, jsonl or safetensors
-       -top-k 10 -output FILE
-  score TRUTH PREDICTIONS OUT    recall of predictions, in the reference's JSON; -tr: of pictures, with invert's file as the truth
-  invert -input TEXTS            writes <split>_texts.tr.jsonl, the texts of each picture
-  explore WHAT                   the retrieval page for a run's data and checkpoint, a data set ("emoji"), or a folder of pictures
-       -model MODEL              what to load; default the run, else emoji
-       -beside MODEL             a second one, side by side
-       -data DATASET, -split test   instead of the run's data
-       -engine exact             where vectors are kept: files here, or postgres://… (a server with pgvector)
-       -addr 127.0.0.1:8350      where to listen; another machine's reach needs -token (or the environment's CLIPKIT_TOKEN)
-       -token TOKEN              16 characters or more; the page is then at /TOKEN/
-       -device, -precision amp|fp32|fp16
-  help                           this text; more in kernels/main.go
+  help                           this text; more: go doc ./kernels
+
+The library's own commands (check, lmdb, fetch, convert, extract, …): go run ./clipkit/cmd/clipkit help
 `
 
 // errUsage marks an error in the arguments: exit status 2.
@@ -151,31 +111,11 @@ func dispatch(ctx context.Context, args []string, out io.Writer) (status int, er
 		return 1, lab(ctx, root, args, out)
 	case "exec":
 		return execNotebook(ctx, root, args, out)
-	case "check":
-		return 0, check(ctx, args, out)
-	case "lmdb":
-		return 0, lmdb(ctx, args, out)
-	case "fetch":
-		return 0, fetch(ctx, root, args, out)
-	case "convert":
-		return 0, convert(args, out)
-	case "zeroshot":
-		return 0, zeroshot(ctx, args, out)
-	case "extract":
-		return 0, extract(ctx, args, out)
-	case "topk":
-		return 0, topk(ctx, args, out)
-	case "score":
-		return 0, score(args, out)
-	case "invert":
-		return 0, invert(args, out)
-	case "explore":
-		return 0, serveExplore(ctx, args, out)
 	case "doctor":
 		if len(args) > 0 {
 			return 2, fmt.Errorf("doctor takes no arguments, not %q; %w", args[0], errUsage)
 		}
 		return doctor(ctx, root, out), nil
 	}
-	return 2, fmt.Errorf("there is no command %q (lab, exec, doctor, setup, check, lmdb, fetch, convert, zeroshot, extract, topk, score, invert, explore, help); %w", name, errUsage)
+	return 2, fmt.Errorf("there is no command %q (lab, exec, doctor, setup, help; for the library's: go run ./clipkit/cmd/clipkit help); %w", name, errUsage)
 }

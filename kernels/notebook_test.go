@@ -10,6 +10,7 @@ import (
 )
 
 func TestBrokenNotebooks(t *testing.T) {
+	t.Parallel()
 	for name, says := range map[string]string{
 		"broken-json.ipynb": "broken JSON",
 		"bad-source.ipynb":  "broken JSON",
@@ -27,6 +28,7 @@ func TestBrokenNotebooks(t *testing.T) {
 }
 
 func TestNotebookTooLarge(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "large.ipynb")
 	if err := os.WriteFile(path, nil, 0o644); err != nil {
 		t.Fatal(err)
@@ -40,6 +42,7 @@ func TestNotebookTooLarge(t *testing.T) {
 }
 
 func TestHelloNotebook(t *testing.T) {
+	t.Parallel()
 	nb, err := openNotebook(t.TempDir(), "testdata/hello.ipynb")
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +53,7 @@ func TestHelloNotebook(t *testing.T) {
 }
 
 func TestParams(t *testing.T) {
+	t.Parallel()
 	nb := notebook{code: `n := clipkit.Param("epochs", 3); f := ParamFloat( "rate", .1); g := Param[int]("epochs", 1); x := Parameters("no"); Param(name, "no")`}
 	if got := nb.params(); !slices.Equal(got, []string{"epochs", "no", "rate"}) {
 		t.Errorf("params: %q", got)
@@ -67,6 +71,7 @@ func TestParams(t *testing.T) {
 }
 
 func TestDidYouMean(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	if got := didYouMean(root, "x.ipynb"); got != "" {
 		t.Errorf("without notebooks: %q", got)
@@ -85,6 +90,7 @@ func TestDidYouMean(t *testing.T) {
 }
 
 func TestDistance(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		a, b string
 		want int

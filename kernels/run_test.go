@@ -78,6 +78,7 @@ func programs(t *testing.T, names ...string) []string {
 }
 
 func TestOneLineForEachThingMissing(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		has  []string
 		says string
@@ -93,6 +94,7 @@ func TestOneLineForEachThingMissing(t *testing.T) {
 }
 
 func TestWrongCommandLines(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		args   string
 		status int
@@ -114,6 +116,7 @@ func TestWrongCommandLines(t *testing.T) {
 }
 
 func TestReadOnlyFolder(t *testing.T) {
+	t.Parallel()
 	root := emptyRepository(t)
 	cmd := kernelsCommand(t, "setup")
 	cmd.Dir, cmd.Env = root, programs(t, "go", "gcc")
@@ -165,6 +168,7 @@ func read(t *testing.T, path string) string {
 var loads = regexp.MustCompile(`<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)\s*=\s*["']?(?:https?:)?//|(?:import\s*\(?\s*|url\(\s*|@import\s+)["']?https?://`)
 
 func TestNotebookRuns(t *testing.T) {
+	t.Parallel()
 	cmd, out, dir := notebookRun(t, "testdata/hello.ipynb", "who=世界")
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -182,6 +186,7 @@ func TestNotebookRuns(t *testing.T) {
 }
 
 func TestNotebookWithAFailingCell(t *testing.T) {
+	t.Parallel()
 	cmd, out, dir := notebookRun(t, "testdata/failing.ipynb")
 	cmd.Run()
 	if status := cmd.ProcessState.ExitCode(); status != 1 {
@@ -197,6 +202,7 @@ func TestNotebookWithAFailingCell(t *testing.T) {
 
 // The first Ctrl-C reaches the cell once, and the cell has the time to save its work.
 func TestNotebookInterrupted(t *testing.T) {
+	t.Parallel()
 	cmd, _, dir := notebookRun(t, "testdata/patient.ipynb")
 	out := &watch{text: "ready\n", seen: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = out, out

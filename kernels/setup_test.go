@@ -92,6 +92,7 @@ func (m *machine) built() (what string) {
 }
 
 func TestSetupBuildsWhatIsNotInOrder(t *testing.T) {
+	t.Parallel()
 	m, s, out := newMachine(t)
 	for _, step := range []struct {
 		name        string
@@ -124,6 +125,7 @@ func TestSetupBuildsWhatIsNotInOrder(t *testing.T) {
 }
 
 func TestSetupFailsInOneLineAndRecovers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		spoil func(*machine, *setup)
@@ -172,6 +174,7 @@ func without(missing string) func(string) (string, error) {
 }
 
 func TestSetupWaitsForAnother(t *testing.T) {
+	t.Parallel()
 	_, s, out := newMachine(t)
 	path := filepath.Join(t.TempDir(), "lock")
 	unlock, err := s.lock(t.Context(), path)
@@ -195,6 +198,7 @@ func TestSetupWaitsForAnother(t *testing.T) {
 }
 
 func TestRequirementsArePinned(t *testing.T) {
+	t.Parallel()
 	pin := regexp.MustCompile(`^[A-Za-z0-9._-]+==[0-9A-Za-z.]+(; .+)?$`)
 	for n, line := range strings.Split(strings.TrimSpace(string(requirements)), "\n") {
 		if !strings.HasPrefix(line, "#") && !pin.MatchString(line) {
@@ -204,6 +208,7 @@ func TestRequirementsArePinned(t *testing.T) {
 }
 
 func TestLabArgs(t *testing.T) {
+	t.Parallel()
 	asRoot := strings.Join(labArgs("/r", 0, []string{"--no-browser"}), " ")
 	if !strings.HasPrefix(asRoot, "/r/.venv/bin/python -m jupyterlab --ServerApp.root_dir=/r --ServerApp.ip=127.0.0.1 ") || !strings.HasSuffix(asRoot, "--allow-root --no-browser") {
 		t.Error(asRoot)
@@ -214,6 +219,7 @@ func TestLabArgs(t *testing.T) {
 }
 
 func TestKernelsAreComplete(t *testing.T) {
+	t.Parallel()
 	root, err := findRoot(mustGetwd(t))
 	if err != nil {
 		t.Fatal(err)
@@ -249,6 +255,7 @@ func mustGetwd(t *testing.T) string {
 }
 
 func TestDoctorOnAnEmptyRepository(t *testing.T) {
+	t.Parallel()
 	m, _, _ := newMachine(t)
 	var out bytes.Buffer
 	if status := doctor(t.Context(), m.root, &out); status != 1 {
@@ -261,5 +268,25 @@ func TestDoctorOnAnEmptyRepository(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(m.root, ".tools")); err == nil {
 		t.Error("doctor changed something")
+	}
+}
+
+// What the probe's compiler said is shown, and doctor says the rest all the same.
+func TestDoctorWhenTheProbeDoesNotBuild(t *testing.T) {
+	t.Parallel()
+	m, s, _ := newMachine(t)
+	m.write("kernels/probe/main.go", "package main")
+	m.fails, m.saying = "go build", "undefined: something"
+	var out bytes.Buffer
+	if s.probe(t.Context(), &out, []string{"", "npu"}) {
+		t.Error("a probe that was not built found everything in order")
+	}
+	if said := out.String(); !strings.Contains(said, "undefined: something\nLACKS engines  go build ./kernels/probe: exit status 1") || !strings.Contains(said, "the devices were not looked at") {
+		t.Error(said)
+	}
+	m.fails, m.ran = "bash", nil
+	out.Reset()
+	if !s.probe(t.Context(), &out, []string{"", "npu"}) || !strings.Contains(out.String(), "LACKS engines  go run ./kernels/probe npu: exit status 1") || len(m.ran) != 3 {
+		t.Errorf("%q\n%s", m.ran, &out)
 	}
 }

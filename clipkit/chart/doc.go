@@ -16,7 +16,7 @@
 //	of classes          Confusion
 //	of the features     Map, with clipnb/clipkit/projection before it
 //	anything            Grid, Table
-//	to take away        Page (HTML), Chart.SVG, PNG (needs Chromium)
+//	to take away        Page (HTML), Chart.SVG
 //
 // # Live and static
 //

@@ -67,7 +67,7 @@ func Retrieval(f *Features, texts []dataset.Text) (*Report, error) {
 	asked := slices.DeleteFunc(slices.Clone(ofImage), none)
 	if len(asked) == 0 {
 		return nil, fmt.Errorf("%w: none of %d texts names a picture; evaluate a split with answers, such as MUGE's valid, "+
-			"or write predictions to hand in (kernels topk)", ErrHidden, len(texts))
+			"or write predictions to hand in (clipkit topk)", ErrHidden, len(texts))
 	}
 	return &Report{
 		Images: len(f.ImageIDs), Texts: len(texts), TextToImage: Recall(ofText), ImageToText: Recall(asked),

@@ -131,7 +131,7 @@ func readPredicted(path string, w Way) (map[int64][]int64, error) {
 		if err != nil {
 			hint := ""
 			if query, _ := (1 - w).fields(); strings.Contains(line, `"`+query+`"`) {
-				hint = "this is a file of the other direction: kernels score has -tr for image→text"
+				hint = "this is a file of the other direction: clipkit score has --tr for image→text"
 			}
 			return &ScoreError{err.Error(), place, hint}
 		}

@@ -73,9 +73,9 @@ func wide(t testing.TB, n int) explore.Config {
 	if e.err != nil {
 		t.Fatal(e.err)
 	}
-	config := e.models[0].Config
+	config := e.models[0].Towers.Config
 	config.EmbedDim = 512
-	m, err := model.New(config, e.models[0].Device)
+	m, err := model.New(config, e.models[0].Towers.Device)
 	if err == nil {
 		err = m.Init(1)
 	}

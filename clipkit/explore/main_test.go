@@ -56,7 +56,7 @@ func indexed(split string, names ...string) (e emoji) {
 	ctx := context.Background()
 	data, err := clipkit.OpenDataset(ctx, "emoji")
 	if err == nil {
-		e.split, err = clipkit.Split(data, split)
+		e.split, err = data.Split(split)
 	}
 	for i, name := range names {
 		var m *clipkit.Model
@@ -82,7 +82,7 @@ func indexed(split string, names ...string) (e emoji) {
 
 // disturb adds noise to the projection of texts, so that rankings change a little.
 func disturb(m *clipkit.Model) error {
-	shape, v, err := m.Get("text_projection")
+	shape, v, err := m.Towers.Get("text_projection")
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func disturb(m *clipkit.Model) error {
 	for i := range v {
 		v[i] *= float32(1 + 0.4*rng.NormFloat64())
 	}
-	return m.Set("text_projection", shape, v)
+	return m.Towers.Set("text_projection", shape, v)
 }
 
 // serve starts a page on the embedded set.

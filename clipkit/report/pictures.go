@@ -18,10 +18,9 @@ func Hits(hits []page.Hit) []chart.Picture {
 // Sample takes n pictures of a split, evenly spread over it, each with its first caption.
 func Sample(split dataset.Source, n int) ([]chart.Picture, error) {
 	of, ids := dataset.CaptionsByImage(split), split.ImageIDs()
-	n = min(n, len(ids))
 	var out []chart.Picture
-	for i := range n {
-		id := ids[i*len(ids)/n]
+	for _, i := range spread(len(ids), n) {
+		id := ids[i]
 		encoded, err := split.Image(id)
 		if err != nil {
 			return nil, err

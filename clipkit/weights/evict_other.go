@@ -2,8 +2,6 @@
 
 package weights
 
-import (
-	"clipnb/clipkit/weights/tensor"
-)
+import "clipnb/clipkit/weights/tensor"
 
 func (f *File) evict(tensor.Tensor) {}

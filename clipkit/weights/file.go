@@ -78,9 +78,6 @@ func newFile(name string, list []tensor.Tensor) *File {
 	return f
 }
 
-// Name is the path, or the name that Parse was given.
-func (f *File) Name() string { return f.name }
-
 // Names lists the tensors in the order of the file.
 func (f *File) Names() []string { return f.order }
 

@@ -1,5 +1,6 @@
 # The environment of an Ascend card, to be sourced: ". kernels/npu/env.sh". The kernel "Go · NPU" does so by itself.
-# It does what the seed's environment script does (SPEC.md §9.2): finds CANN, loads its paths, quiets its logs, and lets floats overflow to Inf.
+# It does what the environment script of the ModelZoo's ChineseCLIP does (test/env_npu.sh): finds CANN, loads its paths, quiets its logs, and lets
+# floats overflow to Inf.
 # What the environment says already stays.
 
 # CANN says where it is installed; ASCEND_INSTALL_PATH names another folder.

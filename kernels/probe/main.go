@@ -1,7 +1,9 @@
-// Command probe opens devices and prints what it found, one line each; "go run ./kernels doctor" shows its output.
+// Command probe opens devices and prints what it found, one line each. "go run ./kernels doctor" builds it and shows its output; it is a program of
+// its own because doctor must run without the C compiler that the engines are built with.
 //
 //	go run ./kernels/probe                 the engines of the cpu; exits with 1 when none opens
-//	go run ./kernels/probe npu             a device: which provider runs the graphs of a small model, its training step included
+//	go run ./kernels/probe npu             a device: which provider runs the graphs of a small model, its training step included; of an Ascend card
+//	                                       also what its driver and toolkit lack
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/device/ascend"
 	"clipnb/clipkit/device/ort"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train"
@@ -21,6 +24,9 @@ import (
 func main() {
 	failed := false
 	for _, name := range os.Args[1:] {
+		if strings.HasPrefix(name, "npu") {
+			fmt.Print(ascendLines(ascend.Look(ascend.Here)))
+		}
 		if err := probe(name); err != nil {
 			fmt.Printf("%-9s missing: %v\n", name, err)
 			failed = true
@@ -32,6 +38,18 @@ func main() {
 	if failed {
 		os.Exit(1)
 	}
+}
+
+// ascendLines says what the cards that are here have and lack, in doctor's form; nothing where there is none.
+func ascendLines(a ascend.Installation) (lines string) {
+	if len(a.Devices) == 0 {
+		return ""
+	}
+	lines = fmt.Sprintf("ok    npu      Ascend: %s\n", a)
+	for _, p := range a.Problems() {
+		lines += fmt.Sprintf("LACKS npu      %s\n", p)
+	}
+	return lines
 }
 
 // engines tries those of the cpu, and says which one it uses.

@@ -24,10 +24,10 @@ func main() {
 	styles := clipkit.Must(clipkit.OpenDataset(ctx, "emoji-styles"))
 	openmoji := clipkit.Must(clipkit.OpenDataset(ctx, "emoji"))
 	styles.Valid = openmoji.Valid
-	first := clipkit.Must(clipkit.Recipe("emoji/pretrain"))
+	first := clipkit.Must(clipkit.Recipe("emoji/pretrain")).Config
 	m := clipkit.Must(clipkit.New(ctx, "emoji", first.Seed))
 	clipkit.Must(clipkit.Finetune(ctx, m, styles, first))
-	clipkit.Must(clipkit.Finetune(ctx, m, styles, clipkit.Must(clipkit.Recipe("emoji/pretrain-again"))))
+	clipkit.Must(clipkit.Finetune(ctx, m, styles, clipkit.Must(clipkit.Recipe("emoji/pretrain-again")).Config))
 	rep := clipkit.Must(clipkit.EvaluateRetrieval(ctx, m, openmoji.Test))
 	fmt.Printf("test: text→image %+v, image→text %+v\n", rep.TextToImage, rep.ImageToText)
 	clipkit.Check(m.Save(*out, true))

@@ -13,8 +13,8 @@
 //	float, str            float64, string
 //	bytes, bytearray      []byte, which points into the input
 //	tuple, list, dict     Tuple, *List, *Dict (in order; keys are None, bool, int64, float64 or string)
-//	a name like os.path   *Global, when the table knows it
-//	what a name makes     what the table's function returned
+//	a name like os.path   *Global, if it is in the table
+//	a call of a name      what the table's function returned
 //	a persistent id       what Reader.Persistent returned
 //
 // Protocols 0 to 5 are understood, without the opcodes that no state dict holds (sets, Python 2's str and instances, extensions, buffers out
@@ -25,5 +25,5 @@
 // Errors wrap ErrPickle and give the position.
 //
 // The library for Go, github.com/nlpodyssey/gopickle v0.2.0, allocated 1 GiB for a pickle of 7 bytes, panicked on a frame of 2⁶³−1 bytes,
-// could not read the fixtures' Parameters and numpy scalars, and copies storages instead of mapping them.
+// could not read Parameters and numpy's scalars, and copies storages instead of mapping them.
 package pickle

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxMarks = 1000 // open containers
+	maxMarks = 1000 // containers that are begun and not finished
 	maxName  = 512  // bytes of a global's name
 	maxLine  = 1024 // bytes of a number in protocol 0
 )
@@ -28,7 +28,7 @@ var width = [256]int{
 
 // Reader says what a pickle may refer to. The zero value reads plain data.
 type Reader struct {
-	Find       func(name string) (Call, bool) // the table of allowed names; a nil Call may be named and not called
+	Find       func(name string) (Call, bool) // the table of allowed names; one with a nil Call may occur, but not be called
 	Persistent func(id any) (any, error)      // what a persistent id stands for
 }
 
@@ -48,7 +48,7 @@ type machine struct {
 	at    int // of the next byte
 	start int // of the current opcode
 	stack []any
-	marks []int // lengths of the stack
+	marks []int // for each open MARK, how many values the stack had
 	memo  map[uint32]any
 }
 
@@ -227,11 +227,11 @@ func long(b []byte) any {
 		}
 		return int64(binary.LittleEndian.Uint64(v[:]))
 	}
-	big1 := make([]byte, len(b))
+	bigEndian := make([]byte, len(b))
 	for i, c := range b {
-		big1[len(b)-1-i] = c
+		bigEndian[len(b)-1-i] = c
 	}
-	v := new(big.Int).SetBytes(big1)
+	v := new(big.Int).SetBytes(bigEndian)
 	if b[len(b)-1]&0x80 != 0 {
 		v.Sub(v, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
 	}
@@ -266,7 +266,7 @@ func unescape(s string) (string, error) {
 	return string(out), nil
 }
 
-// take is the next n bytes.
+// take gives the next n bytes.
 func (m *machine) take(n int) ([]byte, error) {
 	if n > len(m.data)-m.at {
 		return nil, bad("%d bytes are announced, %d are left", n, len(m.data)-m.at)
@@ -291,7 +291,7 @@ func (m *machine) length(op byte) (int, error) {
 	return int(n), nil
 }
 
-// counted is the bytes that follow op, as many as the size before them says.
+// counted gives the bytes that follow op: first their number, then they.
 func (m *machine) counted(op byte) ([]byte, error) {
 	n, err := m.length(op)
 	if err != nil {
@@ -300,7 +300,7 @@ func (m *machine) counted(op byte) ([]byte, error) {
 	return m.take(n)
 }
 
-// line is what comes before the next line feed.
+// line takes what stands before the next line feed, at most limit bytes.
 func (m *machine) line(limit int) (string, error) {
 	rest := m.data[m.at:]
 	rest = rest[:min(len(rest), limit+1)]

@@ -31,7 +31,7 @@ func (m *machine) pop() (any, error) {
 	return v, err
 }
 
-// popMark is a copy of what was pushed since the last mark.
+// popMark removes what was pushed since the last mark, and gives a copy of it.
 func (m *machine) popMark() ([]any, error) {
 	n := len(m.marks)
 	if n == 0 {
@@ -43,7 +43,7 @@ func (m *machine) popMark() ([]any, error) {
 	return items, nil
 }
 
-// popN is a copy of the last n values.
+// popN removes the last n values, and gives a copy of them.
 func (m *machine) popN(n int) ([]any, error) {
 	items := make([]any, n)
 	for i := range n {

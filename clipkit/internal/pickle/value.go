@@ -16,7 +16,7 @@ var (
 // Tuple is Python's tuple.
 type Tuple []any
 
-// List is Python's list; two names for one list stay one.
+// List is Python's list. A list that occurs twice in a pickle is the same *List twice.
 type List struct{ Items []any }
 
 // Dict is Python's dict, in the order of insertion. The zero value is empty.
@@ -28,13 +28,13 @@ type Dict struct {
 // Global is a name that a pickle may use: "torch.FloatStorage".
 type Global struct {
 	Name string
-	call Call // nil: may be named, not called
+	call Call // nil: the name may occur, but not be called
 }
 
-// Call makes a value from the arguments of a REDUCE or NEWOBJ. Its results are shared with other parts of the pickle, and so are args.
+// Call makes a value from the arguments of a REDUCE or NEWOBJ. It must not change args, which other parts of the pickle may hold too.
 type Call func(args Tuple) (any, error)
 
-// Builder is a value, made by a Call, that takes the state of a BUILD. Values that are none let it pass.
+// Builder is a value, made by a Call, that takes the state of a BUILD. On any other value BUILD has no effect.
 type Builder interface{ Build(state any) error }
 
 // Len is the number of entries.
@@ -63,7 +63,7 @@ func (d *Dict) Set(key, value any) error {
 	case nil, bool, int64, string:
 	case float64:
 		if k != k {
-			return fmt.Errorf("%w: NaN is a key", ErrPickle) // it would be found by nobody
+			return fmt.Errorf("%w: NaN is a key", ErrPickle) // equal to no key, so Get would never find it
 		}
 	default:
 		return fmt.Errorf("%w: a %s is a key", ErrPickle, Kind(key))

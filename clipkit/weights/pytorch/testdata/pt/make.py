@@ -1,5 +1,6 @@
-"""Makes the files of this folder that do not come from the fixtures (misc/container_*, rn/published_style.pt, rn/init_fp16.pt), the broken ones
-in ../broken-pt, and expected.json: type, shape and SHA-256 of every tensor as PyTorch reads it.  python make.py   (torch 2.15.0, numpy 2.4.6)"""
+"""Makes files of this folder and the broken ones in ../broken, and writes expected.json: type, shape and SHA-256 of every tensor as PyTorch reads it,
+of this folder's files and of two that stand with the reference's values. container_* are not made here: they came with the
+reference's values.  python make.py   (torch 2.15.0, numpy 2.4.6)"""
 import hashlib, io, json, os, pickle, struct, tarfile, warnings, zipfile
 import numpy as np
 import torch
@@ -8,7 +9,8 @@ from torch import nn
 warnings.filterwarnings("ignore")
 torch.manual_seed(7)
 HERE = os.path.dirname(os.path.abspath(__file__))
-BROKEN = os.path.join(HERE, "..", "broken-pt")
+BROKEN = os.path.join(HERE, "..", "broken")
+GOLDEN = os.path.join(HERE, *[".."] * 4, "internal", "golden", "testdata", "rn")
 
 
 class Tower(nn.Module):
@@ -62,10 +64,9 @@ def describe(t):
 
 def expected():
     want = {}
-    for f in sorted(os.listdir(HERE)):
-        if not f.endswith(".pt"):
-            continue
-        p = os.path.join(HERE, f)
+    paths = [os.path.join(HERE, f) for f in os.listdir(HERE) if f.endswith(".pt")] + [os.path.join(GOLDEN, f) for f in ("published_style.pt", "init_fp16.pt")]
+    for p in sorted(paths, key=os.path.basename):
+        f = os.path.basename(p)
         if f == "script.pt":
             c = torch.jit.load(p).state_dict()
         else:

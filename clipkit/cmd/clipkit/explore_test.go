@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -18,11 +19,12 @@ func explorePage(t *testing.T, ask string, args ...string) (said, answer string)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out, in := io.Pipe()
-	ended := make(chan error, 1)
+	ended := make(chan int, 1)
+	var errOut bytes.Buffer
 	go func() {
-		err := serveExplore(ctx, args, in)
-		in.CloseWithError(err)
-		ended <- err
+		status := run(ctx, append([]string{"explore"}, args...), in, &errOut)
+		in.CloseWithError(errors.New(errOut.String()))
+		ended <- status
 	}()
 	line := make([]byte, 500)
 	n, err := out.Read(line)
@@ -41,20 +43,20 @@ func explorePage(t *testing.T, ask string, args ...string) (said, answer string)
 		t.Errorf("%s %s %v", reply.Status, b, err)
 	}
 	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("it ended with %v", err)
+	if status := <-ended; status != 130 || errOut.String() != "interrupted\n" {
+		t.Errorf("it ended with %d: %s", status, &errOut)
 	}
 	return said, string(b)
 }
 
 func TestExploreCommand(t *testing.T) {
 	t.Setenv("CLIPKIT_ROOT", t.TempDir())
-	if _, answer := explorePage(t, `{"text": "红心", "k": 1, "model": 1}`, "-addr", "127.0.0.1:0", "-split", "valid", "-beside", "emoji", "emoji"); !strings.Contains(answer, `"captions":["`) {
+	if _, answer := explorePage(t, `{"text": "红心", "k": 1, "model": 1}`, "--addr", "127.0.0.1:0", "--split", "valid", "--beside", "emoji", "emoji"); !strings.Contains(answer, `"captions":["`) {
 		t.Error(answer)
 	}
 	dir := t.TempDir()
 	for i, name := range []string{"rgb_exact_224x224.png", "p_120x88.png"} {
-		b, err := os.ReadFile("../clipkit/imaging/testdata/" + name)
+		b, err := os.ReadFile("../../imaging/testdata/" + name)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, []string{"猫.png", "狗.png"}[i]), b, 0o644)
 		}
@@ -63,16 +65,16 @@ func TestExploreCommand(t *testing.T) {
 		}
 	}
 	const token = "0123456789abcdefgh"
-	said, answer := explorePage(t, `{"text": "猫"}`, "-addr", "127.0.0.1:0", "-token", token, dir)
+	said, answer := explorePage(t, `{"text": "猫"}`, "--addr", "127.0.0.1:0", "--token", token, dir)
 	if !strings.Contains(said, "/"+token+"/") || !strings.Contains(answer, `"captions":["猫.png"]`) || !strings.Contains(answer, `"total":2`) {
 		t.Error(said, answer)
 	}
 	for name, args := range map[string][]string{
-		"nothing to show": {}, "two things": {"emoji", "emoji"}, "precision": {"-precision", "f8", "emoji"}, "reach without a token": {"-addr", "0.0.0.0:0", "emoji"},
-		"no such thing": {"-addr", "127.0.0.1:0", "nowhere"}, "no such split": {"-addr", "127.0.0.1:0", "-split", "dev", "emoji"}, "a weak token": {"-addr", "127.0.0.1:0", "-token", "x", "-split", "valid", "emoji"},
+		"nothing to show": {}, "two things": {"emoji", "emoji"}, "precision": {"--precision", "f8", "emoji"}, "reach without a token": {"--addr", "0.0.0.0:0", "emoji"},
+		"no such thing": {"--addr", "127.0.0.1:0", "nowhere"}, "no such split": {"--addr", "127.0.0.1:0", "--split", "dev", "emoji"}, "a weak token": {"--addr", "127.0.0.1:0", "--token", "x", "--split", "valid", "emoji"},
 	} {
-		if err := serveExplore(t.Context(), args, io.Discard); err == nil {
-			t.Errorf("%s: no error", name)
+		if status := run(t.Context(), append([]string{"explore"}, args...), io.Discard, io.Discard); status != 1 && status != 2 {
+			t.Errorf("%s: status %d", name, status)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,33 +14,53 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/explore"
+
+	"github.com/spf13/cobra"
 )
 
 // exploreFlags are what the page is made of.
 type exploreFlags struct {
-	target, data, split, model, beside, device, precision, engine, addr, token string
+	target, data, split, model, beside, engine, addr, token string
+	computing
 }
 
-// serveExplore serves the retrieval page for a run, a data set or a folder of pictures until it is interrupted.
-func serveExplore(ctx context.Context, args []string, out io.Writer) error {
-	flags, f := flagsOf("explore"), exploreFlags{}
+func exploreCommand() *cobra.Command {
+	var f exploreFlags
+	c := &cobra.Command{
+		Use:   "explore WHAT",
+		Short: "Serve the retrieval page for a run's data and checkpoint, a data set (\"emoji\"), or a folder of pictures",
+		Long: "Serve the page to search by text or picture, until Ctrl-C. WHAT is a run (its data and newest checkpoint), a data set, or a folder of pictures without captions.\n" +
+			"The page and its JSON interface: go doc clipnb/clipkit/explore.",
+		Example: "  " + goRun + " explore emoji\n  " + goRun + " explore --beside quickstart emoji\n  " + goRun + " explore --addr 0.0.0.0:8350 --token 0123456789abcdef --model ViT-B-16 my-pictures",
+		Args:    takes(1, 1, "a run, a data set or a folder of pictures"),
+	}
 	for _, s := range []struct {
-		to          *string
-		name, value string
+		to                *string
+		name, value, help string
 	}{
-		{&f.data, "data", ""}, {&f.split, "split", ""}, {&f.model, "model", ""}, {&f.beside, "beside", ""}, {&f.device, "device", ""},
-		{&f.precision, "precision", "amp"}, {&f.engine, "engine", "exact"},
-		{&f.addr, "addr", "127.0.0.1:8350"}, {&f.token, "token", os.Getenv("CLIPKIT_TOKEN")},
+		{&f.model, "model", "", "the `MODEL` to search with; default the run's, else emoji"},
+		{&f.beside, "beside", "", "a second `MODEL`, side by side"},
+		{&f.data, "data", "", "a `DATASET` instead of the run's"},
+		{&f.split, "split", "", "its split; default the one that a published set's figures are of, else test, valid, train"},
+		{&f.engine, "engine", "exact", "where vectors are kept: exact (files here), or postgres://… (a server with pgvector)"},
+		{&f.addr, "addr", "127.0.0.1:8350", "where to listen; another machine's reach needs --token"},
+		{&f.token, "token", "", "16 characters or more, and the page is at /TOKEN/; default the environment's CLIPKIT_TOKEN"},
 	} {
-		flags.StringVar(s.to, s.name, s.value, "")
+		c.Flags().StringVar(s.to, s.name, s.value, s.help)
 	}
-	if err := flags.Parse(args); err != nil {
-		return fmt.Errorf("explore: %w; %w", err, errUsage)
+	f.computing.add(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		f.target, f.token = args[0], cmp.Or(f.token, os.Getenv("CLIPKIT_TOKEN"))
+		if err := f.computing.check(); err != nil {
+			return err
+		}
+		return f.serve(c.Context(), c.OutOrStdout())
 	}
-	if flags.NArg() != 1 || precisions[f.precision] == "" {
-		return fmt.Errorf("explore takes flags, then a run, a data set or a folder of pictures; -precision is amp, fp32 or fp16; %w", errUsage)
-	}
-	f.target = flags.Arg(0)
+	return c
+}
+
+// serve serves the page until ctx ends.
+func (f *exploreFlags) serve(ctx context.Context, out io.Writer) error {
 	l, err := explore.Listen(f.addr, f.token) // before the work: a port that is taken is said at once
 	if err != nil {
 		return err
@@ -55,12 +76,12 @@ func serveExplore(ctx context.Context, args []string, out io.Writer) error {
 		if name == "" {
 			continue
 		}
-		m, err := clipkit.Load(ctx, name, clipkit.On(f.device), clipkit.In(precisions[f.precision]))
+		m, err := f.load(ctx, name)
 		if err != nil {
 			return err
 		}
 		defer m.Close()
-		options := []clipkit.IndexOption{clipkit.KeepIndex(f.keeper())}
+		options := []clipkit.Option{clipkit.Keep(f.keeper())}
 		if f.engine != "exact" {
 			options = append(options, clipkit.InPostgres(f.engine))
 		}
@@ -108,18 +129,18 @@ func (f *exploreFlags) open(ctx context.Context) (dataset.Source, func() error, 
 	}
 	data, err := clipkit.OpenDataset(ctx, name)
 	if errors.Is(err, dataset.ErrNotFound) && f.split == "" {
-		if p, none := clipkit.OpenPictures(ctx, name); none == nil {
+		if p, none := dataset.OpenPictures(name); none == nil {
 			return p, p.Close, nil
 		}
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("explore %s: %w", f.target, err)
 	}
-	split := clipkit.ReportSplit(data)
+	split := data.ReportSplit()
 	if f.split != "" {
-		split, err = clipkit.Split(data, f.split)
+		split, err = data.Split(f.split)
 	} else if split == nil {
-		split, err = clipkit.Split(data, "train")
+		split, err = data.Split("train")
 	}
 	if err != nil {
 		data.Close()

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/eval"
+
+	"github.com/spf13/cobra"
+)
+
+// extractFlags are those of extract_features.py.
+type extractFlags struct {
+	images, texts       bool
+	imageData, textData string
+	imageOut, textOut   string
+	model               modelFlags
+}
+
+func extractCommand() *cobra.Command {
+	var f extractFlags
+	c := &cobra.Command{
+		Use:   "extract",
+		Short: "Write the features of a split as the reference does; continue where it was interrupted",
+		Long: "Write the features of a split, FOLDER/<split>_texts.txt_feat.jsonl and <split>_imgs.img_feat.jsonl, as the reference's extract_features.py does.\n" +
+			"The whole is kept in FOLDER/<split>-<model's hash>.features.safetensors: an interrupted run continues there, a second one only reads it.",
+		Example: "  " + goRun + " extract --extract-image-feats --extract-text-feats --image-data datasets/MUGE/lmdb/valid/imgs --text-data datasets/MUGE/valid_texts.jsonl \\\n" +
+			"      --context-length 52 --resume clip_cn_vit-b-16.pt --vision-model ViT-B-16 --text-model RoBERTa-wwm-ext-base-chinese",
+		SuggestFor: []string{"extract_features"},
+		Args:       takes(0, 0, "flags only"),
+	}
+	c.Flags().BoolVar(&f.images, "extract-image-feats", false, "write the features of pictures; without this and the next, both are written")
+	c.Flags().BoolVar(&f.texts, "extract-text-feats", false, "write the features of texts")
+	c.Flags().StringVar(&f.imageData, "image-data", "", "the imgs `FOLDER` of an LMDB; default lmdb/<split>/imgs beside the texts, else <split>_imgs.tsv there")
+	c.Flags().StringVar(&f.textData, "text-data", "", "`FILE` of the split's texts, FOLDER/<split>_texts.jsonl (needed)")
+	c.Flags().StringVar(&f.imageOut, "image-feat-output-path", "", "`FILE` instead of <split>_imgs.img_feat.jsonl beside the texts")
+	c.Flags().StringVar(&f.textOut, "text-feat-output-path", "", "`FILE` instead of <split>_texts.txt_feat.jsonl beside the texts")
+	unused(c, "img-batch-size", 64, "batches are chosen here, and features do not depend on them")
+	unused(c, "text-batch-size", 64, "as --img-batch-size")
+	f.model.add(c, "", " (needed)")
+	say := debug(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		say()
+		return f.run(c)
+	}
+	return c
+}
+
+func (f *extractFlags) run(c *cobra.Command) error {
+	base, isTexts := strings.CutSuffix(f.textData, "_texts.jsonl")
+	if f.model.resume == "" || !isTexts {
+		return wrong("it takes --resume MODEL and --text-data FOLDER/<split>_texts.jsonl")
+	}
+	if err := f.model.check(); err != nil {
+		return err
+	}
+	if !f.images && !f.texts {
+		f.images, f.texts = true, true
+	}
+	split, err := openSplit(base, f.imageData)
+	if err != nil {
+		return err
+	}
+	defer split.Close()
+	m, err := f.model.load(c.Context())
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	features, err := m.KeptFeatures(c.Context(), split, base)
+	if err != nil {
+		return err
+	}
+	for _, side := range []struct {
+		asked      bool
+		path, name string
+		way        eval.Way
+		ids        []int64
+		vectors    []float32
+	}{
+		{f.texts, cmp.Or(f.textOut, base+"_texts.txt_feat.jsonl"), "text", eval.TextToImage, features.TextIDs, features.Texts},
+		{f.images, cmp.Or(f.imageOut, base+"_imgs.img_feat.jsonl"), "image", eval.ImageToText, features.ImageIDs, features.Images},
+	} {
+		if !side.asked {
+			continue
+		}
+		if err := eval.WriteVectors(side.path, side.way, side.ids, side.vectors); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%d %s features are stored in %s\n", len(side.ids), side.name, side.path)
+	}
+	return nil
+}
+
+// openSplit opens FOLDER/<split> from the LMDB that imageData names (its imgs folder), else from lmdb/<split> or the tsv beside the texts.
+func openSplit(base, imageData string) (dataset.Source, error) {
+	name, texts := filepath.Base(filepath.Dir(base))+"/"+filepath.Base(base), base+"_texts.jsonl"
+	lmdb := filepath.Join(filepath.Dir(base), "lmdb", filepath.Base(base))
+	if imageData != "" {
+		lmdb = filepath.Dir(filepath.Clean(imageData))
+	} else if _, err := os.Stat(lmdb); err != nil {
+		return dataset.OpenTSV(name, base+"_imgs.tsv", texts)
+	}
+	return dataset.OpenLMDB(name, lmdb, texts)
+}

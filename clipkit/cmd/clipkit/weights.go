@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"clipnb/clipkit/internal/progress"
+	"clipnb/clipkit/internal/repo"
+	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/hub"
+
+	"github.com/spf13/cobra"
+)
+
+func fetchCommand() *cobra.Command {
+	names := strings.Join(hub.Published(), ", ")
+	return &cobra.Command{
+		Use:   "fetch MODEL",
+		Short: "Download a published model's weights into pretrained_weights/, or say where they lie already",
+		Long: "Download a published model's weights into pretrained_weights/, or say where they lie already. The models: " + names + ".\n" +
+			"Mirrors, folders of one's own and offline mode: go doc clipnb/clipkit/weights.",
+		Example:   "  " + goRun + " fetch ViT-B-16",
+		Args:      takes(1, 1, "the name of one model, one of "+names),
+		ValidArgs: hub.Published(),
+		RunE: func(c *cobra.Command, args []string) error {
+			bar := progress.Bytes(c.ErrOrStderr(), "downloading "+args[0])
+			defer bar.Finish()
+			path, err := hub.Locate(c.Context(), args[0], hub.Options{Folder: filepath.Join(repo.Root(), "pretrained_weights"), Progress: bar.Set})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout(), path)
+			return nil
+		},
+	}
+}
+
+func convertCommand() *cobra.Command {
+	var o weights.ConvertOptions
+	c := &cobra.Command{
+		Use:   "convert IN OUT",
+		Short: "Write weights in another form and without an optimizer's state",
+		Long: "Write weights in another form and without an optimizer's state. The end of OUT chooses: .pt, .safetensors, or a folder for transformers.\n" +
+			"Only whole Chinese-CLIP models are converted.",
+		Example: "  " + goRun + " convert --half epoch_latest.pt model.safetensors\n  " + goRun + " convert clip_cn_vit-b-16.pt hf/",
+		Args:    takes(2, 2, "a model and where to write it"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := weights.Convert(args[0], args[1], o); errors.Is(err, weights.ErrMismatch) {
+				return fmt.Errorf("%w (only whole Chinese-CLIP models are converted)", err)
+			} else if err != nil {
+				return err
+			}
+			fmt.Fprintln(c.OutOrStdout(), args[1])
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&o.Half, "half", false, "float16, but for what the reference keeps in float32")
+	c.Flags().BoolVar(&o.Flash, "flash", false, "the names of the reference's flash attention")
+	return c
+}

@@ -1,0 +1,128 @@
+package report
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"clipnb/clipkit/chart"
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/eval"
+	"clipnb/clipkit/explore"
+	"clipnb/clipkit/projection"
+)
+
+// Map draws the pictures of a split in the plane that keeps most of their features' variance (package projection); a picture shows beside the
+// pointer. It takes n of them, evenly spread over the split, and says how much of the variance is kept.
+func Map(f *eval.Features, split dataset.Source, n int) (*chart.Chart, error) {
+	points, _, err := projection.PCA(f.Images, f.Dim)
+	if err != nil {
+		return nil, fmt.Errorf("mapping %s: %w", split.Name(), err)
+	}
+	at := spread(len(points), n)
+	pictures, err := picturesAt(f, split, at)
+	if err != nil {
+		return nil, err
+	}
+	chosen := make([][2]float64, len(at))
+	for k, i := range at {
+		chosen[k] = points[i]
+	}
+	return chart.Map(chosen, nil, pictures), nil
+}
+
+// Heatmap draws the cosines of n pictures, evenly spread over a split, with the first captions of each.
+func Heatmap(f *eval.Features, split dataset.Source, n int) (*chart.Chart, error) {
+	at := spread(len(f.ImageIDs), n)
+	pictures, err := picturesAt(f, split, at)
+	if err != nil {
+		return nil, err
+	}
+	textAt := make(map[int64]int, len(f.TextIDs)) // the first caption of a picture, by its row
+	for row, t := range split.Texts() {
+		for _, id := range t.ImageIDs {
+			if _, known := textAt[id]; !known {
+				textAt[id] = row
+			}
+		}
+	}
+	var columns []string
+	var rows []int
+	for k, i := range at {
+		if row, ok := textAt[f.ImageIDs[i]]; ok {
+			columns, rows = append(columns, pictures[k].Caption), append(rows, row)
+		}
+	}
+	values := make([][]float64, len(at))
+	for k, i := range at {
+		for _, row := range rows {
+			values[k] = append(values[k], cosine(f.Images, f.Texts, f.Dim, i, row))
+		}
+	}
+	return chart.Heatmap(values, pictures, columns), nil
+}
+
+// Similarities draws how the cosines of captions with their own pictures and with others are spread, and the threshold that parts them best: what a
+// cosine of this model is worth. It takes 2,000 captions, evenly spread over the split, each with its first picture and ten others'.
+func Similarities(f *eval.Features, split dataset.Source) *chart.Chart {
+	const sample, others = 2000, 10
+	imageAt := make(map[int64]int, len(f.ImageIDs))
+	for i, id := range f.ImageIDs {
+		imageAt[id] = i
+	}
+	texts, rng := split.Texts(), rand.New(rand.NewPCG(1, 0)) // the same split has the same chart
+	var right, other []float64
+	var scores explore.Scores
+	for _, row := range spread(len(texts), sample) {
+		t := texts[row]
+		if len(t.ImageIDs) == 0 {
+			continue
+		}
+		c := cosine(f.Images, f.Texts, f.Dim, imageAt[t.ImageIDs[0]], row)
+		right, scores.Right = append(right, c), append(scores.Right, float32(c))
+		for range others {
+			if i := rng.IntN(len(f.ImageIDs)); !slices.Contains(t.ImageIDs, f.ImageIDs[i]) {
+				c := cosine(f.Images, f.Texts, f.Dim, i, row)
+				other, scores.Other = append(other, c), append(scores.Other, float32(c))
+			}
+		}
+	}
+	slices.Sort(scores.Right)
+	slices.Sort(scores.Other)
+	threshold, _, _ := scores.Threshold()
+	return chart.Similarities(right, other, threshold)
+}
+
+// spread is n of the numbers below total, evenly spread.
+func spread(total, n int) []int {
+	n = min(n, total)
+	out := make([]int, n)
+	for k := range out {
+		out[k] = k * total / n
+	}
+	return out
+}
+
+// picturesAt gives the pictures of some rows of the features, each with its first caption.
+func picturesAt(f *eval.Features, split dataset.Source, at []int) ([]chart.Picture, error) {
+	of := dataset.CaptionsByImage(split)
+	out := make([]chart.Picture, len(at))
+	for k, i := range at {
+		id := f.ImageIDs[i]
+		encoded, err := split.Image(id)
+		if err != nil {
+			return nil, fmt.Errorf("showing picture %d of %s: %w", id, split.Name(), err)
+		}
+		out[k] = chart.Picture{Encoded: encoded, Caption: first(of[id])}
+	}
+	return out, nil
+}
+
+// cosine is that of a picture's and a text's unit vectors.
+func cosine(images, texts []float32, dim, image, text int) (sum float64) {
+	a, b := images[image*dim:(image+1)*dim], texts[text*dim:(text+1)*dim]
+	for k := range a {
+		sum += float64(a[k]) * float64(b[k])
+	}
+	return sum
+}

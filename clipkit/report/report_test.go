@@ -1,0 +1,79 @@
+package report
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/eval"
+)
+
+// turned are features of a split in the plane: picture k points to its own angle, and each caption points a little beside its picture.
+func turned(split dataset.Source) *eval.Features {
+	f := &eval.Features{Dim: 2, ImageIDs: split.ImageIDs()}
+	angle := map[int64]float64{}
+	for k, id := range f.ImageIDs {
+		angle[id] = 2 * math.Pi * float64(k) / float64(len(f.ImageIDs))
+		f.Images = append(f.Images, float32(math.Cos(angle[id])), float32(math.Sin(angle[id])))
+	}
+	for _, t := range split.Texts() {
+		a := angle[t.ImageIDs[0]] + 0.1
+		f.TextIDs = append(f.TextIDs, t.ID)
+		f.Texts = append(f.Texts, float32(math.Cos(a)), float32(math.Sin(a)))
+	}
+	return f
+}
+
+// Each figure shows what the features say: a caption's own picture at cos 0.1 = 0.995, the pictures on a circle.
+func TestFiguresOfFeatures(t *testing.T) {
+	data, err := dataset.Open("emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	f := turned(data.Valid)
+	mapped, err := Map(f, data.Valid, 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if html := mapped.HTML(); strings.Count(html, "data:image/") < 40 {
+		t.Errorf("%d pictures on the map", strings.Count(html, "data:image/"))
+	}
+	heat, err := Heatmap(f, data.Valid, 6)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if html := heat.HTML(); strings.Count(html, "0.995") < 6 || strings.Contains(html, "NaN") {
+		t.Errorf("%d of 6 captions at their own pictures", strings.Count(html, "0.995"))
+	}
+	if html := Similarities(f, data.Valid).HTML(); !strings.Contains(html, "0.99") || strings.Contains(html, "NaN") {
+		t.Error("no threshold between 0.995 and the others")
+	}
+	if _, err := Map(&eval.Features{Dim: 2}, data.Valid, 5); err == nil || !strings.Contains(err.Error(), "emoji/valid") {
+		t.Errorf("no features: %v", err)
+	}
+}
+
+// A report is found again under its name, and the tables show its numbers.
+func TestKeptReports(t *testing.T) {
+	t.Setenv("CLIPKIT_ROOT", t.TempDir())
+	r := &eval.Report{}
+	r.TextToImage.R5, r.ImageToText.R10 = 57.24, 50.3
+	if err := Keep("run", "after", r); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := Kept("run", "after")
+	if err != nil || kept.Name != "after" || kept.TextToImage.R5 != 57.24 {
+		t.Fatal(kept, err)
+	}
+	if html := RecallTable(kept).HTML(); !strings.Contains(html, ">57.2<") || !strings.Contains(html, ">50.3<") || !strings.Contains(html, "after") {
+		t.Error(html)
+	}
+	if html := RecallBars(kept).HTML(); !strings.Contains(html, "after") {
+		t.Error(html)
+	}
+	if _, err := Kept("run", "before"); err == nil {
+		t.Error("a report that nobody kept was read")
+	}
+}
