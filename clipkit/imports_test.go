@@ -10,7 +10,7 @@ import (
 // and assets are below.
 var floors = [][]string{
 	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pyjson", "clipkit/internal/repo", "clipkit/internal/progress", "clipkit/imaging/jpeg", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
-		"clipkit/device/ascend", "clipkit/weights/tensor", "assets"},
+		"clipkit/device/ascend", "clipkit/device/blocks", "clipkit/weights/tensor", "assets"},
 	{"clipkit/arch", "clipkit/weights/pytorch"},
 	{"clipkit/device", "clipkit/weights", "clipkit/weights/hub", "clipkit/dataset/lmdb", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},

@@ -74,25 +74,25 @@ func (n npu) openCANN() (*Device, error) {
 // cannFaults are the usual ones, by what the message says.
 var cannFaults = []struct {
 	marks []string
-	fault func(index int, found ascend.Found) string
+	fault func(index int, found ascend.Installation) string
 }{
-	{[]string{"not enabled in this build"}, func(int, ascend.Found) string {
+	{[]string{"not enabled in this build"}, func(int, ascend.Installation) string {
 		return "this ONNX Runtime is built without CANN; " + otherBuild("onnxruntime-cann "+cannVersion)
 	}},
-	{[]string{"aclrtSetDevice"}, func(index int, f ascend.Found) string {
+	{[]string{"aclrtSetDevice"}, func(index int, f ascend.Installation) string {
 		return fmt.Sprintf("the driver refuses device %d; npu-smi info tells whether it is healthy and free (%s)", index, f)
 	}},
-	{[]string{"Invalid device ID"}, func(index int, f ascend.Found) string {
+	{[]string{"Invalid device ID"}, func(index int, f ascend.Installation) string {
 		return fmt.Sprintf("there is no device %d; this machine has: %s", index, f)
 	}},
-	{[]string{"undefined symbol", "version `GLIBC"}, func(_ int, f ascend.Found) string {
+	{[]string{"undefined symbol", "version `GLIBC"}, func(_ int, f ascend.Installation) string {
 		return fmt.Sprintf("the installed CANN (%s) does not fit onnxruntime-cann %s; install another version of the toolkit, with its driver",
 			cmp.Or(f.ToolkitVersion, "version unknown"), cannVersion)
 	}},
-	{[]string{"libascend_hal.so", "libdrvdsmi"}, func(int, ascend.Found) string {
+	{[]string{"libascend_hal.so", "libdrvdsmi"}, func(int, ascend.Installation) string {
 		return "the Ascend driver is missing or not in LD_LIBRARY_PATH; install Ascend HDK, in a container mount /usr/local/Ascend/driver"
 	}},
-	{[]string{"libascendcl.so", "libacl_op_compiler.so", "libfmk_onnx_parser.so", "libonnxruntime_providers_cann.so"}, func(_ int, f ascend.Found) string {
+	{[]string{"libascendcl.so", "libacl_op_compiler.so", "libfmk_onnx_parser.so", "libonnxruntime_providers_cann.so"}, func(_ int, f ascend.Installation) string {
 		for _, p := range f.Problems() {
 			if strings.Contains(p.What, "toolkit") {
 				return p.String()
@@ -108,7 +108,7 @@ func otherBuild(name string) string {
 }
 
 // explainCANN puts the cause and its fix before what ONNX Runtime says.
-func explainCANN(err error, index int, found ascend.Found) error {
+func explainCANN(err error, index int, found ascend.Installation) error {
 	for _, c := range cannFaults {
 		for _, mark := range c.marks {
 			if strings.Contains(err.Error(), mark) {

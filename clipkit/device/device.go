@@ -160,7 +160,7 @@ func openONNX() (compute.Backend, error) {
 	return newBackend("onnx:cpu," + ort.Loaded())
 }
 
-// openGo runs operations one after another: the parallel form deadlocks in training (FINDINGS.md §3).
+// openGo runs operations one after another: in training the parallel form waits for its own pool of workers for ever (compute 0.1.6).
 func openGo() (compute.Backend, error) { return newBackend("go:ops_sequential") }
 
 func newBackend(config string) (b compute.Backend, err error) {

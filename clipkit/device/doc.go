@@ -53,9 +53,10 @@
 //
 // # Memory
 //
-// On Linux a program with this package keeps large blocks of memory that engines free for their next step (blocks.c, FreeBlocks): its posix_memalign,
-// free, realloc and malloc_usable_size come before libc's, or before those of a preloaded allocator, which serves everything else.
-// CLIPKIT_BLOCKS=off leaves it all to that one.
+// Importing clipkit leaves a program's allocator alone. One that trains on the processor does better with package blocks, which keeps the large
+// blocks that an engine frees for its next step; one line switches it on:
+//
+//	import _ "clipnb/clipkit/device/blocks"
 //
 // # Verified
 //

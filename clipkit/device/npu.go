@@ -129,7 +129,7 @@ func (n npu) open() (*Device, error) {
 }
 
 // chooseProvider takes the one whose hardware is here.
-func chooseProvider(a ascend.Found, intel []string) (string, error) {
+func chooseProvider(a ascend.Installation, intel []string) (string, error) {
 	switch {
 	case len(a.Devices) > 0:
 		return "cann", nil

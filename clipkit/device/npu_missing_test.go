@@ -1,7 +1,6 @@
 package device_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,17 +8,19 @@ import (
 	"testing"
 
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/device/devicetest"
+	"clipnb/clipkit/device/npusim"
 	"clipnb/clipkit/device/ort"
 )
 
 // Each thing that can be missing gives one clear error, and nothing on standard error.
 func TestMissingPieces(t *testing.T) {
-	needOpenVINO(t)
+	devicetest.NeedOpenVINO(t)
 	needNoNPU(t)
 	const plainEnv = "CLIPKIT_TEST_PLAIN" // ONNX Runtime without any such provider
 	plain := os.Getenv(plainEnv)
 	if plain == "" {
-		open(t, "cpu:onnx")
+		devicetest.Open(t, "cpu:onnx")
 		plain = ort.Loaded()
 	}
 	for _, c := range []struct {
@@ -44,10 +45,11 @@ func TestMissingPieces(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			env := append(c.env, plainEnv+"="+plain)
-			if c.simulate {
-				env = append(env, simulated(t).Env()...)
+			if c.simulate && !devicetest.IsChild() {
+				devicetest.NeedWheel(t, "onnxruntime-cann", "linux/amd64", "linux/arm64")
+				env = append(env, npusim.Build(t, t.TempDir()).Env()...)
 			}
-			if !inOwnProcess(t, env...) {
+			if !devicetest.InOwnProcess(t, env...) {
 				return
 			}
 			_, err := device.Open(c.device)
@@ -96,39 +98,4 @@ func TestFallback(t *testing.T) {
 		t.Fatal(err)
 	}
 	dev.Close()
-}
-
-// A process has one ONNX Runtime: another device may use it, and one that needs another is refused.
-func TestOneRuntimePerProcess(t *testing.T) {
-	needOpenVINO(t)
-	t.Run("onnx-first", func(t *testing.T) {
-		if !inOwnProcess(t) {
-			return
-		}
-		open(t, "cpu:onnx")
-		if _, err := device.Open("npu:openvino,device=CPU"); !errors.Is(err, ort.ErrLoaded) || !strings.Contains(err.Error(), "open the device that needs") {
-			t.Error(err)
-		}
-	})
-	t.Run("openvino-first", func(t *testing.T) {
-		if !inOwnProcess(t) {
-			return
-		}
-		m := tiny(t, open(t, "npu:openvino,device=CPU"))
-		defer m.Close()
-		n := tiny(t, open(t, "cpu:onnx"))
-		defer n.Close()
-		pixels, _ := sample(m.Config, 0)
-		a, err := m.EncodeImages(context.Background(), pixels, pairs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := n.EncodeImages(context.Background(), pixels, pairs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := distance(a, b); d > 1e-5 {
-			t.Errorf("the two differ by %g", d)
-		}
-	})
 }

@@ -48,24 +48,24 @@ func TestParseNPU(t *testing.T) {
 }
 
 func TestChooseProvider(t *testing.T) {
-	if got, err := chooseProvider(ascend.Found{Devices: []int{0}}, []string{"/dev/accel/accel0"}); got != "cann" || err != nil {
+	if got, err := chooseProvider(ascend.Installation{Devices: []int{0}}, []string{"/dev/accel/accel0"}); got != "cann" || err != nil {
 		t.Error(got, err)
 	}
-	if got, err := chooseProvider(ascend.Found{}, []string{"/dev/accel/accel0"}); got != "openvino" || err != nil {
+	if got, err := chooseProvider(ascend.Installation{}, []string{"/dev/accel/accel0"}); got != "openvino" || err != nil {
 		t.Error(got, err)
 	}
-	if _, err := chooseProvider(ascend.Found{}, nil); !errors.Is(err, ErrRuntime) || !strings.Contains(err.Error(), "CLIPKIT_NPU_FALLBACK=cpu") {
+	if _, err := chooseProvider(ascend.Installation{}, nil); !errors.Is(err, ErrRuntime) || !strings.Contains(err.Error(), "CLIPKIT_NPU_FALLBACK=cpu") {
 		t.Error(err)
 	}
 }
 
 // What the vendor's libraries say, as ONNX Runtime hands it on, and what a user is told to do.
 func TestExplainCANN(t *testing.T) {
-	bare := ascend.Found{Devices: []int{0, 1}}
-	installed := ascend.Found{Devices: []int{0}, Driver: "/d", Toolkit: "/opt/cann/latest", ToolkitVersion: "7.0.0", SetEnv: "/opt/cann/set_env.sh"}
+	bare := ascend.Installation{Devices: []int{0, 1}}
+	installed := ascend.Installation{Devices: []int{0}, Driver: "/d", Toolkit: "/opt/cann/latest", ToolkitVersion: "7.0.0", SetEnv: "/opt/cann/set_env.sh"}
 	for _, c := range []struct {
 		said  string
-		found ascend.Found
+		found ascend.Installation
 		want  string
 	}{
 		{"CANN execution provider is not enabled in this build.", bare, "unset ONNXRUNTIME_SHARED_LIBRARY_PATH"},

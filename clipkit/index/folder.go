@@ -50,7 +50,7 @@ func Create(dir, model string, dim int) (*Folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making an index: %w", err)
 	}
-	if err := found(dir, model, dim); err != nil {
+	if err := createFiles(dir, model, dim); err != nil {
 		return nil, fmt.Errorf("making the index %s: %w", dir, err)
 	}
 	f, err := Open(dir, model)
@@ -61,8 +61,8 @@ func Create(dir, model string, dim int) (*Folder, error) {
 	return f, err
 }
 
-// found writes the files of an empty index, if there is none.
-func found(dir, model string, dim int) error {
+// createFiles writes the files of an empty index, if there is none.
+func createFiles(dir, model string, dim int) error {
 	lock := flock.New(filepath.Join(dir, lockName))
 	if err := lock.Lock(); err != nil {
 		return err

@@ -27,7 +27,7 @@
 // 10¹³ operations, which run at the speed of a large matrix product (BenchmarkTopK prints its share of the machine's peak).
 //
 // A score is summed in the order of the dimension, whatever block it is computed in. So equal vectors have equal scores, a score is the same
-// from both sides, and ties fall as in the reference's stable sort (SPEC §6.2): the vector that comes first is ranked first. Scores that
+// from both sides, and ties fall as in the reference's stable sort (cn_clip/eval/make_topk_predictions.py:84): the vector that comes first is ranked first. Scores that
 // differ by rounding only (about 1e-7) may stand in another order than there. A score that is not a number is never a hit.
 package index
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -33,6 +34,7 @@ type Model struct {
 	writing     sync.Mutex // is held by whatever writes weights, and by Fingerprint
 	fingerprint string     // of the weights as they are; "" = not known
 	borrowers   int        // of LendVariables
+	converted   int        // bytes of SetTensor's conversions that may not be collected yet
 
 	mu            sync.Mutex
 	images, texts *gomodel.Exec
@@ -84,7 +86,9 @@ func (m *Model) SetTensor(t tensor.Tensor) error {
 	if !slices.Equal(v.Shape().Dimensions, t.Shape) && v.Shape().Size()+t.Size() > 2 {
 		return fmt.Errorf("%w: %s has shape %v, model %q needs %v", ErrTensor, t.Name, t.Shape, m.Config.Name, v.Shape().Dimensions)
 	}
+	converted := false
 	if m.precision == F16 && weights.HalfByReference(t.Name) && t.DType != "F16" {
+		converted = true
 		values, err := t.Float32()
 		if err != nil {
 			return err
@@ -93,6 +97,7 @@ func (m *Model) SetTensor(t tensor.Tensor) error {
 	}
 	data := t.Data
 	if kept := fileType[v.DType()]; t.DType != kept {
+		converted = true
 		values, err := t.Float32()
 		if err != nil {
 			return err
@@ -111,14 +116,26 @@ func (m *Model) SetTensor(t tensor.Tensor) error {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	m.fingerprint = ""
-	return device.Catch(func() error {
+	err := device.Catch(func() error {
 		value, err := tensors.FromRaw(m.Device.Backend, 0, v.Shape(), data)
 		if err != nil {
 			return fmt.Errorf("copying %s to %s: %w", t.Name, m.Device, err)
 		}
 		return v.SetValue(value)
 	})
+	// Until it is set, a variable has a zero value whose memory nobody has touched, and which the collector counts: with all of a model's, it would
+	// let conversions gather to a second copy of the weights before it runs.
+	if converted {
+		if m.converted += len(data); m.converted > maxConverted {
+			m.converted = 0
+			debug.FreeOSMemory()
+		}
+	}
+	return err
 }
+
+// maxConverted is how many bytes of conversions wait for the collector, at most.
+const maxConverted = 256 << 20
 
 // Set gives one tensor its values, row-major. An integer buffer takes one rounded value.
 func (m *Model) Set(name string, shape []int, values []float32) error {

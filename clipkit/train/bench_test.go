@@ -8,6 +8,7 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
+	_ "clipnb/clipkit/device/blocks" // as a program that trains has it
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train/step"

@@ -41,7 +41,7 @@ func main() {
 }
 
 // ascendLines says what the cards that are here have and lack, in doctor's form; nothing where there is none.
-func ascendLines(a ascend.Found) (lines string) {
+func ascendLines(a ascend.Installation) (lines string) {
 	if len(a.Devices) == 0 {
 		return ""
 	}

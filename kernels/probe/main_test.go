@@ -14,12 +14,12 @@ import (
 
 func TestAscendLines(t *testing.T) {
 	for name, c := range map[string]struct {
-		found ascend.Found
+		found ascend.Installation
 		want  []string
 	}{
-		"none":     {ascend.Found{}, nil},
-		"bare":     {ascend.Found{Devices: []int{0}}, []string{"ok    npu      Ascend: devices 0, driver none", "LACKS npu      /dev/davinci_manager is missing", "LACKS npu      the Ascend driver", "LACKS npu      the CANN toolkit is not installed"}},
-		"unloaded": {ascend.Found{Devices: []int{0}, Manager: true, Driver: "/d", Toolkit: "/t", SetEnv: "/nowhere/set_env.sh"}, []string{"LACKS npu      the CANN toolkit's environment is not loaded", "source /nowhere/set_env.sh"}},
+		"none":     {ascend.Installation{}, nil},
+		"bare":     {ascend.Installation{Devices: []int{0}}, []string{"ok    npu      Ascend: devices 0, driver none", "LACKS npu      /dev/davinci_manager is missing", "LACKS npu      the Ascend driver", "LACKS npu      the CANN toolkit is not installed"}},
+		"unloaded": {ascend.Installation{Devices: []int{0}, Manager: true, Driver: "/d", Toolkit: "/t", SetEnv: "/nowhere/set_env.sh"}, []string{"LACKS npu      the CANN toolkit's environment is not loaded", "source /nowhere/set_env.sh"}},
 	} {
 		said := ascendLines(c.found)
 		if c.want == nil && said != "" {
@@ -38,7 +38,7 @@ func TestProbeCountsNodesByProvider(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("onnxruntime-cann is for Linux")
 	}
-	sim := npusim.Build(t)
+	sim := npusim.Build(t, t.TempDir())
 	program := filepath.Join(t.TempDir(), "probe")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

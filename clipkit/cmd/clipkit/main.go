@@ -30,6 +30,8 @@ import (
 	"strings"
 	"syscall"
 
+	_ "clipnb/clipkit/device/blocks" // for the commands that train
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )

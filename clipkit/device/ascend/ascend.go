@@ -6,7 +6,7 @@
 //		fmt.Println(p.What, "→", p.Fix)
 //	}
 //
-// The places are those of the seed's environment script (SPEC.md §9.2) and of kernels/npu/env.sh: the folder of CANN is ASCEND_INSTALL_PATH, what
+// The places are those of the environment script of the ModelZoo's ChineseCLIP and of kernels/npu/env.sh: the folder of CANN is ASCEND_INSTALL_PATH, what
 // /etc/Ascend/ascend_cann_install.info says, or /usr/local/Ascend; in it, ascend-toolkit goes before nnae.
 package ascend
 
@@ -30,8 +30,8 @@ type System struct {
 // Here is this machine.
 var Here = System{Root: os.DirFS("/"), Getenv: os.Getenv}
 
-// Found is what there is. Empty strings mean: not found.
-type Found struct {
+// Installation is what there is. Empty strings mean: not found.
+type Installation struct {
 	Devices        []int  // /dev/davinci<n>
 	Manager        bool   // /dev/davinci_manager, without which no device can be opened
 	Driver         string // folder of the driver
@@ -55,7 +55,7 @@ const (
 var device = regexp.MustCompile(`^davinci(\d+)$`)
 
 // Look finds what there is.
-func Look(s System) (f Found) {
+func Look(s System) (f Installation) {
 	entries, _ := fs.ReadDir(s.Root, "dev")
 	for _, e := range entries {
 		if m := device.FindStringSubmatch(e.Name()); m != nil {
@@ -98,7 +98,7 @@ func Look(s System) (f Found) {
 }
 
 // Problems says what keeps the cards from working, in the order in which to mend it.
-func (f Found) Problems() (list []Problem) {
+func (f Installation) Problems() (list []Problem) {
 	add := func(what, fix string) { list = append(list, Problem{what, fix}) }
 	if len(f.Devices) == 0 {
 		add("no Ascend card is here (/dev/davinci0 …)", "in a container, pass it in: --device /dev/davinci0 "+shared)
@@ -119,13 +119,13 @@ func (f Found) Problems() (list []Problem) {
 }
 
 // NotLoaded is the problem of a toolkit that is installed and whose environment is not loaded.
-func (f Found) NotLoaded() (p Problem, is bool) {
+func (f Installation) NotLoaded() (p Problem, is bool) {
 	return Problem{"the CANN toolkit's environment is not loaded (ASCEND_OPP_PATH is not set)", "run: source " + f.SetEnv + " (the kernel \"Go · NPU\" does so by itself)"},
 		f.Toolkit != "" && !f.Sourced
 }
 
 // String is one line for doctor.
-func (f Found) String() string {
+func (f Installation) String() string {
 	devices := make([]string, len(f.Devices))
 	for i, d := range f.Devices {
 		devices[i] = strconv.Itoa(d)

@@ -21,7 +21,7 @@ var ErrModel = errors.New("not an ONNX model")
 const maxModel = 256 << 20
 
 // Taken are the operations that the CANN provider of onnxruntime-cann 1.24.4 takes into its subgraphs (enable_cann_subgraph=1): the list in
-// its binary, and those that clipkit emits were each probed there (FINDINGS.md §2). ScatterND is taken without a reduction only.
+// its binary. Those that clipkit emits were each tried with that provider, without a card. ScatterND is taken without a reduction only.
 var Taken = set(`Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization BitShift Cast Ceil Celu Clip Compress
 	Concat Constant ConstantOfShape Conv ConvTranspose Cos Cosh CumSum DepthToSpace Det Div Dropout Elu Equal Erf Exp Expand EyeLike Flatten Floor
 	Gather GatherElements GatherND Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater GreaterOrEqual Hardmax HardSigmoid HardSwish Identity

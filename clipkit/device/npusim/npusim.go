@@ -1,18 +1,21 @@
 // Package npusim builds SIMULATED NPUs for tests: an Ascend runtime, over which the real CANN provider of ONNX Runtime runs where there is no card
 // (testdata/simulated_ascendcl.cc says what it does and what it cannot show), and a plugin provider. Only tests import it.
 //
-//	sim := npusim.Build(t)
+//	sim := npusim.Build(t, t.TempDir())            // or a folder that several tests share: it is built once
 //	cmd.Env = append(os.Environ(), sim.Env()...)   // LD_LIBRARY_PATH is read when a process starts
 //	…
 //	sim.Counters(t, 1).ToDevice                     // bytes that went to device 1
 package npusim
 
 import (
+	"bytes"
+	"embed"
 	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -29,11 +32,10 @@ type Counters struct {
 	BytesNow, BytesPeak    int64
 }
 
-// Build compiles the stand-in. It skips the test where there is no C++ compiler.
-func Build(t *testing.T) Sim {
+// Build compiles the stand-in in dir, unless it is there already. It skips the test where there is no C++ compiler. The counters are the test's own.
+func Build(t *testing.T, dir string) Sim {
 	t.Helper()
-	s := Sim{dir: t.TempDir()}
-	s.counters = filepath.Join(s.dir, "counters")
+	s := Sim{dir: dir, counters: filepath.Join(t.TempDir(), "counters")}
 	compile(t, "simulated_ascendcl.cc", filepath.Join(s.dir, "libascendcl.so"))
 	for _, name := range []string{"libacl_op_compiler.so", "libfmk_onnx_parser.so"} { // their functions are in the first one
 		compile(t, "empty.cc", filepath.Join(s.dir, name))
@@ -52,22 +54,35 @@ func BuildPlugin(t *testing.T) string {
 // compile makes a library of one of testdata's files, with ONNX Runtime's headers as they come with compute-onnx.
 func compile(t *testing.T, source, library string) {
 	t.Helper()
+	if _, err := os.Stat(library); err == nil {
+		return
+	}
 	if _, err := exec.LookPath("g++"); err != nil {
 		t.Skip("no g++ here: the simulated NPU cannot be built (apt-get install g++)")
 	}
-	folder := func(args ...string) string {
-		out, err := exec.Command("go", append([]string{"list", "-f", "{{.Dir}}"}, args...)...).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.TrimSpace(string(out))
+	text, err := sources.ReadFile("testdata/" + source)
+	if err != nil {
+		t.Fatal(err)
 	}
-	headers := filepath.Join(folder("-m", "github.com/gomlx/compute-onnx"), "internal", "ort")
-	file := filepath.Join(folder("clipnb/clipkit/device/npusim"), "testdata", source)
-	if out, err := exec.Command("g++", "-O1", "-std=c++17", "-Wall", "-shared", "-fPIC", "-I", headers, "-o", library, file, "-ldl").CombinedOutput(); err != nil {
+	where, err := headers()
+	if err != nil {
+		t.Fatalf("looking for the sources of compute-onnx: %v", err)
+	}
+	cmd := exec.Command("g++", "-O1", "-std=c++17", "-Wall", "-shared", "-fPIC", "-I", where, "-x", "c++", "-o", library, "-", "-ldl")
+	cmd.Stdin = bytes.NewReader(text)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", source, err, out)
 	}
 }
+
+//go:embed testdata
+var sources embed.FS
+
+// headers is compute-onnx's folder of ONNX Runtime's headers.
+var headers = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "list", "-f", "{{.Dir}}", "-m", "github.com/gomlx/compute-onnx").Output()
+	return filepath.Join(strings.TrimSpace(string(out)), "internal", "ort"), err
+})
 
 // Env is what a process needs to use it.
 func (s Sim) Env() []string {

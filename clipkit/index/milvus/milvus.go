@@ -110,15 +110,15 @@ func Open(ctx context.Context, c Config) (*Index, error) {
 		return nil, fmt.Errorf("opening the index %s: connecting to Milvus at %s: %w", c.Name, c.Address, err)
 	}
 	x := &Index{config: c, collection: "clipkit_" + c.Name, client: client}
-	if err := x.found(ctx); err != nil {
+	if err := x.openCollection(ctx); err != nil {
 		client.Close(ctx)
 		return nil, fmt.Errorf("opening the index %s: %w", c.Name, err)
 	}
 	return x, nil
 }
 
-// found makes the collection if it is not there, checks that it is this model's, and has it loaded.
-func (x *Index) found(ctx context.Context) error {
+// openCollection makes the collection if it is not there, checks that it is this model's, and has it loaded.
+func (x *Index) openCollection(ctx context.Context) error {
 	there, err := x.client.HasCollection(ctx, milvusclient.NewHasCollectionOption(x.collection))
 	if err != nil {
 		return err

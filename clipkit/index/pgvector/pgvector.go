@@ -103,15 +103,15 @@ func Open(ctx context.Context, c Config) (*Index, error) {
 	}
 	x := &Index{config: c, pool: pool, counts: map[string]counted{}}
 	x.table = x.named("index")
-	if err := x.found(ctx); err != nil {
+	if err := x.createTables(ctx); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("opening the index %s: %w", c.Name, err)
 	}
 	return x, nil
 }
 
-// found makes the tables that are not there, and checks that the index is this model's.
-func (x *Index) found(ctx context.Context) error {
+// createTables makes the tables that are not there, and checks that the index is this model's.
+func (x *Index) createTables(ctx context.Context) error {
 	return pgx.BeginFunc(ctx, x.pool, func(tx pgx.Tx) error {
 		// "if not exists" alone fails where two do it at once.
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtext('clipkit_indexes'))`); err != nil {

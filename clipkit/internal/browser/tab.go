@@ -32,7 +32,7 @@ type Tab struct {
 }
 
 // patience bounds each step: a machine that also runs other tests is slow.
-const patience = 60 * time.Second
+const patience = 4 * time.Minute
 
 // Drive opens an address. The test is skipped, saying why, where there is no Chromium.
 func Drive(t testing.TB, url string, look Look) *Tab {

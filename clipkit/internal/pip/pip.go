@@ -13,7 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
+
+	"github.com/gofrs/flock"
 )
 
 // ErrPip is wrapped when Python or pip is missing, or pip fails.
@@ -106,15 +107,11 @@ func Install(name, requirements string, say func(string), args ...string) (strin
 
 // Lock waits for the file's exclusive lock.
 func Lock(name string) (unlock func(), err error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
+	lock := flock.New(name, flock.SetPermissions(0o644))
+	if err := lock.Lock(); err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
+	return func() { lock.Close() }, nil
 }
 
 func lastLine(out []byte) string {

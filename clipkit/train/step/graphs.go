@@ -37,7 +37,7 @@ func (g *graphs) run(s *Stepper, in ...*tensors.Tensor) (out []*tensors.Tensor, 
 		}
 		if !g.compiled[graph] {
 			g.compiled[graph] = true
-			device.FreeBlocks() // what the compiler took, before the step needs its own
+			device.TrimMemory() // what the compiler took, before the step needs its own
 		}
 		out, err = g.exec.Call(args...)
 		return err

@@ -166,7 +166,7 @@ func (s *Stepper) Close() {
 	for _, ad := range s.adapters {
 		_ = s.store.DeleteVariable("/" + loraBase + ad.Matrix.Name)
 	}
-	device.FreeBlocks()
+	device.TrimMemory()
 }
 
 // towers gives the unit features [n,D] of a batch in training mode.

@@ -76,7 +76,7 @@ func (s *Server) Restart() error {
 	}
 	go func() { _ = cmd.Wait(); close(ended) }()
 	s.cmd, s.ended = cmd, ended
-	for deadline := time.Now().Add(2 * time.Minute); ; {
+	for deadline := time.Now().Add(4 * time.Minute); ; {
 		conn, err := net.Dial("tcp", s.Address)
 		if err == nil {
 			return conn.Close()
@@ -88,7 +88,7 @@ func (s *Server) Restart() error {
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("milvus lite: no connection in 2 minutes: %w", err), s.Kill())
+			return errors.Join(fmt.Errorf("milvus lite: no connection in 4 minutes: %w", err), s.Kill())
 		}
 	}
 }
@@ -99,8 +99,8 @@ func (s *Server) Kill() error {
 	select {
 	case <-s.ended:
 		return nil
-	case <-time.After(time.Minute):
-		return errors.New("milvus lite: process " + strconv.Itoa(s.cmd.Process.Pid) + " did not end in a minute")
+	case <-time.After(4 * time.Minute):
+		return errors.New("milvus lite: process " + strconv.Itoa(s.cmd.Process.Pid) + " did not end in 4 minutes")
 	}
 }
 

@@ -120,7 +120,7 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 
 // Restart runs the server again after Kill, as soon as the children of the killed one have ended.
 func (s *Server) Restart() error {
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(4 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		err := s.run()
 		if err == nil || !strings.Contains(err.Error(), "shared memory block") || time.Now().After(deadline) {
 			return err
@@ -150,7 +150,7 @@ func (s *Server) run() error {
 
 // ready waits until the server takes connections; after a crash it first works through its log.
 func (s *Server) ready() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
 	for {
 		conn, err := pgx.Connect(ctx, s.URL)
@@ -162,7 +162,7 @@ func (s *Server) ready() error {
 			said, _ := os.ReadFile(s.logFile())
 			return fmt.Errorf("pgserver: the server ended: %s", said)
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("pgserver: no connection in 2 minutes: %w", err), s.end(syscall.SIGKILL))
+			return errors.Join(fmt.Errorf("pgserver: no connection in 4 minutes: %w", err), s.end(syscall.SIGKILL))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -179,7 +179,7 @@ func (s *Server) end(signal syscall.Signal) error {
 	select {
 	case <-s.ended:
 		return nil
-	case <-time.After(time.Minute):
-		return errors.New("pgserver: the server did not end in a minute")
+	case <-time.After(4 * time.Minute):
+		return errors.New("pgserver: the server did not end in 4 minutes")
 	}
 }

@@ -1,4 +1,4 @@
-package device_test
+package npusim_test
 
 import (
 	"context"
@@ -22,36 +22,49 @@ import (
 
 // Here the real CANN provider of onnxruntime-cann runs over a SIMULATED Ascend runtime, and ONNX Runtime with a SIMULATED plugin provider.
 
+// built is the folder of the stand-in, which all tests of this process share.
+var built string
+
+func TestMain(m *testing.M) {
+	var err error
+	if built, err = os.MkdirTemp("", "npusim-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(built)
+	os.Exit(code)
+}
+
 // simulated builds the stand-in for Ascend's runtime, or finds the one that this process was started with.
 func simulated(t *testing.T) npusim.Sim {
 	t.Helper()
-	needWheel(t, "onnxruntime-cann", "linux/amd64", "linux/arm64")
-	if os.Getenv(childEnv) != "" {
+	devicetest.NeedWheel(t, "onnxruntime-cann", "linux/amd64", "linux/arm64")
+	if devicetest.IsChild() {
 		return npusim.Here()
 	}
-	return npusim.Build(t)
+	return npusim.Build(t, built)
 }
 
 func TestSimulatedCANNConformance(t *testing.T) {
-	if inOwnProcess(t, simulated(t).Env()...) {
+	if devicetest.InOwnProcess(t, simulated(t).Env()...) {
 		devicetest.Test(t, "npu:cann")
 	}
 }
 
 func TestSimulatedCANNMatchesTheCPU(t *testing.T) {
-	if !inOwnProcess(t, simulated(t).Env()...) {
+	if !devicetest.InOwnProcess(t, simulated(t).Env()...) {
 		return
 	}
-	cpu, npu := open(t, "cpu:xla"), open(t, "npu:cann:0")
-	agree(t, npu, cpu, 1e-5)
+	cpu, npu := devicetest.Open(t, "cpu:xla"), devicetest.Open(t, "npu:cann:0")
+	devicetest.Agree(t, npu, cpu, 1e-5)
 }
 
 func TestSimulatedCANNTakesWholeGraphs(t *testing.T) {
-	if !inOwnProcess(t, simulated(t).Env()...) {
+	if !devicetest.InOwnProcess(t, simulated(t).Env()...) {
 		return
 	}
-	dev := open(t, "npu:cann")
-	compile(t, dev)
+	dev := devicetest.Open(t, "npu:cann")
+	devicetest.Compile(t, dev)
 	list := dev.Placements()
 	if len(list) < 4 {
 		t.Errorf("%d graphs are compiled, expected two towers, gradients and updates", len(list))
@@ -69,22 +82,22 @@ func TestSimulatedCANNTakesWholeGraphs(t *testing.T) {
 	}
 }
 
-// Products in float16, with float32 weights and a scaled loss: the seed's amp.
+// Products in float16, with float32 weights and a scaled loss: what the ModelZoo's ChineseCLIP calls amp.
 func TestSimulatedMixedPrecision(t *testing.T) {
-	if !inOwnProcess(t, simulated(t).Env()...) {
+	if !devicetest.InOwnProcess(t, simulated(t).Env()...) {
 		return
 	}
-	dev := open(t, "npu:cann")
+	dev := devicetest.Open(t, "npu:cann")
 	losses := map[string][]float64{}
 	for _, precision := range []string{"f32", "amp"} {
-		m := mid(t, dev)
+		m := devicetest.Mid(t, dev)
 		s, err := step.New(m, step.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.001, Precision: precision})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range steps {
-			pixels, ids := sample(m.Config, i)
-			got, err := s.Step(pixels, ids, pairs, 1e-4, 0)
+		for i := range devicetest.Steps {
+			pixels, ids := devicetest.Sample(m.Config, i)
+			got, err := s.Step(pixels, ids, devicetest.Pairs, 1e-4, 0)
 			if err != nil || got.Skipped {
 				t.Fatalf("%s: %+v, %v", precision, got, err)
 			}
@@ -108,17 +121,17 @@ func TestSimulatedMixedPrecision(t *testing.T) {
 // A step moves the batch in and the loss out; parameters, gradients and moments stay where they are.
 func TestSimulatedTraffic(t *testing.T) {
 	sim := simulated(t)
-	if !inOwnProcess(t, sim.Env()...) {
+	if !devicetest.InOwnProcess(t, sim.Env()...) {
 		return
 	}
-	m := mid(t, open(t, "npu:cann:1"))
+	m := devicetest.Mid(t, devicetest.Open(t, "npu:cann:1"))
 	defer m.Close()
-	s := newStepper(t, m)
+	s := devicetest.NewStepper(t, m)
 	defer s.Close()
-	pixels, ids := sample(m.Config, 0)
+	pixels, ids := devicetest.Sample(m.Config, 0)
 	step := func() npusim.Counters {
 		before := sim.Counters(t, 1)
-		if _, err := s.Step(pixels, ids, pairs, 1e-4, 0); err != nil {
+		if _, err := s.Step(pixels, ids, devicetest.Pairs, 1e-4, 0); err != nil {
 			t.Fatal(err)
 		}
 		return sim.Counters(t, 1).Minus(before)
@@ -147,15 +160,15 @@ func TestSimulatedTraffic(t *testing.T) {
 
 func TestSimulatedSessionsAreFreed(t *testing.T) {
 	sim := simulated(t)
-	if !inOwnProcess(t, sim.Env()...) {
+	if !devicetest.InOwnProcess(t, sim.Env()...) {
 		return
 	}
-	dev := open(t, "npu:cann")
+	dev := devicetest.Open(t, "npu:cann")
 	var after int64
 	for i := range 100 {
-		m := tiny(t, dev)
-		pixels, _ := sample(m.Config, i)
-		if _, err := m.EncodeImages(context.Background(), pixels, pairs); err != nil {
+		m := devicetest.Tiny(t, dev)
+		pixels, _ := devicetest.Sample(m.Config, i)
+		if _, err := m.EncodeImages(context.Background(), pixels, devicetest.Pairs); err != nil {
 			t.Fatal(err)
 		}
 		m.Close()
@@ -171,38 +184,41 @@ func TestSimulatedSessionsAreFreed(t *testing.T) {
 		t.Errorf("%d bytes on the device after 100 models, %d after 10", c.BytesNow, after)
 	}
 	dev.Close()
-	for range 20 { // tensors are freed by the garbage collector
-		runtime.GC()
-		time.Sleep(10 * time.Millisecond)
-	}
-	if c := sim.Counters(t, 0); c.ModelsNow != 0 || c.BytesNow != 0 {
-		t.Errorf("after closing the device: %d models, %d bytes", c.ModelsNow, c.BytesNow)
+	for end := time.Now().Add(4 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		runtime.GC() // which frees tensors
+		c := sim.Counters(t, 0)
+		if c.ModelsNow == 0 && c.BytesNow == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("minutes after closing the device: %d models, %d bytes", c.ModelsNow, c.BytesNow)
+		}
 	}
 }
 
 func TestSimulatedTwoDevices(t *testing.T) {
 	sim := simulated(t)
-	if !inOwnProcess(t, sim.Env()...) {
+	if !devicetest.InOwnProcess(t, sim.Env()...) {
 		return
 	}
 	var m [2]*model.Model
 	for i := range m {
-		m[i] = tiny(t, open(t, fmt.Sprintf("npu:cann:%d", i)))
+		m[i] = devicetest.Tiny(t, devicetest.Open(t, fmt.Sprintf("npu:cann:%d", i)))
 		defer m[i].Close()
 	}
-	var results [2]result
+	var results [2]devicetest.Result
 	done := make(chan int)
 	for i := range m { // at the same time
 		go func() {
 			defer func() { done <- i }()
-			results[i] = work(t, m[i])
+			results[i] = devicetest.Work(t, m[i])
 		}()
 	}
 	<-done
 	<-done
-	near(t, "device 1 against device 0", results[1], results[0], 0)
+	devicetest.Near(t, "device 1 against device 0", results[1], results[0], 0)
 	for i := range m {
-		if c := sim.Counters(t, i); c.Executions < steps || c.ToDevice == 0 || c.FromDevice == 0 {
+		if c := sim.Counters(t, i); c.Executions < devicetest.Steps || c.ToDevice == 0 || c.FromDevice == 0 {
 			t.Errorf("device %d: %+v", i, c)
 		}
 	}
@@ -211,14 +227,14 @@ func TestSimulatedTwoDevices(t *testing.T) {
 func TestSimulatedTwoProcesses(t *testing.T) {
 	sim := simulated(t)
 	const worker = "TestSimulatedCANNConformance"
-	if os.Getenv(childEnv) != "" {
+	if devicetest.IsChild() {
 		t.Fatal("not a test of one process")
 	}
 	var running []*exec.Cmd
 	var said [2]strings.Builder
 	sims := []npusim.Sim{sim, sim.Again(t)}
 	for i := range sims {
-		cmd := child(worker, sims[i].Env()...)
+		cmd := devicetest.Child(worker, sims[i].Env()...)
 		cmd.Stdout, cmd.Stderr = &said[i], &said[i]
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -236,21 +252,21 @@ func TestSimulatedTwoProcesses(t *testing.T) {
 }
 
 func TestSimulatedPlugin(t *testing.T) {
-	needWheel(t, "onnxruntime", "linux/amd64", "linux/arm64")
+	devicetest.NeedWheel(t, "onnxruntime", "linux/amd64", "linux/arm64")
 	const path = "CLIPKIT_TEST_PLUGIN"
 	var env []string
-	if os.Getenv(childEnv) == "" {
+	if !devicetest.IsChild() {
 		env = []string{path + "=" + npusim.BuildPlugin(t)}
 	}
-	if !inOwnProcess(t, env...) {
+	if !devicetest.InOwnProcess(t, env...) {
 		return
 	}
 	plugin := "npu:" + os.Getenv(path)
-	cpu, npu := open(t, "cpu:xla"), open(t, plugin+":1")
-	a, b := mid(t, cpu), mid(t, npu)
+	cpu, npu := devicetest.Open(t, "cpu:xla"), devicetest.Open(t, plugin+":1")
+	a, b := devicetest.Mid(t, cpu), devicetest.Mid(t, npu)
 	defer a.Close()
 	defer b.Close()
-	near(t, "plugin", work(t, b), work(t, a), 1e-5)
+	devicetest.Near(t, "plugin", devicetest.Work(t, b), devicetest.Work(t, a), 1e-5)
 	products := 0
 	for _, p := range npu.Placements() {
 		products += p.Providers["SimulatedNPUExecutionProvider"].Operators["MatMul"]
