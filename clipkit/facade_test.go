@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"clipnb/clipkit"
+	"clipnb/clipkit/chart"
 	"clipnb/clipkit/internal/limit"
 )
 
@@ -131,5 +132,16 @@ func TestUsedFromAnotherModule(t *testing.T) {
 		if f := strings.Fields(line); len(f) == 3 && f[1] == "T" && slices.Contains([]string{"free", "realloc", "posix_memalign", "malloc_usable_size"}, f[2]) {
 			t.Errorf("the program defines %s", f[2])
 		}
+	}
+}
+
+// Outside a notebook Show says what to do instead, and writes nothing.
+func TestShowLeavesNoFile(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("GONB_TMP_DIR", "")
+	clipkit.Show(chart.Loss(nil), chart.Table([]string{"a"}, nil))
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
 	}
 }

@@ -29,7 +29,11 @@ func Show(figures ...chart.Figure) {
 // setUpCharts puts ECharts into the notebook once per kernel; a file in the kernel's own folder remembers it, because each cell is a
 // process. Where the script is lost (its cell was run again), charts show their static picture until the kernel restarts.
 func setUpCharts() error {
-	marker := filepath.Join(os.Getenv("GONB_TMP_DIR"), "clipkit-charts")
+	kernelDir := os.Getenv("GONB_TMP_DIR")
+	if kernelDir == "" {
+		return nil // no notebook: nobody to show them to
+	}
+	marker := filepath.Join(kernelDir, "clipkit-charts")
 	if _, err := os.Stat(marker); err == nil {
 		return nil
 	}
