@@ -11,7 +11,7 @@ import (
 // The command prints what the reference printed and writes its file, with the same model, pictures, labels and templates.
 func TestZeroShotAsTheReference(t *testing.T) {
 	t.Parallel()
-	const fixtures, golden = "../../eval/testdata/zeroshot", "../../internal/golden/testdata"
+	const fixtures, golden = "../../zeroshot/testdata/zeroshot", "../../internal/golden/testdata"
 	out := t.TempDir()
 	// The line of the reference's run_scripts/zeroshot_eval.sh.
 	line := func(index, vision, text string) []string {
@@ -63,6 +63,6 @@ func TestZeroShotAsTheReference(t *testing.T) {
 	fails(t, command(t, "zeroshot", "--vision-model", "ViT-Z-1", fixtures), 2, "ViT-B-16")
 	fails(t, command(t, "zeroshot", "--template-set", "food_templates", fixtures), 2, "-templates")
 	fails(t, command(t, "zeroshot", "--index", "i.json", fixtures), 2, "-save-dir")
-	fails(t, command(t, "zeroshot", "--label-file", "../../eval/testdata/broken/labels-blank-line.txt", fixtures), 1, ":2: blank line")
+	fails(t, command(t, "zeroshot", "--label-file", "../../zeroshot/testdata/broken/labels-blank-line.txt", fixtures), 1, ":2: blank line")
 	fails(t, command(t, "zeroshot", "no-such-folder"), 1, "no-such-folder")
 }

@@ -11,7 +11,7 @@ import (
 // The zero-shot notebook runs headless on its defaults and on a folder of classes.
 func TestZeroShotNotebookRuns(t *testing.T) {
 	t.Parallel()
-	folder, err := filepath.Abs(filepath.Join(notebook.Root, "clipkit", "eval", "testdata", "zeroshot"))
+	folder, err := filepath.Abs(filepath.Join(notebook.Root, "clipkit", "zeroshot", "testdata", "zeroshot"))
 	if err != nil {
 		t.Fatal(err)
 	}
