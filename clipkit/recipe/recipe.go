@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/train"
 )
@@ -93,6 +94,12 @@ func (r Recipe) Memory() int64 {
 		return 0
 	}
 	return train.EstimateMemory(cfg, r.Config)
+}
+
+// Run says what training a model of this architecture on these pairs comes to: steps, learning rate, memory.
+func (r Recipe) Run(pairs dataset.Source, cfg arch.Config) string {
+	return fmt.Sprintf("%s, %d steps of %d pairs, lr %g, about %.1f GB of memory", cfg.Name, train.TotalSteps(len(dataset.Pairs(pairs)), r.Config), r.PairsPerStep(), r.Config.LR,
+		float64(train.EstimateMemory(cfg, r.Config))/1e9)
 }
 
 // MicroBatches is c with the same pairs in a step, in batches of at most n: for a machine whose memory does not hold c.BatchSize. The loss

@@ -161,6 +161,26 @@ func TestRecipesHoldTogether(t *testing.T) {
 	}
 }
 
+// What a run comes to on given pairs is said in one line.
+func TestRunInALine(t *testing.T) {
+	r, err := Find("emoji/finetune")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := dataset.Open("emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	cfg, err := arch.Lookup(r.Architecture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := r.Run(data.Train, cfg); !strings.HasPrefix(said, "emoji, 235 steps of 128 pairs, lr 0.0004, about ") || !strings.HasSuffix(said, " GB of memory") {
+		t.Error(said)
+	}
+}
+
 func TestMicroBatchesKeepTheStep(t *testing.T) {
 	for _, c := range []struct{ batch, accum, atMost, wantBatch, wantAccum int }{
 		{128, 8, 16, 16, 64}, {128, 8, 500, 128, 8}, {48, 0, 20, 16, 3}, {7, 1, 4, 7, 1}, {1024, 8, 1, 1024, 8},

@@ -3,7 +3,10 @@ package report
 import (
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/page"
+	"fmt"
+	"image"
 )
 
 // Hits makes hits of a search ready for chart.Grid, each with its first caption.
@@ -26,6 +29,19 @@ func Sample(split dataset.Source, n int) ([]chart.Picture, error) {
 			return nil, err
 		}
 		out = append(out, chart.Picture{Encoded: encoded, Caption: first(of[id])})
+	}
+	return out, nil
+}
+
+// Images decodes pictures, for clipkit.Classify and Model.EncodeImages.
+func Images(pictures []chart.Picture) ([]image.Image, error) {
+	var out []image.Image
+	for i, p := range pictures {
+		decoded, err := imaging.Decode(p.Encoded)
+		if err != nil {
+			return nil, fmt.Errorf("decoding picture %d of %d (%s): %w", i+1, len(pictures), p.Caption, err)
+		}
+		out = append(out, decoded.Image())
 	}
 	return out, nil
 }
