@@ -14,7 +14,7 @@ var floors = [][]string{
 	{"clipkit/arch", "clipkit/weights/pytorch"},
 	{"clipkit/device", "clipkit/weights", "clipkit/weights/hub", "clipkit/dataset/lmdb", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
-	{"clipkit/train/step"},
+	{"clipkit/train/step", "clipkit/dataset/loader"},
 	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
 	{"clipkit/recipe", "clipkit/page"},
 	{"clipkit/report"},
