@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"clipnb/clipkit/chart/svg"
 )
 
 // bars is a chart of one group for each category, in it one bar for each series.
@@ -72,7 +74,7 @@ func (c bars) chart() *Chart {
 		}
 		m := mark{colour: s.colour, opacity: 1, name: s.name()}
 		if s.published {
-			m.shape = hollow
+			m.shape = svg.Hollow
 		}
 		names = append(names, m.name)
 		out.legend = append(out.legend, m)
@@ -83,6 +85,19 @@ func (c bars) chart() *Chart {
 	out.live = live{Height: height(out.legend)}
 	out.static = c.static()
 	return out
+}
+
+// static draws the bars.
+func (c bars) static() []*svg.Drawing {
+	names := make([]string, len(c.categories))
+	for i, l := range c.categories {
+		names[i] = l.en
+	}
+	series := make([]svg.Series, len(c.series))
+	for i, s := range c.series {
+		series[i] = svg.Series{Values: s.values, Colour: s.colour, Outlined: s.published, Letter: s.letter}
+	}
+	return []*svg.Drawing{svg.Bars(c.axis.en, names, series)}
 }
 
 // letter names a model: A to Z, then numbers.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"clipnb/clipkit/chart/svg"
 	"clipnb/clipkit/experiment"
 )
 
@@ -19,7 +20,7 @@ func TestPublishedBesideMeasured(t *testing.T) {
 	if got := strings.Join(names, ", "); got != "A RN50, B ViT-B-16, B ViT-B-16（已发表 published）" {
 		t.Errorf("legend %s", got)
 	}
-	if c.legend[1].shape != square || c.legend[2].shape != hollow || c.legend[1].colour != c.legend[2].colour {
+	if c.legend[1].shape != svg.Square || c.legend[2].shape != svg.Hollow || c.legend[1].colour != c.legend[2].colour {
 		t.Errorf("marks %+v", c.legend[1:])
 	}
 	if n := strings.Count(string(c.option), `"borderWidth":2`); n != 1 {

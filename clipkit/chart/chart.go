@@ -5,10 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"html"
 	"slices"
 	"strings"
-	"unicode"
+
+	"clipnb/clipkit/chart/svg"
 )
 
 // Figure is what can be shown: its HTML is a fragment, safe to put into any page or notebook output.
@@ -32,19 +32,19 @@ type mark struct {
 	colour  string
 	opacity float32
 	name    string
-	shape   shape
+	shape   svg.Shape
 }
 
 // Chart is one figure with axes: an ECharts option and a static picture of the same rows.
 type Chart struct {
 	title  label
 	notes  []string
-	option []byte  // JSON, safe inside a script element; nil: there is nothing to draw
-	live   live    // what mount.js needs beside the option
-	legend []mark  // of the static pictures
-	static []still // one for each value axis
-	alt    string  // the static pictures in words
-	curves *curves // what a chart over steps was made of, for [Overlay]; nil for others
+	option []byte         // JSON, safe inside a script element; nil: there is nothing to draw
+	live   live           // what mount.js needs beside the option
+	legend []mark         // of the static pictures
+	static []*svg.Drawing // one for each value axis
+	alt    string         // the static pictures in words
+	curves *curves        // what a chart over steps was made of, for [Overlay]; nil for others
 }
 
 // live is what a chart has that ECharts' option cannot hold as data. mount.js reads it.
@@ -65,9 +65,9 @@ type live struct {
 func (c *Chart) HTML() string {
 	var b strings.Builder
 	b.WriteString(`<div style="margin:12px 0;max-width:960px">`)
-	fmt.Fprintf(&b, `<div style="font-weight:bold">%s</div>`, escape(c.title.String()))
+	fmt.Fprintf(&b, `<div style="font-weight:bold">%s</div>`, svg.Escape(c.title.String()))
 	for _, note := range c.notes {
-		fmt.Fprintf(&b, `<div style="font-size:12px;opacity:0.75">%s</div>`, escape(note))
+		fmt.Fprintf(&b, `<div style="font-size:12px;opacity:0.75">%s</div>`, svg.Escape(note))
 	}
 	if c.option == nil {
 		fmt.Fprintf(&b, `<div style="padding:24px;opacity:0.75">%s</div></div>`, nothing)
@@ -80,12 +80,12 @@ func (c *Chart) HTML() string {
 	name := hex.EncodeToString(sum[:8])
 	fmt.Fprintf(&b, `<div data-clipkit-chart="%s"><div style="font-size:12px">`, name)
 	for _, m := range c.legend {
-		fmt.Fprintf(&b, `<span style="margin-right:16px"><span style="color:%s;opacity:%g">%s</span> %s</span>`, m.colour, m.opacity, glyphs[m.shape], escape(m.name))
+		fmt.Fprintf(&b, `<span style="margin-right:16px"><span style="color:%s;opacity:%g">%s</span> %s</span>`, m.colour, m.opacity, m.shape.Glyph(), svg.Escape(m.name))
 	}
 	b.WriteString(`</div>`)
 	for _, s := range c.static {
 		fmt.Fprintf(&b, `<img width="%d" style="display:block;max-width:100%%;background:#ffffff" alt="%s" src="%s"/>`,
-			staticWidth, escape(c.alt), dataURI("image/svg+xml", s.document()))
+			svg.Width, svg.Escape(c.alt), dataURI("image/svg+xml", s.Document()))
 	}
 	fmt.Fprintf(&b, `</div><script>(globalThis.clipkitCharts??=[]).push(["%s",%s]);</script></div>`, name, data)
 	return b.String()
@@ -96,15 +96,39 @@ func dataURI(kind string, file []byte) string {
 	return "data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(file)
 }
 
-// escape makes any text safe between tags and in quoted attributes.
-func escape(s string) string { return html.EscapeString(printable(s)) }
-
-// printable replaces control characters and broken UTF-8, which have no meaning in HTML and are errors in SVG.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && unicode.IsControl(r) || r == 0xFFFE || r == 0xFFFF {
-			return unicode.ReplacementChar
+// SVG is the chart as one document with its title, legend and notes, on white: for a paper or a slide. It loads nothing and runs nothing.
+func (c *Chart) SVG() []byte {
+	var d svg.Drawing
+	y := 24.0
+	d.Text(10, y, 15, "start", svg.Fit(c.title.String(), svg.Width/15))
+	for _, note := range c.notes {
+		y += 18
+		d.Text(10, y, 11, "start", svg.Fit(note, svg.Width/11))
+	}
+	if c.option == nil {
+		y += 30
+		d.Text(10, y, 13, "start", nothing)
+	}
+	x := 10.0
+	for i, m := range c.legend {
+		name := svg.Fit(m.name, 50)
+		w := 30 + 11*svg.Ems(name)
+		if i == 0 || x+w > svg.Width-10 {
+			x, y = 10, y+20
 		}
-		return r
-	}, s)
+		fmt.Fprintf(&d, `<g opacity="%g">%s</g>`, m.opacity, m.shape.Draw(x+5, y-4, 10, m.colour))
+		d.Text(x+14, y, 12, "start", name)
+		x += w
+	}
+	y += 10
+	for _, part := range c.static {
+		fmt.Fprintf(&d, `<g transform="translate(0 %g)">%s</g>`, y, part.String())
+		y += float64(part.Height)
+	}
+	d.Height = int(y) + 10
+	var page svg.Drawing
+	page.Height = d.Height
+	page.Rect(0, 0, svg.Width, float64(d.Height), "#ffffff")
+	page.WriteString(d.String())
+	return page.Document()
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"clipnb/clipkit/chart/svg"
 	"clipnb/clipkit/experiment"
 )
 
@@ -14,25 +15,12 @@ var palette = []string{"#3b82f6", "#f97316", "#10b981", "#d946ef", "#eab308", "#
 type curve struct {
 	name    label
 	colour  string
-	faint   bool // raw values under a smoothed line
-	stroke  stroke
-	right   bool   // belongs to the right value axis
-	letter  string // stands at its end; of a run among several
+	faint   bool       // raw values under a smoothed line
+	stroke  svg.Stroke // validation is dashed, a second quantity dotted
+	right   bool       // belongs to the right value axis
+	letter  string     // stands at its end; of a run among several
 	points  []point
 	dropped int
-}
-
-// stroke tells lines of one colour apart, in ECharts' words.
-type stroke string
-
-const (
-	solid  stroke = "solid"
-	dashed stroke = "dashed" // validation
-	dotted stroke = "dotted" // a second quantity
-)
-
-func (s stroke) shape() shape {
-	return map[stroke]shape{solid: full, dashed: broken, dotted: spotted}[s]
 }
 
 func (l curve) opacity() float32 {
@@ -54,14 +42,14 @@ func Loss(rows []experiment.Row) *Chart {
 	loss := func(r experiment.Row) (float64, bool) { return r.Loss, true }
 	train := line("训练", "train", palette[0], rows, "train", loss)
 	valid := line("验证", "validation", palette[1], rows, "valid", loss)
-	valid.stroke = dashed
+	valid.stroke = svg.Dashed
 	c := curves{title: label{"训练损失", "Training loss"}, axes: []label{{"损失 (nat)", "loss (nats)"}}}
 	if n := len(train.points); n >= 20 {
 		window := max(5, n/30)
 		train.faint = true
 		mean := curve{
 			name:   label{"训练（平滑）", fmt.Sprintf("train, smoothed over %d rows", window)},
-			colour: palette[0], stroke: solid, points: smooth(train.points, window),
+			colour: palette[0], stroke: svg.Solid, points: smooth(train.points, window),
 		}
 		c.lines = []curve{train, mean, valid}
 	} else {
@@ -101,7 +89,7 @@ func Accuracy(rows []experiment.Row) *Chart {
 			line("验证 文→图", "validation text→image", palette[3], rows, "valid", textToImage),
 		},
 	}
-	c.lines[1].stroke, c.lines[2].stroke, c.lines[3].stroke = dotted, dashed, dashed
+	c.lines[1].stroke, c.lines[2].stroke, c.lines[3].stroke = svg.Dotted, svg.Dashed, svg.Dashed
 	return c.chart()
 }
 
@@ -130,7 +118,7 @@ func Recall(rows []experiment.Row) *Chart {
 			line("图→文 平均", "image→text mean", palette[3], rows, "valid", of(imageToText, mean)),
 		},
 	}
-	c.lines[2].stroke, c.lines[3].stroke = dashed, dashed
+	c.lines[2].stroke, c.lines[3].stroke = svg.Dashed, svg.Dashed
 	return c.chart()
 }
 
@@ -143,7 +131,7 @@ func Throughput(rows []experiment.Row) *Chart {
 		func(r experiment.Row) (float64, bool) { return 100 * r.PeakShare, r.PeakShare != 0 })
 	c := curves{title: label{"吞吐量", "Throughput"}, axes: []label{{"图/秒", "images/s"}}, lines: []curve{rate}}
 	if len(share.points)+share.dropped > 0 {
-		share.right, share.stroke = true, dotted
+		share.right, share.stroke = true, svg.Dotted
 		c.axes = append(c.axes, label{"峰值占比 (%)", "share of peak (%)"})
 		c.lines = append(c.lines, share)
 	}
@@ -152,7 +140,7 @@ func Throughput(rows []experiment.Row) *Chart {
 
 func line(zh, en, colour string, rows []experiment.Row, kind string, value func(experiment.Row) (float64, bool)) curve {
 	points, dropped := pick(rows, kind, value)
-	return curve{name: label{zh, en}, colour: colour, stroke: solid, points: points, dropped: dropped}
+	return curve{name: label{zh, en}, colour: colour, stroke: svg.Solid, points: points, dropped: dropped}
 }
 
 // chart leaves out empty lines, thins long ones and draws the rest twice.
@@ -174,7 +162,7 @@ func (c curves) chart() *Chart {
 		words = append(words, fmt.Sprintf("%s: %.4g → %.4g (%d)", l.name.en, l.points[0].y, l.points[n-1].y, n))
 		l.points = thin(l.points, livePoints)
 		drawn.lines = append(drawn.lines, l)
-		out.legend = append(out.legend, mark{colour: l.colour, opacity: l.opacity(), name: l.name.String(), shape: l.stroke.shape()})
+		out.legend = append(out.legend, mark{colour: l.colour, opacity: l.opacity(), name: l.name.String(), shape: l.stroke.Shape()})
 	}
 	out.notes = droppedNote(dropped)
 	if thinned > 0 {
@@ -188,4 +176,21 @@ func (c curves) chart() *Chart {
 	out.live = live{Height: height(out.legend)}
 	out.static = drawn.static()
 	return out
+}
+
+// static draws one picture for each value axis, since gonum/plot has one.
+func (c curves) static() []*svg.Drawing {
+	var pictures []*svg.Drawing
+	for i, name := range c.axes {
+		var lines []svg.Line
+		for _, l := range c.lines {
+			if l.right != (i == 1) {
+				continue
+			}
+			points := coordinates(thin(l.points, staticPoints))
+			lines = append(lines, svg.Line{Points: points, Colour: l.colour, Opacity: l.opacity(), Width: 1.5, Stroke: l.stroke, Dots: len(points) <= 40, Letter: l.letter})
+		}
+		pictures = append(pictures, svg.Lines("optimizer step", name.en, lines))
+	}
+	return pictures
 }

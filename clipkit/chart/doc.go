@@ -20,7 +20,7 @@
 //
 // # Live and static
 //
-// A [Chart] is drawn twice. Its HTML holds a static picture (SVG in a data: URI) and an ECharts option. Where the script of [Setup] has
+// A [Chart] is drawn twice. Its HTML holds a static picture (SVG in a data: URI; package svg) and an ECharts option. Where the script of [Setup] has
 // run, the picture is replaced by the live chart, with tooltips, in the colours of the surrounding light or dark theme. Where scripts
 // don't run (an untrusted notebook, a repository viewer) the picture stays, on white. Setup and charts may come in any order. Nothing is
 // ever loaded from a network: ECharts is embedded in the program, and Page forbids requests by a content security policy.

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"clipnb/clipkit/chart/svg"
 )
 
 // maxPicture bounds one embedded picture: a page holds many.
@@ -37,7 +39,7 @@ func Grid(title string, pictures []Picture) Figure {
 	var b strings.Builder
 	b.WriteString(`<div style="margin:12px 0;max-width:960px">`)
 	if title != "" {
-		fmt.Fprintf(&b, `<div style="font-weight:bold">%s</div>`, escape(title))
+		fmt.Fprintf(&b, `<div style="font-weight:bold">%s</div>`, svg.Escape(title))
 	}
 	if len(pictures) == 0 {
 		b.WriteString(`<div style="padding:24px;opacity:0.75">没有图片 · no pictures</div>`)
@@ -59,17 +61,17 @@ func (p Picture) cell(b *strings.Builder) {
 		}
 	}
 	fmt.Fprintf(b, `<div style="display:inline-block;vertical-align:top;width:136px;margin:6px;padding:4px;border:3px solid %s;font-size:12px;line-height:1.4;overflow-wrap:anywhere;content-visibility:auto;contain-intrinsic-size:136px 170px">`, border)
-	caption := fit(p.Caption, 600)
+	caption := svg.Fit(p.Caption, 600)
 	if uri, err := p.uri(); err != nil {
-		fmt.Fprintf(b, `<div style="width:128px;height:128px;overflow:hidden;color:#dc2626">%s</div>`, escape(err.Error()))
+		fmt.Fprintf(b, `<div style="width:128px;height:128px;overflow:hidden;color:#dc2626">%s</div>`, svg.Escape(err.Error()))
 	} else {
-		fmt.Fprintf(b, `<img width="128" height="128" loading="lazy" decoding="async" style="object-fit:contain" alt="%s" src="%s"/>`, escape(caption), uri)
+		fmt.Fprintf(b, `<img width="128" height="128" loading="lazy" decoding="async" style="object-fit:contain" alt="%s" src="%s"/>`, svg.Escape(caption), uri)
 	}
-	short := fit(p.Caption, 70)
+	short := svg.Fit(p.Caption, 70)
 	if short == caption {
 		caption = ""
 	}
-	fmt.Fprintf(b, `<div dir="auto" title="%s">%s%s</div>`, escape(caption), verdict, escape(short))
+	fmt.Fprintf(b, `<div dir="auto" title="%s">%s%s</div>`, svg.Escape(caption), verdict, svg.Escape(short))
 	if p.Score != 0 && !math.IsNaN(p.Score) {
 		fmt.Fprintf(b, `<div style="opacity:0.75">%s</div>`, strconv.FormatFloat(p.Score, 'f', 4, 64))
 	}

@@ -167,7 +167,7 @@ func TestHostileTextIsInert(t *testing.T) {
 			}
 			checkStill(t, c.SVG())
 			for _, s := range c.static {
-				checkStill(t, s.document())
+				checkStill(t, s.Document())
 			}
 		}
 		for _, f := range figures {
@@ -276,7 +276,7 @@ func FuzzLoss(f *testing.F) {
 			parse(t, c)
 		}
 		for _, s := range c.static {
-			if n := len(s.document()); n > 60_000 {
+			if n := len(s.Document()); n > 60_000 {
 				t.Errorf("a static picture of %d bytes", n)
 			}
 		}

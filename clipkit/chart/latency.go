@@ -3,6 +3,8 @@ package chart
 import (
 	"math"
 	"slices"
+
+	"clipnb/clipkit/chart/svg"
 )
 
 // Timing is how long one model takes with one engine, in milliseconds for one picture and for one text: the mean of many runs, or a row
@@ -25,7 +27,7 @@ func Latency(timings ...Timing) *Chart {
 	for _, t := range timings {
 		if !slices.Contains(models, t.Model) {
 			models = append(models, t.Model)
-			name := fit(t.Model, 12)
+			name := svg.Fit(t.Model, 12)
 			c.categories = append(c.categories, label{name + "\n图 image", name + "\nimage"}, label{name + "\n文 text", name + "\ntext"})
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"clipnb/clipkit/chart/svg"
+
 	"github.com/go-echarts/go-echarts/v2/charts"
 	"github.com/go-echarts/go-echarts/v2/opts"
 )
@@ -13,6 +15,9 @@ const (
 	maxPoints     = 20_000
 	maxThumbnails = 2000
 )
+
+// pointShapes mark the kinds. Their number and the palette's have no common factor, so 30 kinds differ.
+var pointShapes = []svg.Shape{svg.Circle, svg.Triangle, svg.Diamond, svg.Cross, svg.Star}
 
 // Map draws embeddings that were projected to the plane (clipnb/clipkit/projection does it): points [n, 2]. kinds names each point's
 // kind, its class or "picture" and "text": kinds have colours and shapes and can be switched off one by one. pictures gives each point
@@ -49,7 +54,7 @@ func Map(points [][2]float64, kinds []string, pictures []Picture) *Chart {
 		}
 		caption := ""
 		if i < len(pictures) {
-			caption = fit(pictures[i].Caption, 300)
+			caption = svg.Fit(pictures[i].Caption, 300)
 		}
 		groups[at].points = append(groups[at].points, place{p[0], p[1], i, caption})
 	}
@@ -58,7 +63,7 @@ func Map(points [][2]float64, kinds []string, pictures []Picture) *Chart {
 		return out
 	}
 	for _, g := range groups {
-		out.legend = append(out.legend, mark{colour: g.colour, opacity: 1, name: fit(g.kind, 24), shape: g.shape})
+		out.legend = append(out.legend, mark{colour: g.colour, opacity: 1, name: svg.Fit(g.kind, 24), shape: g.shape})
 	}
 	uris, broken := thumbnails(pictures[:min(len(pictures), len(points))], 64, maxThumbnails)
 	out.notes = append(out.notes, brokenNote(broken)...)
@@ -68,7 +73,7 @@ func Map(points [][2]float64, kinds []string, pictures []Picture) *Chart {
 	out.alt = fmt.Sprintf("Map of %d points of %d kinds", len(points)-dropped, len(groups))
 	out.option = mapOption(groups, out.legend)
 	out.live = live{Height: height(out.legend) + 260, Tips: "point", Canvas: len(points) > 2500, Pictures: uris}
-	out.static = []still{mapStill(groups)}
+	out.static = []*svg.Drawing{mapStill(groups)}
 	return out
 }
 
@@ -76,7 +81,7 @@ func Map(points [][2]float64, kinds []string, pictures []Picture) *Chart {
 type group struct {
 	kind   string
 	colour string
-	shape  shape
+	shape  svg.Shape
 	points []place
 }
 
@@ -102,16 +107,16 @@ func mapOption(groups []group, legend []mark) []byte {
 		for i, p := range g.points {
 			data[i] = opts.ScatterData{Name: p.caption, Value: []any{round(p.x), round(p.y), p.index}}
 		}
-		chart.AddSeries(fit(g.kind, 24), data,
-			charts.WithScatterChartOpts(opts.ScatterChart{Symbol: g.shape.symbol(), SymbolSize: 9}),
+		chart.AddSeries(svg.Fit(g.kind, 24), data,
+			charts.WithScatterChartOpts(opts.ScatterChart{Symbol: g.shape.Symbol(), SymbolSize: 9}),
 			charts.WithItemStyleOpts(opts.ItemStyle{Color: g.colour, Opacity: opts.Float(0.8)}))
 	}
 	return encode(chart.JSON())
 }
 
 // mapStill thins the points of a kind evenly, so that the picture stays small.
-func mapStill(groups []group) still {
-	s := still{height: 480}
+func mapStill(groups []group) *svg.Drawing {
+	s := &svg.Drawing{Height: 480}
 	const margin = 14
 	lowX, highX, lowY, highY := groups[0].points[0].x, groups[0].points[0].x, groups[0].points[0].y, groups[0].points[0].y
 	total := 0
@@ -127,16 +132,16 @@ func mapStill(groups []group) still {
 		}
 		return margin + (size-2*margin)*((v-low)/(high-low))
 	}
-	fmt.Fprintf(&s, `<rect x="1" y="1" width="%d" height="%d" fill="none" stroke="#cbd5e1"/><defs>`, staticWidth-2, s.height-2)
+	fmt.Fprintf(s, `<rect x="1" y="1" width="%d" height="%d" fill="none" stroke="#cbd5e1"/><defs>`, svg.Width-2, s.Height-2)
 	for i, g := range groups {
-		fmt.Fprintf(&s, `<g id="k%d">%s</g>`, i, g.shape.draw(0, 0, 8, g.colour))
+		fmt.Fprintf(s, `<g id="k%d">%s</g>`, i, g.shape.Draw(0, 0, 8, g.colour))
 	}
 	s.WriteString(`</defs>`)
 	step := max(1, (total+999)/1000)
 	for i, g := range groups {
 		for j := 0; j < len(g.points); j += step {
 			p := g.points[j]
-			fmt.Fprintf(&s, `<use href="#k%d" x="%.4g" y="%.4g"/>`, i, across(p.x, lowX, highX, staticWidth), float64(s.height)-across(p.y, lowY, highY, float64(s.height)))
+			fmt.Fprintf(s, `<use href="#k%d" x="%.4g" y="%.4g"/>`, i, across(p.x, lowX, highX, svg.Width), float64(s.Height)-across(p.y, lowY, highY, float64(s.Height)))
 		}
 	}
 	return s

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"clipnb/clipkit/chart/svg"
 )
 
 // The sizes of a matrix: how many rows and columns are drawn, up to which number each cell carries its value and each row its picture.
@@ -48,7 +50,7 @@ func (m matrix) chart() *Chart {
 	}
 	out.alt = fmt.Sprintf("%s, %d × %d", m.title.en, len(m.rows), len(m.columns))
 	out.option, out.live = m.option()
-	out.static = []still{m.still()}
+	out.static = []*svg.Drawing{m.still()}
 	return out
 }
 
@@ -101,8 +103,8 @@ func (m matrix) option() ([]byte, live) {
 	rich := map[string]any{}
 	left, bottom := 0.0, 0.0
 	for i, name := range m.rows {
-		rows[i] = fit(unmarked.Replace(name), 14)
-		left = max(left, size*ems(rows[i]))
+		rows[i] = svg.Fit(unmarked.Replace(name), 14)
+		left = max(left, size*svg.Ems(rows[i]))
 		if m.pictured() && m.pictures[i] != "" {
 			style := fmt.Sprintf("p%d", i)
 			rich[style] = map[string]any{"width": 24, "height": 24, "backgroundColor": map[string]any{"image": m.pictures[i]}}
@@ -110,8 +112,8 @@ func (m matrix) option() ([]byte, live) {
 		}
 	}
 	for i, name := range m.columns {
-		columns[i] = fit(unmarked.Replace(name), 12)
-		bottom = max(bottom, size*ems(columns[i]))
+		columns[i] = svg.Fit(unmarked.Replace(name), 12)
+		bottom = max(bottom, size*svg.Ems(columns[i]))
 	}
 	left += 44
 	if m.pictured() {
@@ -177,33 +179,33 @@ func (m matrix) option() ([]byte, live) {
 }
 
 // still draws the matrix without tooltips, in sixteen colours.
-func (m matrix) still() still {
-	var s still
+func (m matrix) still() *svg.Drawing {
+	s := &svg.Drawing{}
 	size := min(11, max(8, 500/float64(len(m.rows))))
 	left, bottom := 0.0, 0.0
 	for _, name := range m.rows {
-		left = max(left, size*ems(fit(name, 12)))
+		left = max(left, size*svg.Ems(svg.Fit(name, 12)))
 	}
 	for _, name := range m.columns {
-		bottom = max(bottom, size*ems(fit(name, 12)))
+		bottom = max(bottom, size*svg.Ems(svg.Fit(name, 12)))
 	}
 	left += 34
 	if m.pictured() {
 		left += 26
 	}
-	height, width := m.pitch(staticWidth - 10 - left)
+	height, width := m.pitch(svg.Width - 10 - left)
 	height = min(height, max(520/float64(len(m.rows)), 2.5))
 	const top = 34.0
 	end := top + height*float64(len(m.rows))
 
-	s.text(left, 14, 11, "start", m.scale.String())
-	at := left + 11*ems(m.scale.String()) + 12
-	s.text(at, 14, 11, "start", short(m.low))
-	at += 11*ems(short(m.low)) + 4
+	s.Text(left, 14, 11, "start", m.scale.String())
+	at := left + 11*svg.Ems(m.scale.String()) + 12
+	s.Text(at, 14, 11, "start", short(m.low))
+	at += 11*svg.Ems(short(m.low)) + 4
 	for i := range 32 {
-		s.rect(at+4*float64(i), 5, 4, 11, shade(float64(i)/31))
+		s.Rect(at+4*float64(i), 5, 4, 11, shade(float64(i)/31))
 	}
-	s.text(at+134, 14, 11, "start", short(m.high))
+	s.Text(at+134, 14, 11, "start", short(m.high))
 
 	every := func(pitch float64) int { return max(1, int(math.Ceil(1.2*size/pitch))) }
 	for i, name := range m.rows {
@@ -214,18 +216,18 @@ func (m matrix) still() still {
 		right := left - 6
 		if m.pictured() {
 			if m.pictures[i] != "" {
-				fmt.Fprintf(&s, `<image x="%.4g" y="%.4g" width="20" height="20" href="%s"/>`, left-24, y-10, m.pictures[i])
+				fmt.Fprintf(s, `<image x="%.4g" y="%.4g" width="20" height="20" href="%s"/>`, left-24, y-10, m.pictures[i])
 			}
 			right -= 24
 		}
-		s.text(right, y+size/3, size, "end", fit(name, 12))
+		s.Text(right, y+size/3, size, "end", svg.Fit(name, 12))
 	}
 	for i, name := range m.columns {
 		if i%every(width) == 0 {
-			s.turned(left+width*(float64(i)+0.5)+size/3, end+6, size, "end", fit(name, 12))
+			s.Turned(left+width*(float64(i)+0.5)+size/3, end+6, size, "end", svg.Fit(name, 12))
 		}
 	}
-	fmt.Fprintf(&s, `<g transform="translate(%.4g %g) scale(%.6g %.6g)">%s</g>`, left, top, width, height, m.stripes())
+	fmt.Fprintf(s, `<g transform="translate(%.4g %g) scale(%.6g %.6g)">%s</g>`, left, top, width, height, m.stripes())
 	if m.labelled() {
 		for _, c := range m.cells {
 			ink := "#0f172a"
@@ -233,14 +235,14 @@ func (m matrix) still() still {
 				ink = "#ffffff"
 			}
 			if text := m.inside(c); text != "" {
-				fmt.Fprintf(&s, `<text x="%.4g" y="%.4g" font-size="9" text-anchor="middle" fill="%s">%s</text>`,
-					left+width*(float64(c.column)+0.5), top+height*(float64(c.row)+0.5)+3, ink, escape(text))
+				fmt.Fprintf(s, `<text x="%.4g" y="%.4g" font-size="9" text-anchor="middle" fill="%s">%s</text>`,
+					left+width*(float64(c.column)+0.5), top+height*(float64(c.row)+0.5)+3, ink, svg.Escape(text))
 			}
 		}
 	}
-	s.turned(14, (top+end)/2, 11, "middle", m.rowName.String())
-	s.text(left+width*float64(len(m.columns))/2, end+bottom+24, 11, "middle", m.column.String())
-	s.height = int(end + bottom + 32)
+	s.Turned(14, (top+end)/2, 11, "middle", m.rowName.String())
+	s.Text(left+width*float64(len(m.columns))/2, end+bottom+24, 11, "middle", m.column.String())
+	s.Height = int(end + bottom + 32)
 	return s
 }
 
@@ -285,4 +287,13 @@ func shade(level float64) string {
 	fmt.Sscanf(ramp[i+1], "#%02x%02x%02x", &b[0], &b[1], &b[2])
 	mix := func(k int) int { return int(math.Round(float64(a[k])*(1-t) + float64(b[k])*t)) }
 	return fmt.Sprintf("#%02x%02x%02x", mix(0), mix(1), mix(2))
+}
+
+// fitAll prepares names for tooltips, which wrap them.
+func fitAll(names []string) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = svg.Fit(name, 300)
+	}
+	return out
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"clipnb/clipkit/chart/svg"
+
 	"github.com/go-echarts/go-echarts/v2/charts"
 	"github.com/go-echarts/go-echarts/v2/opts"
 )
@@ -90,7 +92,7 @@ const (
 func legendLines(legend []mark) int {
 	lines, x := 1, 0.0
 	for _, m := range legend {
-		w := 54 + 12*ems(m.name)
+		w := 54 + 12*svg.Ems(m.name)
 		if x > 0 && x+w > legendWidth {
 			lines, x = lines+1, 0
 		}

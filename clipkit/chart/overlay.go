@@ -3,6 +3,7 @@ package chart
 import (
 	"strings"
 
+	"clipnb/clipkit/chart/svg"
 	"clipnb/clipkit/experiment"
 )
 
@@ -37,7 +38,7 @@ func Overlay(draw func([]experiment.Row) *Chart, runs ...Run) *Chart {
 			}
 			l.dropped, hidden = l.dropped+hidden, 0
 			l.letter = letter(i)
-			l.name = label{"", strings.TrimSpace(l.letter + " " + fit(run.Name, 24) + ": " + l.name.String())}
+			l.name = label{"", strings.TrimSpace(l.letter + " " + svg.Fit(run.Name, 24) + ": " + l.name.String())}
 			l.colour = palette[i%len(palette)]
 			all.lines = append(all.lines, l)
 		}

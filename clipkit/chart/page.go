@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"clipnb/assets"
+	"clipnb/clipkit/chart/svg"
 )
 
 //go:embed mount.js
@@ -46,7 +47,7 @@ h1 { font-size: 22px; }
 </head>
 <body>
 <h1>%s</h1>
-`, policy, escape(title), escape(title))
+`, policy, svg.Escape(title), svg.Escape(title))
 	live := false
 	for i, part := range parts {
 		if part == nil {

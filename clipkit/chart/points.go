@@ -18,6 +18,15 @@ const (
 // point is one value of a line; x is the optimizer step.
 type point struct{ x, y float64 }
 
+// coordinates are the points as package svg takes them.
+func coordinates(points []point) [][2]float64 {
+	out := make([][2]float64, len(points))
+	for i, p := range points {
+		out[i] = [2]float64{p.x, p.y}
+	}
+	return out
+}
+
 // pick reads one line from the rows of a kind. value reports false where a row doesn't hold the quantity. Rows whose value cannot be
 // drawn are counted in dropped.
 func pick(rows []experiment.Row, kind string, value func(experiment.Row) (float64, bool)) (points []point, dropped int) {

@@ -2,14 +2,13 @@ package chart
 
 import (
 	"fmt"
-	"image/color"
 	"math"
 	"strings"
 
+	"clipnb/clipkit/chart/svg"
+
 	"github.com/go-echarts/go-echarts/v2/charts"
 	"github.com/go-echarts/go-echarts/v2/opts"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg/draw"
 )
 
 // Bins counts similarities: From and To bound the first and the last of the bins, all equally wide.
@@ -59,15 +58,15 @@ func SimilarityBins(b Bins, threshold float64) *Chart {
 	if !drawable(b.From) || !drawable(b.To) || b.To <= b.From {
 		return out
 	}
-	matching := spread{label{"匹配", "matching pairs"}, palette[0], solid, b.Matching, b}
-	other := spread{label{"其他", "other pairs"}, palette[1], dashed, b.Other, b}
+	matching := spread{label{"匹配", "matching pairs"}, palette[0], svg.Solid, b.Matching, b}
+	other := spread{label{"其他", "other pairs"}, palette[1], svg.Dashed, b.Other, b}
 	var drawn []spread
 	var said []string
 	for _, s := range []spread{matching, other} {
 		if s.total() > 0 {
 			drawn = append(drawn, s)
 			said = append(said, fmt.Sprintf("%s: %d", s.name, s.total()))
-			out.legend = append(out.legend, mark{colour: s.colour, opacity: 1, name: s.name.String(), shape: s.stroke.shape()})
+			out.legend = append(out.legend, mark{colour: s.colour, opacity: 1, name: s.name.String(), shape: s.stroke.Shape()})
 		}
 	}
 	if len(drawn) == 0 {
@@ -82,7 +81,7 @@ func SimilarityBins(b Bins, threshold float64) *Chart {
 	out.alt = "Histogram of similarities"
 	out.option = spreadOption(drawn, threshold, out.legend)
 	out.live = live{Height: height(out.legend)}
-	out.static = []still{spreadStill(drawn, threshold)}
+	out.static = []*svg.Drawing{spreadStill(drawn, threshold)}
 	return out
 }
 
@@ -90,7 +89,7 @@ func SimilarityBins(b Bins, threshold float64) *Chart {
 type spread struct {
 	name   label
 	colour string
-	stroke stroke
+	stroke svg.Stroke
 	counts []int
 	bins   Bins
 }
@@ -154,26 +153,18 @@ func spreadOption(drawn []spread, threshold float64, legend []mark) []byte {
 	return encode(chart.JSON())
 }
 
-func spreadStill(drawn []spread, threshold float64) still {
-	p := newPlot(spreadY.en)
-	p.X.Label.Text = spreadX.en
-	p.Add(plotter.NewGrid())
+func spreadStill(drawn []spread, threshold float64) *svg.Drawing {
+	var lines []svg.Line
 	top := 0.0
 	for _, s := range drawn {
-		var xys plotter.XYs
-		for _, q := range s.outline() {
-			xys = append(xys, plotter.XY{X: q.x, Y: q.y})
-			top = max(top, q.y)
+		points := coordinates(s.outline())
+		for _, p := range points {
+			top = max(top, p[1])
 		}
-		line := &plotter.Line{XYs: xys, LineStyle: draw.LineStyle{Color: rgb(s.colour, 1), Width: 1.5}, FillColor: rgb(s.colour, 0.18)}
-		line.Dashes = s.stroke.dashes()
-		p.Add(line)
+		lines = append(lines, svg.Line{Points: points, Colour: s.colour, Opacity: 1, Width: 1.5, Stroke: s.stroke, Fill: 0.18})
 	}
 	if !math.IsNaN(threshold) {
-		p.Add(&plotter.Line{
-			XYs:       plotter.XYs{{X: threshold, Y: 0}, {X: threshold, Y: top}},
-			LineStyle: draw.LineStyle{Color: color.NRGBA{0xdc, 0x26, 0x26, 0xff}, Width: 2},
-		})
+		lines = append(lines, svg.Line{Points: [][2]float64{{threshold, 0}, {threshold, top}}, Colour: "#dc2626", Opacity: 1, Width: 2})
 	}
-	return plotted(p)
+	return svg.Lines(spreadX.en, spreadY.en, lines)
 }

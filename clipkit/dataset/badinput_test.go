@@ -2,18 +2,15 @@ package dataset
 
 import (
 	"bytes"
-	"context"
+	"encoding/base64"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"clipnb/clipkit/dataset/lmdb"
-	"clipnb/clipkit/imaging"
 )
 
 // What goes wrong with data, by the reference's code and its issues, and where it is tested:
@@ -23,12 +20,12 @@ import (
 //	both base64 alphabets                   TestBase64, TestReferenceSet
 //	LMDB: counts, keys, pickles, damage     TestLMDBWithWrongEntries, TestBrokenLMDBFiles; the 1 TiB map, here
 //	builder: stale keys, duplicates         TestBuildLMDBGrowsAndReplaces, TestBuildLMDBRefuses
-//	order, padding, hidden answers          order_test.go, TestLoaderChecksItsConfiguration; a set smaller than a batch here
+//	order, padding, hidden answers          order_test.go; package loader: TestChecksItsConfiguration, TestFewPairs
 //	ids that are strings                    TestTroublesOfTheReference
 //	dirty data, repeats                     TestCheckFinds, TestInBatchAgainstAllBatches
 //	another split or size                   TestPublished
-//	long texts                              TestCheckFinds, TestLoaderBatches
-//	bad pictures, crashes                   TestLoaderSkipsBadPairs, TestLoaderReportsBadTransforms; real pictures and files that change here
+//	long texts                              TestCheckFinds; package loader: TestBatches
+//	bad pictures, crashes                   package loader: pictures_test.go, TestSkipsBadPairs, TestReportsBadTransforms; files that change here
 //	downloads                               TestPublished and package weights
 //
 // The rest of this file is what those do not have. Every error must name the place, and what to do about it.
@@ -112,7 +109,7 @@ func TestFileThatChanges(t *testing.T) {
 		t.Errorf("a shorter tsv: %q, error %v", got, err)
 	}
 
-	if _, err := WriteLMDB(t.Context(), given{texts("猫"), map[int64]string{1: strings.Repeat("x", 1<<20)}}, filepath.Join(dir, "lmdb"), LMDBOptions{}); err != nil {
+	if _, err := WriteLMDB(t.Context(), onePicture(t, strings.Repeat("x", 1<<20)), filepath.Join(dir, "lmdb"), LMDBOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	s, err := OpenLMDB("x", filepath.Join(dir, "lmdb"), "")
@@ -126,6 +123,16 @@ func TestFileThatChanges(t *testing.T) {
 	if _, err := s.Image(1); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "image 1, "+filepath.Join(dir, "lmdb", "imgs")) {
 		t.Errorf("a shorter LMDB: error %v", err)
 	}
+}
+
+// onePicture is a split of one picture with one caption.
+func onePicture(t *testing.T, picture string) Source {
+	t.Helper()
+	s, err := newTSV("one", file{"one.tsv", strings.NewReader("1\t" + base64.StdEncoding.EncodeToString([]byte(picture)))}, "one.jsonl", strings.NewReader(goodTexts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // TestReadErrors of the disk are not taken for the end of a file, nor for a blank line.
@@ -176,7 +183,7 @@ func TestMapOf1TiB(t *testing.T) {
 	}
 
 	dir := filepath.Join(t.TempDir(), "train")
-	small := given{texts("猫"), map[int64]string{1: "x"}}
+	small := onePicture(t, "x")
 	if _, err := WriteLMDB(t.Context(), small, dir, LMDBOptions{MapSize: 1 << 62}); err == nil || !strings.Contains(err.Error(), "take a smaller MapSize") || !strings.Contains(err.Error(), dir) {
 		t.Errorf("a map of 4 EiB: error %v", err)
 	}
@@ -197,49 +204,4 @@ func (p padded) ReadAt(b []byte, offset int64) (int, error) {
 		return n, err
 	}
 	return len(b), nil
-}
-
-// TestBadPicturesInTraining are real pictures that are not sound. Within the budget each is passed over and told of; beyond it the error
-// names picture and caption and what to do.
-func TestBadPicturesInTraining(t *testing.T) {
-	good := somePictures(t, 4)
-	for name, c := range map[string]struct{ data, want string }{
-		"cut off in the middle":   {good[2][:len(good[2])/2], "damaged picture"},
-		"cut off near the end":    {good[2][:len(good[2])-20], "damaged picture"},
-		"a page of HTML":          {"<!DOCTYPE html><title>404</title>", "not a picture format that can be read"},
-		"a header of a huge one":  {good[2][:16] + "\x00\x01\x00\x00\x00\x01\x00\x00" + good[2][24:], "damaged picture"},
-		"nothing but a signature": {good[2][:8], "damaged picture"},
-	} {
-		pictures := map[int64]string{1: good[1], 2: c.data, 3: good[3], 4: good[4]}
-		s := given{texts("红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟"), pictures}
-		cfg := LoaderConfig{BatchSize: 4, Resolution: 32, Workers: 1, Transform: func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, 32) }}
-		var skipped []string
-		cfg.SkipBudget, cfg.OnSkip = 1, func(p Pair, err error) { skipped = append(skipped, p.Text+": "+err.Error()) }
-		if b := readAll(t, s, cfg)[0]; b.Pairs[1] == 1 || len(skipped) != 1 || !strings.HasPrefix(skipped[0], "蓝色的狗: ") || !strings.Contains(skipped[0], c.want) {
-			t.Errorf("%s: pairs %v, skipped %q, want %q", name, b.Pairs, skipped, c.want)
-		}
-		cfg.SkipBudget, cfg.OnSkip = 0, nil
-		l, err := NewLoader(context.Background(), s, cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = l.Next()
-		l.Close()
-		for _, want := range []string{"pair 1 of given (image 2, text 2)", c.want, "repair them or take them out (clipkit.CheckDataset finds them), or raise the budget"} {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: error %v, want %q", name, err, want)
-			}
-		}
-	}
-}
-
-// TestFewPairs has fewer pairs than a batch: the loader goes round. Package check says so before.
-func TestFewPairs(t *testing.T) {
-	s := given{texts("红色的猫", "蓝色的狗", "绿色的鱼"), somePictures(t, 3)}
-	cfg := config()
-	cfg.BatchSize, cfg.Shuffle, cfg.Transform = 8, false, func([]byte, *rand.Rand) ([]float32, error) { return make([]float32, 12), nil }
-	batches := readAll(t, s, cfg)
-	if want := []int{0, 1, 2, 0, 1, 2, 0, 1}; len(batches) != 1 || !slices.Equal(batches[0].Pairs, want) {
-		t.Errorf("batches %v, want one of pairs %v", batches, want)
-	}
 }

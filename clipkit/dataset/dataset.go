@@ -1,4 +1,4 @@
-// Package dataset gives pictures with captions, in the order and the batches that contrastive training needs.
+// Package dataset gives pictures with captions, in the order that contrastive training needs; package loader makes batches of them.
 //
 // A [Source] is one split. [Open] finds the splits of a set: the embedded one by the name "emoji", or a folder in the reference's
 // layout (the section on data preparation in its README), of which any of train, valid and test may be absent:
@@ -9,14 +9,7 @@
 //
 //	data, err := dataset.Open("datasets/MUGE")
 //	defer data.Close()
-//	loader, err := dataset.NewLoader(ctx, data.Train, dataset.LoaderConfig{BatchSize: 128, Resolution: 224, Shuffle: true, Transform: f})
-//	for {
-//		batch, err := loader.Next() // batch.Images: [128, 3, 224, 224]   batch.IDs: [128, 52]
-//		if err == io.EOF {
-//			break
-//		}
-//		…
-//	}
+//	epoch, err := loader.New(ctx, data.Train, loader.Config{BatchSize: 128, Resolution: 224, Shuffle: true, Transform: f})
 //
 // or pictures in a folder with a caption file ([OpenFolder]). [OpenPublished] knows
 // MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its

@@ -3,13 +3,10 @@ package dataset_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/imaging"
 )
 
 func Example() {
@@ -19,32 +16,11 @@ func Example() {
 		return
 	}
 	defer data.Close()
-	loader, err := dataset.NewLoader(context.Background(), data.Valid, dataset.LoaderConfig{
-		BatchSize:  250,
-		Resolution: 32,
-		Shuffle:    true,
-		Transform:  func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, 32) },
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer loader.Close()
-	for {
-		batch, err := loader.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		fmt.Println(batch.Index, len(batch.Images)/(3*32*32), "pictures", len(batch.IDs)/52, "captions")
-	}
+	fmt.Println(data)
+	fmt.Println(len(dataset.Pairs(data.Valid)), "pairs to validate on")
 	// Output:
-	// 0 250 pictures 250 captions
-	// 1 250 pictures 250 captions
-	// 2 250 pictures 250 captions
+	// emoji: train 1202 pictures, 6010 texts; valid 150 pictures, 750 texts; test 500 pictures, 2500 texts
+	// 750 pairs to validate on
 }
 
 func ExampleBuildLMDB() {

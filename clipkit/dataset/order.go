@@ -12,8 +12,8 @@ func Order(seed uint64, epoch, pairs, batch, world, rank int) []int {
 	return order(pairs, batch, world, rank, func(n int) []int { return permutation(seed+uint64(epoch), n) })
 }
 
-// fileOrder is Order without the shuffle.
-func fileOrder(pairs, batch, world, rank int) []int {
+// FileOrder is [Order] without the shuffle.
+func FileOrder(pairs, batch, world, rank int) []int {
 	return order(pairs, batch, world, rank, func(n int) []int {
 		positions := make([]int, n)
 		for i := range positions {

@@ -29,7 +29,7 @@ import (
 //	lr for the batch, few pairs (28, 399)             TestNotices; what a run says here
 //	in-batch accuracy is not recall (297, 333)        here
 //	texts longer than the context (95, 409)           here
-//	repeated pictures and captions (36, 41)           TestLossesEqualTheirDefinition (multi_positive), dataset.TestCheckFinds
+//	repeated pictures and captions (36, 41)           TestLossesEqualTheirDefinition (multi_positive), check.TestCheckFinds
 //	from scratch (139)                                weights.TestLoadInit
 //	bad pictures, a worker's crash (389)              dataset.TestBadPicturesInTraining; what a run says and keeps here
 //	an error at the end (62)                          TestEndToEndRunEqualsTheReference: a run ends with nil

@@ -9,6 +9,7 @@ import (
 
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/dataset/loader"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
@@ -150,7 +151,7 @@ func (c Config) perStep() int { return c.BatchSize * max(1, c.AccumFreq) }
 // epoch trains from the state's batch to the end of its epoch or of the run.
 func (j *Job) epoch(ctx context.Context) error {
 	c, tokens := j.Config, j.Config.ContextLength
-	loader, err := dataset.NewLoader(ctx, j.Train, dataset.LoaderConfig{
+	l, err := loader.New(ctx, j.Train, loader.Config{
 		BatchSize: c.perStep(), Workers: c.Workers, Prefetch: 2 * c.Workers, Resolution: j.Model.Config.ImageResolution, ContextLength: tokens,
 		Tokenizer: tokenizer.Default(), Seed: c.Seed, Epoch: j.state.Epoch, Start: j.state.Batch, Shuffle: true,
 		Transform: j.transform(), SkipBudget: c.SkipBudget,
@@ -159,11 +160,11 @@ func (j *Job) epoch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("epoch %d: %w", j.state.Epoch+1, err)
 	}
-	defer loader.Close()
+	defer l.Close()
 	peak := j.Model.Device.PeakGFLOPS()
 	last := j.Now()
 	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
-		b, err := loader.Next()
+		b, err := l.Next()
 		if ctx.Err() != nil {
 			return j.interrupted(ctx)
 		}
@@ -208,7 +209,7 @@ func (j *Job) epoch(ctx context.Context) error {
 }
 
 // pictures are the ids of a batch's pictures.
-func (j *Job) pictures(b *dataset.Batch) []int64 {
+func (j *Job) pictures(b *loader.Batch) []int64 {
 	ids := make([]int64, len(b.Pairs))
 	for i, p := range b.Pairs {
 		ids[i] = j.pairs[p].ImageID
@@ -217,7 +218,7 @@ func (j *Job) pictures(b *dataset.Batch) []int64 {
 }
 
 // watch looks at what a step saw and gave, before it counts.
-func (j *Job) watch(b *dataset.Batch, res step.Result) error {
+func (j *Job) watch(b *loader.Batch, res step.Result) error {
 	c, at := j.Config, j.state.Step+1
 	if b.Truncated > 0 && !j.saidTruncated {
 		j.saidTruncated = true

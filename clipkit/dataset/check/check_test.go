@@ -1,14 +1,10 @@
 package check
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
 	"math"
 	"math/bits"
 	"slices"
@@ -16,6 +12,7 @@ import (
 	"testing"
 
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/dataset/datasettest"
 	"clipnb/clipkit/tokenizer"
 )
 
@@ -85,63 +82,9 @@ func mostRight(set uint, pictures, captions []int32) int {
 	return best
 }
 
-// given is a split in memory.
-type given struct {
-	texts  []dataset.Text
-	images map[int64]string
-}
-
-func (s given) Name() string          { return "given" }
-func (s given) Close() error          { return nil }
-func (s given) Texts() []dataset.Text { return s.texts }
-func (s given) ImageIDs() (ids []int64) {
-	for id := range s.images {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids
-}
-func (s given) Image(id int64) ([]byte, error) {
-	if data, ok := s.images[id]; ok && data != "" {
-		return []byte(data), nil
-	}
-	return nil, fmt.Errorf("%w: image %d in given", dataset.ErrNotFound, id)
-}
-
-func texts(captions ...string) (out []dataset.Text) {
-	for i, c := range captions {
-		out = append(out, dataset.Text{ID: int64(i + 1), Text: c, ImageIDs: []int64{int64(i + 1)}})
-	}
-	return out
-}
-
-// somePictures are n different ones with ids from 1.
-func somePictures(t *testing.T, n int) map[int64]string {
-	t.Helper()
-	out := make(map[int64]string)
-	for i := range n {
-		out[int64(i+1)] = picture(t, 40, 40, i)
-	}
-	return out
-}
-
-func picture(t *testing.T, width, height, shade int) string {
-	t.Helper()
-	m := image.NewRGBA(image.Rect(0, 0, width, height))
-	for i := range m.Pix {
-		m.Pix[i] = 255
-	}
-	m.Set(0, 0, color.RGBA{uint8(shade), uint8(shade >> 8), 7, 255})
-	var b bytes.Buffer
-	if err := png.Encode(&b, m); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
 // TestCheckFinds has one trouble each, and what must be said of it.
 func TestCheckFinds(t *testing.T) {
-	good := somePictures(t, 8)
+	good := datasettest.Pictures(8)
 	with := func(id int64, data string) map[int64]string {
 		out := map[int64]string{}
 		for k, v := range good {
@@ -150,7 +93,7 @@ func TestCheckFinds(t *testing.T) {
 		out[id] = data
 		return out
 	}
-	distinct := texts("红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟", "白色的马", "黑色的牛", "灰色的羊", "紫色的兔")
+	distinct := datasettest.Captions("红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟", "白色的马", "黑色的牛", "灰色的羊", "紫色的兔")
 	changed := func(i int, text string, ids ...int64) []dataset.Text {
 		out := slices.Clone(distinct)
 		out[i].Text = text
@@ -160,28 +103,28 @@ func TestCheckFinds(t *testing.T) {
 		return out
 	}
 	for name, c := range map[string]struct {
-		train given
+		train dataset.Source
 		want  string
 		check func(SplitReport) bool
 	}{
-		"a missing picture":   {given{distinct, with(3, "")}, "1 picture is missing: image 3", func(r SplitReport) bool { return r.Missing.Count == 1 }},
-		"an unknown id":       {given{changed(0, "猫", 1, 99), good}, "image 99 of text 1", func(r SplitReport) bool { return r.Missing.Count == 1 && r.Pairs == 8 }},
-		"a corrupt picture":   {given{distinct, with(3, "GIF89a")}, "1 picture cannot be read: image 3:", func(r SplitReport) bool { return r.Corrupt.Count == 1 }},
-		"a tiny picture":      {given{distinct, with(3, picture(t, 100, 31, 1))}, "1 picture has a side under 32 pixels: image 3, 100×31", func(r SplitReport) bool { return r.Tiny.Count == 1 }},
-		"a huge picture":      {given{distinct, with(3, picture(t, 5000, 4000, 1))}, "1 picture is huge: image 3, 5000×4000", func(r SplitReport) bool { return r.Huge.Count == 1 }},
-		"no caption":          {given{distinct, with(9, picture(t, 40, 40, 99))}, "1 picture has no caption: image 9", func(r SplitReport) bool { return r.Uncaptioned.Count == 1 }},
-		"an empty caption":    {given{changed(0, " \t"), good}, "1 caption is empty: text 1", func(r SplitReport) bool { return r.Empty.Count == 1 }},
-		"unknown words":       {given{changed(0, "𠀀𪛟"), good}, "1 caption consists of unknown words only: text 1", func(r SplitReport) bool { return r.Unknown.Count == 1 }},
-		"a long caption":      {given{changed(0, strings.Repeat("很", 51)), good}, "12.5% of the captions are longer than 52 tokens", func(r SplitReport) bool { return r.Truncated.Count == 1 }},
-		"the longest that is": {given{changed(0, strings.Repeat("很", 50)), good}, "", func(r SplitReport) bool { return r.Truncated.Count == 0 }},
-		"hidden answers":      {given{[]dataset.Text{{ID: 1, Text: "猫"}}, good}, "the answers are hidden", func(r SplitReport) bool { return r.HiddenTexts == 1 && r.Ceiling == 1 }},
-		"equal when cut": {given{append(changed(0, strings.Repeat("很", 60)), dataset.Text{ID: 9, Text: strings.Repeat("很", 70), ImageIDs: []int64{2}}), good}, "", func(r SplitReport) bool {
+		"a missing picture":   {datasettest.Memory(distinct, with(3, "")), "1 picture is missing: image 3", func(r SplitReport) bool { return r.Missing.Count == 1 }},
+		"an unknown id":       {datasettest.Memory(changed(0, "猫", 1, 99), good), "image 99 of text 1", func(r SplitReport) bool { return r.Missing.Count == 1 && r.Pairs == 8 }},
+		"a corrupt picture":   {datasettest.Memory(distinct, with(3, "GIF89a")), "1 picture cannot be read: image 3:", func(r SplitReport) bool { return r.Corrupt.Count == 1 }},
+		"a tiny picture":      {datasettest.Memory(distinct, with(3, datasettest.Picture(100, 31, 1))), "1 picture has a side under 32 pixels: image 3, 100×31", func(r SplitReport) bool { return r.Tiny.Count == 1 }},
+		"a huge picture":      {datasettest.Memory(distinct, with(3, datasettest.Picture(5000, 4000, 1))), "1 picture is huge: image 3, 5000×4000", func(r SplitReport) bool { return r.Huge.Count == 1 }},
+		"no caption":          {datasettest.Memory(distinct, with(9, datasettest.Picture(40, 40, 99))), "1 picture has no caption: image 9", func(r SplitReport) bool { return r.Uncaptioned.Count == 1 }},
+		"an empty caption":    {datasettest.Memory(changed(0, " \t"), good), "1 caption is empty: text 1", func(r SplitReport) bool { return r.Empty.Count == 1 }},
+		"unknown words":       {datasettest.Memory(changed(0, "𠀀𪛟"), good), "1 caption consists of unknown words only: text 1", func(r SplitReport) bool { return r.Unknown.Count == 1 }},
+		"a long caption":      {datasettest.Memory(changed(0, strings.Repeat("很", 51)), good), "12.5% of the captions are longer than 52 tokens", func(r SplitReport) bool { return r.Truncated.Count == 1 }},
+		"the longest that is": {datasettest.Memory(changed(0, strings.Repeat("很", 50)), good), "", func(r SplitReport) bool { return r.Truncated.Count == 0 }},
+		"hidden answers":      {datasettest.Memory([]dataset.Text{{ID: 1, Text: "猫"}}, good), "the answers are hidden", func(r SplitReport) bool { return r.HiddenTexts == 1 && r.Ceiling == 1 }},
+		"equal when cut": {datasettest.Memory(append(changed(0, strings.Repeat("很", 60)), dataset.Text{ID: 9, Text: strings.Repeat("很", 70), ImageIDs: []int64{2}}), good), "", func(r SplitReport) bool {
 			return r.DistinctCaptions == 8
 		}},
-		"the same bytes": {given{distinct, with(3, good[4])}, "false negatives on average (rows that share picture or caption)", func(r SplitReport) bool {
+		"the same bytes": {datasettest.Memory(distinct, with(3, good[4])), "false negatives on average (rows that share picture or caption)", func(r SplitReport) bool {
 			return r.DistinctPictures == 7 && r.Ceiling == 7./8 && r.FalseNegatives == 1
 		}},
-		"class names": {given{texts("猫", "猫", "猫", "猫", "狗", "狗", "狗", "狗"), good}, "2 distinct captions among 8 pairs", func(r SplitReport) bool {
+		"class names": {datasettest.Memory(datasettest.Captions("猫", "猫", "猫", "猫", "狗", "狗", "狗", "狗"), good), "2 distinct captions among 8 pairs", func(r SplitReport) bool {
 			return r.DistinctCaptions == 2 && r.Ceiling == .25 && r.CommonestPairs == 4 && r.Commonest == "猫"
 		}},
 	} {
@@ -194,18 +137,18 @@ func TestCheckFinds(t *testing.T) {
 			t.Errorf("%s: want %q, have %s%+v", name, c.want, s, report.Splits[0])
 		}
 	}
-	report, err := Dataset(context.Background(), &dataset.Dataset{Name: "x", Train: given{distinct, good}}, Options{BatchSize: 8})
+	report, err := Dataset(context.Background(), &dataset.Dataset{Name: "x", Train: datasettest.Memory(distinct, good)}, Options{BatchSize: 8})
 	if err != nil || len(report.Findings) != 0 || !strings.Contains(report.String(), "Nothing to complain about") {
 		t.Errorf("a good set: %v, error %v", report, err)
 	}
-	imbalanced := texts(slices.Repeat([]string{"促销"}, 50)...)
+	imbalanced := datasettest.Captions(slices.Repeat([]string{"促销"}, 50)...)
 	for i := range 50 {
 		imbalanced = append(imbalanced, dataset.Text{ID: int64(100 + i), Text: fmt.Sprintf("商品%d号", i), ImageIDs: []int64{int64(i%8 + 1)}})
 	}
 	for i := range imbalanced[:50] {
 		imbalanced[i].ImageIDs[0] = int64(i%8 + 1)
 	}
-	report, err = Dataset(context.Background(), &dataset.Dataset{Name: "x", Train: given{imbalanced, good}}, Options{BatchSize: 8})
+	report, err = Dataset(context.Background(), &dataset.Dataset{Name: "x", Train: datasettest.Memory(imbalanced, good)}, Options{BatchSize: 8})
 	if err != nil || !strings.Contains(report.String(), `one caption has 50% of the pairs: "促销"`) {
 		t.Errorf("imbalance: %v, error %v", report, err)
 	}
@@ -213,10 +156,10 @@ func TestCheckFinds(t *testing.T) {
 
 // TestCheckDecode has a picture that is cut off in the middle: its header is sound.
 func TestCheckDecode(t *testing.T) {
-	good := somePictures(t, 2)
+	good := datasettest.Pictures(2)
 	good[2] = good[2][:len(good[2])-30]
 	for _, decode := range []bool{false, true} {
-		report, err := Dataset(context.Background(), &dataset.Dataset{Name: "x", Train: given{texts("猫", "狗"), good}}, Options{Decode: decode})
+		report, err := Dataset(context.Background(), &dataset.Dataset{Name: "x", Train: datasettest.Memory(datasettest.Captions("猫", "狗"), good)}, Options{Decode: decode})
 		if err != nil || report.Splits[0].Corrupt.Count != map[bool]int{true: 1}[decode] {
 			t.Errorf("decode %v: %v, error %v", decode, report, err)
 		}
@@ -224,11 +167,11 @@ func TestCheckDecode(t *testing.T) {
 }
 
 func TestCheckLeaks(t *testing.T) {
-	all := somePictures(t, 3)
+	all := datasettest.Pictures(3)
 	report, err := Dataset(context.Background(), &dataset.Dataset{
 		Name:  "x",
-		Train: given{texts("猫", "狗"), map[int64]string{1: all[1], 2: all[2]}},
-		Test:  given{[]dataset.Text{{ID: 7, Text: "猫", ImageIDs: []int64{5}}, {ID: 8, Text: "鱼", ImageIDs: []int64{6}}}, map[int64]string{5: all[3], 6: all[2]}},
+		Train: datasettest.Memory(datasettest.Captions("猫", "狗"), map[int64]string{1: all[1], 2: all[2]}),
+		Test:  datasettest.Memory([]dataset.Text{{ID: 7, Text: "猫", ImageIDs: []int64{5}}, {ID: 8, Text: "鱼", ImageIDs: []int64{6}}}, map[int64]string{5: all[3], 6: all[2]}),
 	}, Options{BatchSize: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +216,7 @@ func TestCheckEmoji(t *testing.T) {
 
 // TestPublishedSetsAreCompared has a folder that is called as a published set and is another.
 func TestPublishedSetsAreCompared(t *testing.T) {
-	d := &dataset.Dataset{Name: "MUGE", Test: given{[]dataset.Text{{ID: 1, Text: "猫"}}, map[int64]string{1: "ABC"}}}
+	d := &dataset.Dataset{Name: "MUGE", Test: datasettest.Memory([]dataset.Text{{ID: 1, Text: "猫"}}, map[int64]string{1: "ABC"})}
 	r, err := Dataset(t.Context(), d, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +236,7 @@ func TestPublishedSetsAreCompared(t *testing.T) {
 
 // TestFewPairs has fewer pairs than a batch.
 func TestFewPairs(t *testing.T) {
-	s := given{texts("红色的猫", "蓝色的狗", "绿色的鱼"), somePictures(t, 3)}
+	s := datasettest.Memory(datasettest.Captions("红色的猫", "蓝色的狗", "绿色的鱼"), datasettest.Pictures(3))
 	report, err := Dataset(t.Context(), &dataset.Dataset{Name: "few", Train: s}, Options{BatchSize: 8})
 	if err != nil || !strings.Contains(report.String(), "3 pairs, fewer than a batch of 8: every batch repeats some") {
 		t.Errorf("%v, error %v", report, err)

@@ -3,6 +3,8 @@
 //	func TestLMDB(t *testing.T) {
 //		datasettest.Test(t, func(t *testing.T) dataset.Source { … })
 //	}
+//
+// For tests of what reads sources there is one in memory ([Memory]).
 package datasettest
 
 import (

@@ -1,4 +1,18 @@
-package dataset
+// Package loader makes the batches of an epoch: pictures decoded and augmented, captions tokenized, several batches ahead of the
+// training step that reads them.
+//
+//	epoch, err := loader.New(ctx, data.Train, loader.Config{BatchSize: 128, Resolution: 224, Shuffle: true, Transform: f})
+//	defer epoch.Close()
+//	for {
+//		batch, err := epoch.Next() // batch.Images: [128, 3, 224, 224]   batch.IDs: [128, 52]
+//		if err == io.EOF {
+//			break
+//		}
+//		…
+//	}
+//
+// A bad picture ends the epoch, or is replaced by the next good pair where Config.SkipBudget allows it.
+package loader
 
 import (
 	"context"
@@ -11,15 +25,16 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/tokenizer"
 )
 
 // ErrClosed is what Next returns after Close.
-var ErrClosed = errors.New("dataset: loader is closed")
+var ErrClosed = errors.New("loader: closed")
 
-// LoaderConfig says which batches a [Loader] makes, and how. Zero values of Workers, Prefetch, ContextLength, Tokenizer and World
+// Config says which batches a [Loader] makes, and how. Zero values of Workers, Prefetch, ContextLength, Tokenizer and World
 // stand for the defaults named below.
-type LoaderConfig struct {
+type Config struct {
 	BatchSize int // pairs in a batch of this process
 	Workers   int // goroutines that decode; default: as many as processors
 	Prefetch  int // batches made ahead of Next; default 2
@@ -31,7 +46,7 @@ type LoaderConfig struct {
 	Seed    uint64
 	Epoch   int
 	Start   int  // index of the first batch: resume in mid-epoch
-	Shuffle bool // the order of Order; false: file order
+	Shuffle bool // the order of [dataset.Order]; false: file order
 	World   int  // processes that share the epoch; default 1
 	Rank    int  // this one's number, from 0
 
@@ -39,15 +54,15 @@ type LoaderConfig struct {
 	// augmentation is the same for any number of workers. Called concurrently.
 	Transform func(encoded []byte, rng *rand.Rand) ([]float32, error)
 
-	SkipBudget int               // bad pairs tolerated; each is replaced by the next good one. 0: the first is an error
-	OnSkip     func(Pair, error) // told once of each bad pair, in the order of the batches, by Next; may be nil
+	SkipBudget int                       // bad pairs tolerated; each is replaced by the next good one. 0: the first is an error
+	OnSkip     func(dataset.Pair, error) // told once of each bad pair, in the order of the batches, by Next; may be nil
 }
 
 // Batch is one step's data. Rows of the same index belong together.
 type Batch struct {
 	Images    []float32 // [B, 3, R, R]
 	IDs       []int32   // [B, T]
-	Pairs     []int     // [B] index into Pairs(source)
+	Pairs     []int     // [B] index into dataset.Pairs(source)
 	Index     int       // position of the batch in the epoch
 	Truncated int       // captions cut to T tokens
 }
@@ -57,9 +72,9 @@ type Batch struct {
 //
 // Next and Close are for one goroutine; another one stops a loader by cancelling its context.
 type Loader struct {
-	source Source
-	cfg    LoaderConfig
-	pairs  []Pair
+	source dataset.Source
+	cfg    Config
+	pairs  []dataset.Pair
 	order  []int // by position on this rank
 
 	parent  context.Context
@@ -86,8 +101,8 @@ type badPair struct {
 	err   error
 }
 
-// NewLoader checks cfg and starts to make batches. Close it, or read it to the end, or cancel ctx.
-func NewLoader(ctx context.Context, s Source, cfg LoaderConfig) (*Loader, error) {
+// New checks cfg and starts to make batches. Close it, or read it to the end, or cancel ctx.
+func New(ctx context.Context, s dataset.Source, cfg Config) (*Loader, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -103,14 +118,14 @@ func NewLoader(ctx context.Context, s Source, cfg LoaderConfig) (*Loader, error)
 	if cfg.World == 0 {
 		cfg.World = 1
 	}
-	l := &Loader{source: s, cfg: cfg, pairs: Pairs(s), parent: ctx, bad: make(map[int]bool)}
+	l := &Loader{source: s, cfg: cfg, pairs: dataset.Pairs(s), parent: ctx, bad: make(map[int]bool)}
 	if err := l.check(); err != nil {
 		return nil, fmt.Errorf("loading %s: %w", s.Name(), err)
 	}
 	if cfg.Shuffle {
-		l.order = Order(cfg.Seed, cfg.Epoch, len(l.pairs), cfg.BatchSize, cfg.World, cfg.Rank)
+		l.order = dataset.Order(cfg.Seed, cfg.Epoch, len(l.pairs), cfg.BatchSize, cfg.World, cfg.Rank)
 	} else {
-		l.order = fileOrder(len(l.pairs), cfg.BatchSize, cfg.World, cfg.Rank)
+		l.order = dataset.FileOrder(len(l.pairs), cfg.BatchSize, cfg.World, cfg.Rank)
 	}
 	if cfg.Start < 0 || cfg.Start > l.Len() {
 		return nil, fmt.Errorf("loading %s: Start is %d, but the epoch has %d batches", s.Name(), cfg.Start, l.Len())
@@ -198,7 +213,7 @@ func (l *Loader) fill(p *pending, row int) {
 	}
 }
 
-func (l *Loader) load(p *pending, row int, pair Pair, position int) (err error) {
+func (l *Loader) load(p *pending, row int, pair dataset.Pair, position int) (err error) {
 	defer func() { // decoders meet hostile bytes here; one picture must not end the program
 		if r := recover(); r != nil {
 			err = fmt.Errorf("transform: panic: %v", r)

@@ -1,4 +1,4 @@
-package chart
+package svg
 
 import (
 	"bytes"
@@ -16,91 +16,88 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// The size of a static picture in CSS pixels; a matrix has a height of its own.
-const (
-	staticWidth  = 720
-	staticHeight = 300
-)
+// plotHeight is that of a picture with axes, in CSS pixels.
+const plotHeight = 300
 
-// static draws one picture for each value axis, since gonum/plot has one.
-func (c curves) static() []still {
-	var pictures []still
-	for i, name := range c.axes {
-		p := newPlot(name.en)
-		p.X.Label.Text = "optimizer step"
-		p.Add(plotter.NewGrid())
-		for _, l := range c.lines {
-			if l.right != (i == 1) {
-				continue
-			}
-			points := thin(l.points, staticPoints)
-			xys := make(plotter.XYs, len(points))
-			for j, q := range points {
-				xys[j] = plotter.XY{X: q.x, Y: q.y}
-			}
-			style := draw.LineStyle{Color: rgb(l.colour, l.opacity()), Width: 1.5}
-			style.Dashes = l.stroke.dashes()
-			p.Add(&plotter.Line{XYs: xys, LineStyle: style})
-			if len(points) <= 40 { // one point alone has no line
-				p.Add(&plotter.Scatter{XYs: xys, GlyphStyle: draw.GlyphStyle{Color: style.Color, Radius: 2, Shape: draw.CircleGlyph{}}})
-			}
-			if l.letter != "" {
-				p.Add(letters(plotter.XYLabels{XYs: xys[len(xys)-1:], Labels: []string{l.letter}}, vg.Point{X: 8, Y: -4}, 11))
-			}
-		}
-		pictures = append(pictures, plotted(p))
-	}
-	return pictures
+// Line is one line on axes.
+type Line struct {
+	Points  [][2]float64 // finite; at least one
+	Colour  string
+	Opacity float32
+	Width   float64 // pixels
+	Stroke  Stroke  // "" is solid
+	Dots    bool    // on every point: one point alone has no line
+	Fill    float32 // opacity of the area below; 0 for none
+	Letter  string  // stands at the end, "" for none
 }
 
-// static draws the bars.
-func (c bars) static() []still {
-	p := newPlot(c.axis.en)
+// Lines draws lines on axes with these names. gonum/plot measures text with its own fonts, so names must not be Chinese.
+func Lines(x, y string, lines []Line) *Drawing {
+	p := newPlot(y)
+	p.X.Label.Text = x
+	p.Add(plotter.NewGrid())
+	for _, l := range lines {
+		xys := make(plotter.XYs, len(l.Points))
+		for i, q := range l.Points {
+			xys[i] = plotter.XY{X: q[0], Y: q[1]}
+		}
+		line := &plotter.Line{XYs: xys, LineStyle: draw.LineStyle{Color: rgb(l.Colour, l.Opacity), Width: vg.Length(l.Width), Dashes: l.Stroke.dashes()}}
+		if l.Fill > 0 {
+			line.FillColor = rgb(l.Colour, l.Fill)
+		}
+		p.Add(line)
+		if l.Dots {
+			p.Add(&plotter.Scatter{XYs: xys, GlyphStyle: draw.GlyphStyle{Color: line.Color, Radius: 2, Shape: draw.CircleGlyph{}}})
+		}
+		if l.Letter != "" {
+			p.Add(letters(plotter.XYLabels{XYs: xys[len(xys)-1:], Labels: []string{l.Letter}}, vg.Point{X: 8, Y: -4}, 11))
+		}
+	}
+	return plotted(p)
+}
+
+// Series is one bar of each group.
+type Series struct {
+	Values   []float64 // one for each group; NaN: no bar
+	Colour   string
+	Outlined bool   // not filled
+	Letter   string // above each bar, "" for none
+}
+
+// Bars draws a group of bars for each name; as with [Lines], names must not be Chinese.
+func Bars(y string, names []string, series []Series) *Drawing {
+	p := newPlot(y)
 	grid := plotter.NewGrid()
 	grid.Vertical.Color = nil
 	p.Add(grid)
-	width := vg.Points(420 / float64(len(c.categories)*len(c.series)))
-	for i, series := range c.series {
-		heights := make(plotter.Values, len(series.values))
+	width := vg.Points(420 / float64(len(names)*len(series)))
+	for i, s := range series {
+		heights := make(plotter.Values, len(s.Values))
 		var tops plotter.XYLabels
-		for j, v := range series.values {
+		for j, v := range s.Values {
 			if math.IsNaN(v) {
 				continue
 			}
 			heights[j] = v
 			tops.XYs = append(tops.XYs, plotter.XY{X: float64(j), Y: v})
-			tops.Labels = append(tops.Labels, series.letter)
+			tops.Labels = append(tops.Labels, s.Letter)
 		}
-		offset := width * vg.Length(float64(i)-float64(len(c.series)-1)/2)
-		bar := &plotter.BarChart{Values: heights, Width: width, Color: rgb(series.colour, 1), Offset: offset}
-		if series.published {
+		offset := width * vg.Length(float64(i)-float64(len(series)-1)/2)
+		bar := &plotter.BarChart{Values: heights, Width: width, Color: rgb(s.Colour, 1), Offset: offset}
+		if s.Outlined {
 			bar.Width -= 2
 			bar.LineStyle = draw.LineStyle{Color: bar.Color, Width: 1.5}
 			bar.Color = color.Transparent
 		}
 		p.Add(bar)
-		if series.letter != "" {
+		if s.Letter != "" {
 			p.Add(letters(tops, vg.Point{X: offset, Y: 2}, min(10, width)))
 		}
-	}
-	names := make([]string, len(c.categories))
-	for i, l := range c.categories {
-		names[i] = l.en
 	}
 	p.NominalX(names...)
 	p.X.Tick.Label.Font.Size = 10 // six or more, side by side
 	p.Y.Min = 0
-	return []still{plotted(p)}
-}
-
-func (s stroke) dashes() []vg.Length {
-	switch s {
-	case dashed:
-		return []vg.Length{5, 3}
-	case dotted:
-		return []vg.Length{1.5, 2}
-	}
-	return nil
+	return plotted(p)
 }
 
 // letters are labels centred above or beside their points.
@@ -121,22 +118,22 @@ func newPlot(axis string) *plot.Plot {
 }
 
 // plotted draws with gonum/plot, which measures text with its own fonts: it has no Chinese.
-func plotted(p *plot.Plot) still {
+func plotted(p *plot.Plot) *Drawing {
 	widen(&p.X)
 	widen(&p.Y)
-	canvas := vgsvg.New(staticWidth, staticHeight)
+	canvas := vgsvg.New(Width, plotHeight)
 	p.Draw(draw.Crop(draw.New(canvas), 6, -24, 4, -6)) // room for half a label at the right end
-	s := still{height: staticHeight}
+	d := &Drawing{Height: plotHeight}
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil { // a bytes.Buffer takes every write
-		s.text(10, 20, 12, "start", err.Error())
-		return s
+		d.Text(10, 20, 12, "start", err.Error())
+		return d
 	}
 	_, body, _ := strings.Cut(b.String(), "<svg")
 	_, body, _ = strings.Cut(body, ">")
 	body, _, _ = strings.Cut(body, "</svg>")
-	s.WriteString(body)
-	return s
+	d.WriteString(body)
+	return d
 }
 
 // widen opens a range that is too narrow for its numbers: gonum/plot finds no ticks there, and panics.

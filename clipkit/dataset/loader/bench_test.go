@@ -1,4 +1,4 @@
-package dataset
+package loader
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/imaging"
 )
 
@@ -46,7 +47,7 @@ func newPhotographs(b *testing.B, n int) photographs {
 func BenchmarkLoader(b *testing.B) {
 	const batch, step = 16, 16 * 25 * time.Millisecond
 	photos := newPhotographs(b, 16*batch)
-	cfg := LoaderConfig{BatchSize: batch, Resolution: 224, Shuffle: true,
+	cfg := Config{BatchSize: batch, Resolution: 224, Shuffle: true,
 		Transform: func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, 224) }}
 	b.Run("alone", func(b *testing.B) {
 		for b.Loop() {
@@ -71,8 +72,8 @@ func BenchmarkLoader(b *testing.B) {
 }
 
 // epoch reads all batches, each followed by a step, and returns the time spent in Next.
-func epoch(b *testing.B, s Source, cfg LoaderConfig, step time.Duration) (waited time.Duration) {
-	l, err := NewLoader(context.Background(), s, cfg)
+func epoch(b *testing.B, s dataset.Source, cfg Config, step time.Duration) (waited time.Duration) {
+	l, err := New(context.Background(), s, cfg)
 	if err != nil {
 		b.Fatal(err)
 	}

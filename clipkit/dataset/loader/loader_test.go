@@ -1,4 +1,4 @@
-package dataset
+package loader
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/tokenizer"
 )
 
@@ -32,9 +33,9 @@ func (s toy) ImageIDs() (ids []int64) {
 	}
 	return ids
 }
-func (s toy) Texts() (texts []Text) {
+func (s toy) Texts() (texts []dataset.Text) {
 	for i := range s.n {
-		texts = append(texts, Text{ID: int64(100 + i), Text: fmt.Sprintf("第%d张“图”", i), ImageIDs: []int64{int64(i)}})
+		texts = append(texts, dataset.Text{ID: int64(100 + i), Text: fmt.Sprintf("第%d张“图”", i), ImageIDs: []int64{int64(i)}})
 	}
 	return texts
 }
@@ -58,14 +59,14 @@ func paint(encoded []byte, rng *rand.Rand) ([]float32, error) {
 	return picture, nil
 }
 
-func config() LoaderConfig {
-	return LoaderConfig{BatchSize: 4, Resolution: 2, ContextLength: 8, Transform: paint, Shuffle: true, Seed: 5, Epoch: 1}
+func config() Config {
+	return Config{BatchSize: 4, Resolution: 2, ContextLength: 8, Transform: paint, Shuffle: true, Seed: 5, Epoch: 1}
 }
 
 // readAll reads the epoch to its end.
-func readAll(t *testing.T, s Source, cfg LoaderConfig) []*Batch {
+func readAll(t *testing.T, s dataset.Source, cfg Config) []*Batch {
 	t.Helper()
-	l, err := NewLoader(context.Background(), s, cfg)
+	l, err := New(context.Background(), s, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,13 +92,13 @@ func same(a, b *Batch) bool {
 	return slices.Equal(a.Images, b.Images) && slices.Equal(a.IDs, b.IDs) && slices.Equal(a.Pairs, b.Pairs) && a.Index == b.Index && a.Truncated == b.Truncated
 }
 
-func TestLoaderBatches(t *testing.T) {
+func TestBatches(t *testing.T) {
 	s := toy{n: 18}
 	batches := readAll(t, s, config())
 	if len(batches) != 5 {
 		t.Fatalf("%d batches, want 5", len(batches))
 	}
-	order := Order(5, 1, 18, 4, 1, 0)
+	order := dataset.Order(5, 1, 18, 4, 1, 0)
 	tok := tokenizer.Default()
 	for k, b := range batches {
 		if b.Index != k || !slices.Equal(b.Pairs, order[4*k:4*k+4]) || len(b.Images) != 4*12 || len(b.IDs) != 4*8 {
@@ -125,7 +126,7 @@ func TestLoaderBatches(t *testing.T) {
 	}
 }
 
-func TestLoaderIsTheSameForAnyNumberOfWorkers(t *testing.T) {
+func TestSameForAnyNumberOfWorkers(t *testing.T) {
 	s := toy{n: 50, bad: map[int64]bool{3: true, 4: true, 30: true}}
 	cfg := config()
 	cfg.Workers, cfg.Prefetch, cfg.SkipBudget = 1, 1, 3
@@ -144,7 +145,7 @@ func TestLoaderIsTheSameForAnyNumberOfWorkers(t *testing.T) {
 	}
 }
 
-func TestLoaderOfManyProcessesReadsThatOfOne(t *testing.T) {
+func TestManyProcessesReadWhatOneDoes(t *testing.T) {
 	s := toy{n: 18}
 	one := readAll(t, s, config())
 	cfg := config()
@@ -162,12 +163,12 @@ func TestLoaderOfManyProcessesReadsThatOfOne(t *testing.T) {
 	}
 }
 
-func TestLoaderSkipsBadPairs(t *testing.T) {
+func TestSkipsBadPairs(t *testing.T) {
 	s := toy{n: 8, bad: map[int64]bool{2: true, 3: true, 7: true}}
 	cfg := config()
 	cfg.Shuffle, cfg.SkipBudget = false, 3
 	var skipped []int64
-	cfg.OnSkip = func(p Pair, err error) {
+	cfg.OnSkip = func(p dataset.Pair, err error) {
 		if !errors.Is(err, errBadPicture) {
 			t.Errorf("skip of image %d: error %v", p.ImageID, err)
 		}
@@ -182,7 +183,7 @@ func TestLoaderSkipsBadPairs(t *testing.T) {
 	}
 
 	cfg.SkipBudget, skipped = 2, nil
-	l, err := NewLoader(context.Background(), s, cfg)
+	l, err := New(context.Background(), s, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func TestLoaderSkipsBadPairs(t *testing.T) {
 
 	s.bad = map[int64]bool{0: true, 1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 7: true}
 	cfg.SkipBudget = 100
-	l, err = NewLoader(context.Background(), s, cfg)
+	l, err = New(context.Background(), s, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,14 +209,14 @@ func TestLoaderSkipsBadPairs(t *testing.T) {
 	}
 }
 
-func TestLoaderReportsBadTransforms(t *testing.T) {
+func TestReportsBadTransforms(t *testing.T) {
 	for want, transform := range map[string]func([]byte, *rand.Rand) ([]float32, error){
 		"5 values, want [3, 2, 2]": func([]byte, *rand.Rand) ([]float32, error) { return make([]float32, 5), nil },
 		"panic: index out":         func(b []byte, _ *rand.Rand) ([]float32, error) { panic("index out") },
 	} {
 		cfg := config()
 		cfg.Transform = transform
-		l, err := NewLoader(context.Background(), toy{n: 8}, cfg)
+		l, err := New(context.Background(), toy{n: 8}, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,32 +227,32 @@ func TestLoaderReportsBadTransforms(t *testing.T) {
 	}
 }
 
-func TestLoaderChecksItsConfiguration(t *testing.T) {
-	for want, change := range map[string]func(*LoaderConfig){
-		"Transform is nil":     func(c *LoaderConfig) { c.Transform = nil },
-		"BatchSize 0":          func(c *LoaderConfig) { c.BatchSize = 0 },
-		"Workers -1":           func(c *LoaderConfig) { c.Workers = -1 },
-		"ContextLength is 513": func(c *LoaderConfig) { c.ContextLength = 513 },
-		"Rank is 2 of World 2": func(c *LoaderConfig) { c.World, c.Rank = 2, 2 },
-		"Start is 6":           func(c *LoaderConfig) { c.Start = 6 },
+func TestChecksItsConfiguration(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"Transform is nil":     func(c *Config) { c.Transform = nil },
+		"BatchSize 0":          func(c *Config) { c.BatchSize = 0 },
+		"Workers -1":           func(c *Config) { c.Workers = -1 },
+		"ContextLength is 513": func(c *Config) { c.ContextLength = 513 },
+		"Rank is 2 of World 2": func(c *Config) { c.World, c.Rank = 2, 2 },
+		"Start is 6":           func(c *Config) { c.Start = 6 },
 	} {
 		cfg := config()
 		change(&cfg)
-		if _, err := NewLoader(context.Background(), toy{n: 18}, cfg); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(context.Background(), toy{n: 18}, cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
-	if _, err := NewLoader(context.Background(), toy{}, config()); err == nil || !strings.Contains(err.Error(), "no pairs") {
+	if _, err := New(context.Background(), toy{}, config()); err == nil || !strings.Contains(err.Error(), "no pairs") {
 		t.Errorf("no pairs: error %v", err)
 	}
 }
 
-func TestLoaderEndsItsGoroutines(t *testing.T) {
+func TestEndsGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
 	start := func(ctx context.Context) *Loader {
 		cfg := config()
 		cfg.Workers = 8
-		l, err := NewLoader(ctx, toy{n: 1000}, cfg)
+		l, err := New(ctx, toy{n: 1000}, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -288,8 +289,8 @@ func TestLoaderEndsItsGoroutines(t *testing.T) {
 	}
 }
 
-// TestLoaderStopsInTheMiddleOfABatch cancels while Next waits for a worker that is held up.
-func TestLoaderStopsInTheMiddleOfABatch(t *testing.T) {
+// TestStopsInTheMiddleOfABatch cancels while Next waits for a worker that is held up.
+func TestStopsInTheMiddleOfABatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	entered, release := make(chan bool, 64), make(chan bool)
 	cfg := config()
@@ -298,7 +299,7 @@ func TestLoaderStopsInTheMiddleOfABatch(t *testing.T) {
 		<-release
 		return paint(b, rng)
 	}
-	l, err := NewLoader(ctx, toy{n: 18}, cfg)
+	l, err := New(ctx, toy{n: 18}, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
