@@ -24,7 +24,7 @@
 //	blocks                                6.4 s, 4411 MiB       0.70 s,  983 MiB
 //	jemalloc 5.3, thp:always              7.4 s, 4799 MiB       0.80 s, 1114 MiB
 //	jemalloc 5.3                        * 8.3 s, 4436 MiB
-//	mimalloc 2.0, large pages             MIMALLOC              1.13 s, 1244 MiB
+//	mimalloc 2.0, large pages             8.2 s, 5146 MiB       1.13 s, 1244 MiB
 //	glibc, all thresholds at 16 GiB,    * 7.8 s, 5141 MiB       0.98 s, 1054 MiB
 //	  top_pad 256 MiB, hugetlb=1
 //	glibc                               * 8.2 s, 5782 MiB       1.09 s, 1024 MiB
