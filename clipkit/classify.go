@@ -58,11 +58,11 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 	if err != nil {
 		return nil, err
 	}
-	var keep func(int, []float32)
+	var record func(int, []float32)
 	if o.Predictions != nil {
-		keep = o.Predictions.Keep
+		record = o.Predictions.Record
 	}
 	bar := progress.New(os.Stderr, "classifying "+set.Name(), set.Len())
 	defer bar.Finish()
-	return zeroshot.Classify(ctx, m.Towers, set, c, keep, bar.Of)
+	return zeroshot.Classify(ctx, m.Towers, set, c, record, bar.Of)
 }

@@ -4,21 +4,29 @@
 //	data, err := clipkit.OpenDataset(ctx, "emoji")
 //	m, err := clipkit.Load(ctx, "emoji")
 //	before, err := clipkit.EvaluateRetrieval(ctx, m, data.Test)
-//	cfg := clipkit.Must(clipkit.Recipe("emoji/finetune"))
-//	run, err := clipkit.Finetune(ctx, m, data, cfg)
+//	r, err := clipkit.Recipe("emoji/finetune")
+//	run, err := clipkit.Finetune(ctx, m, data, r.Config)
 //	after, err := clipkit.EvaluateRetrieval(ctx, m, data.Test)
 //	ix, err := clipkit.BuildIndex(ctx, m, data.Test)
 //	hits, err := ix.SearchText(ctx, "狗", 8)
-//	page, err := clipkit.Explore(ctx, ix, m)   // the retrieval page; later cells: clipkit.Attach(ctx)
-//	clipkit.Show(chart.Loss(run.Rows))
+//	page, err := clipkit.Explore(ctx, ix, m)   // the retrieval page; later cells: page.Attach(ctx)
+//	clipkit.Show(chart.Loss(run.Rows), report.RecallTable(before, after))
 //
-// Recipes are settings with a promise of what they need and reach: fmt.Println(clipkit.Must(clipkit.FindRecipe("own/vit-b-16"))) says how to
-// train on pictures of your own.
+// These verbs are all of it. Each is a thin composition of the packages below, where the matter is and where one goes for more:
 //
-// Each verb is a thin composition of the sub-packages (dataset, model, train, eval, index, chart, experiment), where the matter is and
-// where one goes for more. A notebook cell is a process of its own: what must outlive it is in the run's directory, and Load takes one
-// (or its best checkpoint: Load(ctx, "quickstart/best")).
+//	recipe                           settings with what they need and reach; published figures
+//	dataset, dataset/check           sources of pictures and captions; what will hurt training, said before
+//	model, weights                   the graphs and their parameters (Model.Towers); file formats
+//	train, eval, zeroshot, index     the trainer, recall, classification by labels, stores of vectors
+//	chart, report                    figures of rows; tables and grids of what was measured
+//	explore, page                    the retrieval page; its process, and what later cells ask of it
+//	results                          the ModelZoo's results table, made again (it stands above this package)
+//
+// A notebook cell is a process of its own: what must outlive it is in the run's directory, and Load takes one (or its best checkpoint:
+// Load(ctx, "quickstart/best")).
 //
 // Long work shows a progress line on standard error, and training in a notebook draws its loss; it stops on ctx or Ctrl-C and continues when
 // it is called again.
+//
+// A program that trains on the processor may be built with -tags clipkit_blocks (package device/blocks): steps take less time and memory.
 package clipkit

@@ -73,7 +73,7 @@ func TestEvaluateRetrievalKeepsFeaturesAndFiles(t *testing.T) {
 	// Hidden answers leave predictions to hand in, and say so.
 	hidden := &few{Source: split.Source, n: 12, hidden: true}
 	files = filepath.Join(root, "hidden")
-	if _, err := clipkit.EvaluateRetrieval(ctx, m, hidden, clipkit.ReferenceFiles(files), clipkit.Answers(3)); !errors.Is(err, eval.ErrHidden) {
+	if _, err := clipkit.EvaluateRetrieval(ctx, m, hidden, clipkit.ReferenceFiles(files, 3)); !errors.Is(err, eval.ErrHidden) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(files, "test_predictions.jsonl")); err != nil {

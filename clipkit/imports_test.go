@@ -9,12 +9,13 @@ import (
 // floors: a package may import only packages of lower floors. The façade is on top, and above it what reproduces results with it; internal packages
 // and assets are below.
 var floors = [][]string{
-	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pyjson", "clipkit/internal/repo", "clipkit/internal/progress", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
+	{"clipkit/internal/atomicfile", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pyjson", "clipkit/internal/repo", "clipkit/internal/progress", "clipkit/imaging/jpeg", "clipkit/projection", "clipkit/device/lower", "clipkit/device/ort",
 		"clipkit/device/ascend", "clipkit/device/blocks", "clipkit/weights/tensor", "assets"},
 	{"clipkit/arch", "clipkit/weights/pytorch"},
-	{"clipkit/device", "clipkit/weights", "clipkit/weights/hub", "clipkit/imaging", "clipkit/tokenizer"},
+	{"clipkit/device", "clipkit/weights", "clipkit/weights/hub", "clipkit/dataset/lmdb", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
-	{"clipkit/train", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
+	{"clipkit/train/step"},
+	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
 	{"clipkit/recipe", "clipkit/page"},
 	{"clipkit/report"},
 	{"clipkit"},
@@ -22,7 +23,7 @@ var floors = [][]string{
 }
 
 // testOnly may import anything, and nothing but tests may import them.
-var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/internal/limit", "clipkit/internal/notebook", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/device/devicetest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
+var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/internal/limit", "clipkit/internal/notebook", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/device/devicetest", "clipkit/model/modeltest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
 
 func TestImportsPointDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.Name}} {{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "clipnb/...").Output()

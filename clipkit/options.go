@@ -97,14 +97,14 @@ func Keep(run string) Option {
 }
 
 // ReferenceFiles is for EvaluateRetrieval: it also leaves the reference's files (features, predictions both ways, truth, scores) in a folder
-// (eval.WriteReference).
-func ReferenceFiles(folder string) Option {
-	return Option{"ReferenceFiles", evaluating, func(o *options) { o.files = folder }}
-}
-
-// Answers is for EvaluateRetrieval: how many answers a query has in the reference's files; 10 unless said, and its scorer takes no other number.
-func Answers(k int) Option {
-	return Option{"Answers", evaluating, func(o *options) { o.answers = k }}
+// (eval.WriteReference). answers is how many a query has in them; 10 unless said, and the reference's scorer takes no other number.
+func ReferenceFiles(folder string, answers ...int) Option {
+	return Option{"ReferenceFiles", evaluating, func(o *options) {
+		o.files = folder
+		if len(answers) > 0 {
+			o.answers = answers[0]
+		}
+	}}
 }
 
 // InPostgres is for BuildIndex: the index is kept in a database with pgvector (package pgvector), for several processes and larger sets. A folder

@@ -23,7 +23,7 @@
 // build_lmdb_dataset.py.
 //
 // A caption with several pictures becomes several pairs ([Pairs]); the order of pairs in an epoch is the reference's ([Order]).
-// Before training, [Check] tells what will spoil it: duplicates, bad pictures, captions that say nothing, test pictures in train.
+// Before training, package check tells what will spoil it: duplicates, bad pictures, captions that say nothing, test pictures in train.
 //
 // # Errors
 //

@@ -35,11 +35,11 @@ var DefaultSplit = FolderSplit{Valid: 0.2, Seed: 42}
 //	红/1.jpg,一件红色的大衣
 //
 // A CSV or TSV has a header line; the picture's column, or field of a JSON line, is called image, image_id, file, file_name, filename,
-// path or filepath, the caption's caption, text, title or sentence. The file is UTF-8; a byte order mark is let pass. A picture is named
+// path or filepath, the caption's caption, text, title or sentence. The file is UTF-8; a byte order mark is accepted. A picture is named
 // by its path below dir, or by its bare name where that is unique.
 //
 // Image ids are 1 to n by path, text ids the lines of captions from 1, so both stay as they are while the files do. Pictures
-// without a caption are in the training split, where [Check] finds them.
+// without a caption are in the training split, where package check finds them.
 func OpenFolder(dir, captions string, split FolderSplit) (*Dataset, error) {
 	if captions == "" {
 		if captions = captionFile(dir); captions == "" {

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
+
+	"clipnb/clipkit/dataset/lmdb"
 )
 
 // Keys of the LMDBs that are no index and no id.
@@ -18,30 +19,30 @@ const (
 	keyImages  = "num_images"
 )
 
-// OpenLMDB opens one split as build_lmdb_dataset.py or [WriteLMDB] wrote it: dir holds pairs/ and imgs/, and ImageIDs are in
-// key order, which is that of the decimal digits. texts names the jsonl that it was built from. That has the captions without pictures,
-// which the LMDB has not, and must agree with it otherwise; "" makes do with the captions that have pictures.
+// OpenLMDB opens one split as build_lmdb_dataset.py or [WriteLMDB] wrote it: dir holds pairs/ and imgs/, and ImageIDs are in key order, which
+// is that of the decimal digits. texts names the jsonl that it was built from: only that has the captions without pictures, and it must agree
+// with the LMDB in the others. With "" the split has the captions that have pictures.
 //
-// A rebuild by the reference leaves the keys of the build before: pairs beyond num_samples are not read, as there; pictures beyond
-// num_images are an error, because evaluation would search them. Fewer pictures than num_images, the mark of duplicate ids in the
-// tsv, are let pass.
+// A rebuild by the reference leaves the keys of the build before: pairs beyond num_samples are not read, as there; pictures beyond num_images
+// are an error, because evaluation would search them. Fewer pictures than num_images are accepted, because duplicate ids in the tsv make the
+// reference count too many.
 func OpenLMDB(name, dir, texts string) (Source, error) {
 	pairs, err := readPairs(filepath.Join(dir, "pairs", "data.mdb"))
 	if err != nil {
 		return nil, err
 	}
-	captions, place, err := captionsOf(pairs, dir, texts)
+	captions, captionPlace, err := captionsOf(pairs, dir, texts)
 	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, "imgs", "data.mdb")
-	f, p, err := openLMDBFile(path)
+	f, err := openLMDBFile(path)
 	if err != nil {
 		return nil, err
 	}
 	s := &storedSource{name: name, imgs: file{path, f}, texts: captions, lmdb: true, close: sync.OnceValue(f.Close)}
-	if s.ids, s.at, err = indexLMDB(p); err == nil {
-		err = s.checkImages(place)
+	if s.ids, s.at, err = indexLMDB(path, f); err == nil {
+		err = s.checkImages(captionPlace)
 	}
 	if err != nil {
 		f.Close()
@@ -50,28 +51,25 @@ func OpenLMDB(name, dir, texts string) (Source, error) {
 	return s, nil
 }
 
-func openLMDBFile(path string) (*os.File, *lmdbPages, error) {
-	f, err := os.Open(path)
+func openLMDBFile(path string) (*lmdb.File, error) {
+	f, err := lmdb.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("%w: %s; the LMDB of a split is two folders, pairs and imgs, with a data.mdb each: build it again", ErrNotFound, path)
+		return nil, fmt.Errorf("%w: %s; the LMDB of a split is two folders, pairs and imgs, with a data.mdb each: build it again", ErrNotFound, path)
 	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("opening LMDB: %w", err)
+	return f, formatError(err)
+}
+
+// formatError makes a damaged file an ErrFormat of this package.
+func formatError(err error) error {
+	if errors.Is(err, lmdb.ErrFormat) {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	info, err := f.Stat()
-	if err == nil {
-		var p *lmdbPages
-		if p, err = openLMDBPages(path, f, info.Size()); err == nil {
-			return f, p, nil
-		}
-	}
-	f.Close()
-	return nil, nil, err
+	return err
 }
 
 // readPairs reads the pairs in the order of their index.
 func readPairs(path string) ([]Pair, error) {
-	f, p, err := openLMDBFile(path)
+	f, err := openLMDBFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +78,15 @@ func readPairs(path string) ([]Pair, error) {
 		index int64
 		pair  Pair
 	}
-	var found []numbered
+	var numbers []numbered
 	count := int64(-1)
 	var value []byte
-	err = p.walk(func(key []byte, offset, length int64) error {
+	err = f.Walk(func(key []byte, offset, length int64) error {
 		if length > 2*maxTextLine {
 			return fmt.Errorf("%w: %s: key %.20q has %d bytes, want at most %d", ErrFormat, path, key, length, 2*maxTextLine)
 		}
 		value = slices.Grow(value[:0], int(length))[:length]
-		if err := p.read(value, offset); err != nil {
+		if err := f.Read(value, offset); err != nil {
 			return err
 		}
 		if string(key) == keySamples {
@@ -103,22 +101,22 @@ func readPairs(path string) ([]Pair, error) {
 		if err != nil {
 			return fmt.Errorf("%w: %s: pair %d: %w", ErrFormat, path, index, err)
 		}
-		found = append(found, numbered{index, pair})
+		numbers = append(numbers, numbered{index, pair})
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, formatError(err)
 	}
-	slices.SortFunc(found, func(a, b numbered) int { return cmp.Compare(a.index, b.index) })
+	slices.SortFunc(numbers, func(a, b numbered) int { return cmp.Compare(a.index, b.index) })
 	if count < 0 {
 		return nil, fmt.Errorf("%w: %s: no key %s; the build was not finished: build it again", ErrFormat, path, keySamples)
 	}
-	pairs := make([]Pair, 0, len(found))
-	for i, f := range found[:min(count, int64(len(found)))] {
-		if f.index != int64(i) {
+	pairs := make([]Pair, 0, len(numbers))
+	for i, n := range numbers[:min(count, int64(len(numbers)))] {
+		if n.index != int64(i) {
 			break
 		}
-		pairs = append(pairs, f.pair)
+		pairs = append(pairs, n.pair)
 	}
 	if int64(len(pairs)) < count {
 		return nil, fmt.Errorf("%w: %s: %s is %d, but pair %d is missing: build it again", ErrFormat, path, keySamples, count, len(pairs))
@@ -143,22 +141,22 @@ func parseCount(path, key string, value []byte) (int64, error) {
 }
 
 // indexLMDB finds the pictures. Only the tree is read, not the pictures.
-func indexLMDB(p *lmdbPages) (ids []int64, at map[int64]extent, err error) {
+func indexLMDB(path string, f *lmdb.File) (ids []int64, at map[int64]extent, err error) {
 	at = make(map[int64]extent)
 	count := int64(-1)
-	err = p.walk(func(key []byte, offset, length int64) error {
+	err = f.Walk(func(key []byte, offset, length int64) error {
 		if length > maxImageLine {
-			return fmt.Errorf("%w: %s: key %.20q has %d bytes, want at most %d MiB", ErrFormat, p.name, key, length, maxImageLine>>20)
+			return fmt.Errorf("%w: %s: key %.20q has %d bytes, want at most %d MiB", ErrFormat, path, key, length, maxImageLine>>20)
 		}
 		if string(key) == keyImages {
 			value := make([]byte, min(length, 40))
-			if err := p.read(value, offset); err != nil {
+			if err := f.Read(value, offset); err != nil {
 				return err
 			}
-			count, err = parseCount(p.name, keyImages, value)
+			count, err = parseCount(path, keyImages, value)
 			return err
 		}
-		id, err := parseKey(p.name, key)
+		id, err := parseKey(path, key)
 		if err != nil {
 			return err
 		}
@@ -168,20 +166,20 @@ func indexLMDB(p *lmdbPages) (ids []int64, at map[int64]extent, err error) {
 	})
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return nil, nil, formatError(err)
 	case count < 0:
-		return nil, nil, fmt.Errorf("%w: %s: no key %s; the build was not finished: build it again", ErrFormat, p.name, keyImages)
+		return nil, nil, fmt.Errorf("%w: %s: no key %s; the build was not finished: build it again", ErrFormat, path, keyImages)
 	case count < int64(len(ids)):
 		return nil, nil, fmt.Errorf("%w: %s holds %d pictures, but %s is %d: the others are left over from an earlier build; delete the folder and build it again",
-			ErrFormat, p.name, len(ids), keyImages, count)
+			ErrFormat, path, len(ids), keyImages, count)
 	case len(ids) == 0:
-		return nil, nil, fmt.Errorf("%w: %s holds no pictures", ErrFormat, p.name)
+		return nil, nil, fmt.Errorf("%w: %s holds no pictures", ErrFormat, path)
 	}
 	return ids, at, nil
 }
 
-// captionsOf gathers the pairs into captions, or reads these from the jsonl and compares. place names a caption for messages.
-func captionsOf(pairs []Pair, dir, texts string) (captions []Text, place func(int) string, err error) {
+// captionsOf gathers the pairs into captions, or reads these from the jsonl and compares. captionPlace names a caption for messages.
+func captionsOf(pairs []Pair, dir, texts string) (captions []Text, captionPlace func(int) string, err error) {
 	if texts != "" {
 		f, err := openFile(texts)
 		if err != nil {

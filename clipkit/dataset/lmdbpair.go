@@ -10,8 +10,7 @@ import (
 )
 
 // parsePair reads a value of the pairs LMDB: Python's pickle of (image_id, text_id, text), in any protocol
-// (cn_clip/preprocess/build_lmdb_dataset.py:67). The reader
-// of pickles executes nothing.
+// (cn_clip/preprocess/build_lmdb_dataset.py:67). The reader of pickles executes nothing.
 func parsePair(data []byte) (Pair, error) {
 	v, n, err := pickle.Reader{}.Read(data)
 	if err != nil {

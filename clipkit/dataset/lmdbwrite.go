@@ -9,8 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/PowerDNS/lmdb-go/lmdb"
-
+	"clipnb/clipkit/dataset/lmdb"
 	"clipnb/clipkit/internal/atomicfile"
 )
 
@@ -29,15 +28,15 @@ type LMDBSize struct {
 	Images, Pairs int
 }
 
-// A commit holds as many entries as the reference's, and no more bytes than lmdbCommitBytes unless one entry is larger.
+// A transaction holds as many entries as the reference's (cn_clip/preprocess/build_lmdb_dataset.py:70 and :88).
 const (
-	lmdbCommitPairs  = 5000
-	lmdbCommitImages = 1000
-	lmdbCommitBytes  = 64 << 20
+	commitPairs  = 5000
+	commitImages = 1000
 )
 
-// BuildLMDB is the reference's cn_clip/preprocess/build_lmdb_dataset.py: it makes <out>/<split>/{pairs,imgs} of the tsv and jsonl of each split
-// in dir. Splits named twice are built once; none means those of train, valid and test that dir has. An empty out is <dir>/lmdb.
+// BuildLMDB is the reference's cn_clip/preprocess/build_lmdb_dataset.py: it makes <out>/<split>/{pairs,imgs} of the tsv and jsonl of each
+// split in dir. A split that is named twice is built once. Without splits it builds those of train, valid and test that dir has; without out
+// it builds in <dir>/lmdb.
 //
 // All splits are read and checked before the first is written: duplicate ids, image_ids without a picture and bad lines are errors that
 // name file and line, where the reference builds an LMDB that fails in training.
@@ -120,7 +119,7 @@ func WriteLMDB(ctx context.Context, s Source, dir string, o LMDBOptions) (LMDBSi
 			o.Progress(s.Name(), done, size.Pairs+size.Images+2)
 		}
 	}
-	err := writeLMDBFile(ctx, filepath.Join(building, "pairs"), o.MapSize, lmdbCommitPairs, progress, func(put func(key string, value []byte) error) error {
+	err := lmdb.Write(ctx, filepath.Join(building, "pairs"), lmdb.Options{MapSize: o.MapSize, Commit: commitPairs, Written: progress}, func(put func(key string, value []byte) error) error {
 		for i, p := range pairs {
 			value, err := appendPair(nil, p)
 			if err != nil {
@@ -135,7 +134,7 @@ func WriteLMDB(ctx context.Context, s Source, dir string, o LMDBOptions) (LMDBSi
 	if err != nil {
 		return fail(err)
 	}
-	err = writeLMDBFile(ctx, filepath.Join(building, "imgs"), o.MapSize, lmdbCommitImages, progress, func(put func(key string, value []byte) error) error {
+	err = lmdb.Write(ctx, filepath.Join(building, "imgs"), lmdb.Options{MapSize: o.MapSize, Commit: commitImages, Written: progress}, func(put func(key string, value []byte) error) error {
 		for _, id := range s.ImageIDs() {
 			picture, err := s.Image(id)
 			if err != nil {
@@ -167,77 +166,4 @@ func WriteLMDB(ctx context.Context, s Source, dir string, o LMDBOptions) (LMDBSi
 		return fail(err)
 	}
 	return size, nil
-}
-
-// writeLMDBFile makes dir/data.mdb of what fill puts, in commits of at most batch entries.
-func writeLMDBFile(ctx context.Context, dir string, mapSize int64, batch int, progress func(int), fill func(put func(key string, value []byte) error) error) (err error) {
-	if mapSize <= 0 {
-		mapSize = 64 << 20
-	}
-	mapSize = max(mapSize, 1<<20) &^ 0xffff // whole pages, on every system
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	env, err := lmdb.NewEnv()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, env.Close()) }()
-	if err := env.SetMapSize(mapSize); err != nil {
-		return fmt.Errorf("mapping %d bytes: %w; take a smaller MapSize", mapSize, err)
-	}
-	// Nobody else knows the folder yet, so there is no lock file; one sync at the end makes it durable.
-	if err := env.Open(dir, lmdb.NoLock|lmdb.NoSync, 0o644); err != nil {
-		return fmt.Errorf("mapping %d bytes: %w; take a smaller MapSize, or see that %s can be written", mapSize, err, dir)
-	}
-	type entry struct{ key, value []byte }
-	var waiting []entry
-	bytes := 0
-	commit := func() error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		write := func(txn *lmdb.Txn) error {
-			db, err := txn.OpenRoot(0)
-			if err != nil {
-				return err
-			}
-			for _, e := range waiting {
-				if err := txn.Put(db, e.key, e.value, 0); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		err := env.Update(write)
-		for lmdb.IsMapFull(err) {
-			mapSize *= 2
-			if err := env.SetMapSize(mapSize); err != nil {
-				return fmt.Errorf("mapping %d bytes: %w", mapSize, err)
-			}
-			err = env.Update(write)
-		}
-		if err == nil {
-			progress(len(waiting))
-			waiting, bytes = waiting[:0], 0
-		}
-		return err
-	}
-	err = fill(func(key string, value []byte) error {
-		waiting = append(waiting, entry{[]byte(key), value})
-		if bytes += len(value); len(waiting) < batch && bytes < lmdbCommitBytes {
-			return nil
-		}
-		return commit()
-	})
-	if err == nil {
-		err = commit()
-	}
-	if err == nil {
-		err = env.Sync(true)
-	}
-	if err == nil {
-		err = atomicfile.SyncDir(dir)
-	}
-	return err
 }

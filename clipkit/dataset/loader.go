@@ -150,7 +150,7 @@ func (l *Loader) check() error {
 // Len returns the number of batches in the epoch, counted from 0 whatever Start is.
 func (l *Loader) Len() int { return len(l.order) / l.cfg.BatchSize }
 
-// dispatch hands out the rows of all batches in order. The queue is what holds it back.
+// dispatch hands out the rows of all batches in order, and waits where the queue is full.
 func (l *Loader) dispatch(rows chan<- func()) {
 	defer close(rows)
 	defer close(l.queue)
@@ -176,7 +176,8 @@ func (l *Loader) dispatch(rows chan<- func()) {
 	}
 }
 
-// fill makes one row: the pair that is its turn, or the next good one in file order. More attempts than the budget are of no use.
+// fill makes one row of the pair whose turn it is or, where that is bad, of the next good one in file order. It tries no more pairs than the budget
+// allows to be bad.
 func (l *Loader) fill(p *pending, row int) {
 	position := p.batch.Index*l.cfg.BatchSize + row
 	p.batch.Pairs[row] = -1
@@ -277,7 +278,7 @@ func (l *Loader) settle(p *pending) (*Batch, error) {
 			l.bad[bad.index] = true
 			pair := l.pairs[bad.index]
 			if len(l.bad) > l.cfg.SkipBudget {
-				return nil, fmt.Errorf("loading pair %d of %s (image %d, text %d), bad pair number %d with a budget of %d: %w; repair them or take them out (Check finds them), or raise the budget",
+				return nil, fmt.Errorf("loading pair %d of %s (image %d, text %d), bad pair number %d with a budget of %d: %w; repair them or take them out (package dataset/check finds them), or raise the budget",
 					bad.index, l.source.Name(), pair.ImageID, pair.TextID, len(l.bad), l.cfg.SkipBudget, bad.err)
 			}
 			if l.cfg.OnSkip != nil {
@@ -285,7 +286,7 @@ func (l *Loader) settle(p *pending) (*Batch, error) {
 			}
 		}
 		if p.batch.Pairs[row] < 0 {
-			return nil, fmt.Errorf("loading %s: all %d pairs are bad: %w; repair them or take them out (Check finds them)", l.source.Name(), len(l.pairs), skipped[0].err)
+			return nil, fmt.Errorf("loading %s: all %d pairs are bad: %w; repair them or take them out (package dataset/check finds them)", l.source.Name(), len(l.pairs), skipped[0].err)
 		}
 		if p.cut[row] {
 			p.batch.Truncated++

@@ -2,9 +2,9 @@ package dataset
 
 import "gonum.org/v1/gonum/mathext/prng"
 
-// Order returns the pairs that process rank of world reads in an epoch, as indexes into [Pairs]; batch k is elements
-// k*batch to (k+1)*batch. It is the reference's order (cn_clip/training/data.py:118 and :166): the epoch is padded to a multiple of batch*world, its positions
-// are shuffled by seed+epoch, position i reads pair i mod pairs, and rank takes positions rank, rank+world, ….
+// Order returns the pairs that process rank of world reads in an epoch, as indexes into [Pairs]; batch k is elements k*batch to (k+1)*batch.
+// It is the reference's order (cn_clip/training/data.py:118 and :166): the epoch is padded to a multiple of batch*world, its positions are
+// shuffled by seed+epoch, position i reads pair i mod pairs, and rank takes positions rank, rank+world, ….
 //
 // batch is per process; one process of batch 8 and two of batch 4 see the same pairs in step k. Validation always uses epoch 0.
 // Arguments that describe no epoch (pairs, batch or world below 1, rank outside the world) give nil.

@@ -36,21 +36,6 @@ func TestPublished(t *testing.T) {
 	}
 	defer d.Close()
 	p, _ := dataset.FindPublished("MUGE")
-	r, err := dataset.Check(t.Context(), d, dataset.CheckOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	told := r.String()
-	for _, want := range []string{
-		"MUGE has no valid split, which its published figures are of.",
-		"MUGE test has 1 pictures, the published set 30399.",
-		"MUGE test has 1 captions, the published set 5004.",
-		"results are not comparable",
-	} {
-		if !strings.Contains(told, want) {
-			t.Errorf("%q is not in\n%s", want, told)
-		}
-	}
 	if p.BothWays || p.Report != "valid" {
 		t.Errorf("MUGE is reported on %s, both ways %v; want valid, text→image only", p.Report, p.BothWays)
 	}

@@ -57,8 +57,8 @@ func (s *storedSource) Image(id int64) ([]byte, error) {
 	return data, nil
 }
 
-// checkImages finds captions of pictures that are not there. place names the caption by its index.
-func (s *storedSource) checkImages(place func(text int) string) error {
+// checkImages finds captions of pictures that are not there. captionPlace names the caption by its index.
+func (s *storedSource) checkImages(captionPlace func(text int) string) error {
 	var first error
 	missing := make(map[int64]bool)
 	for i, text := range s.texts {
@@ -67,7 +67,7 @@ func (s *storedSource) checkImages(place func(text int) string) error {
 				continue
 			}
 			if missing[id] = true; first == nil {
-				first = fmt.Errorf("%w: %s: image id %d is not in %s", ErrFormat, place(i), id, s.imgs.name)
+				first = fmt.Errorf("%w: %s: image id %d is not in %s", ErrFormat, captionPlace(i), id, s.imgs.name)
 			}
 		}
 	}
@@ -86,8 +86,8 @@ var base64Value = func() (value [256]byte) {
 	return value
 }()
 
-// decodeBase64 is Python's urlsafe_b64decode, which the reference reads pictures with (cn_clip/training/data.py:110): both alphabets, other bytes skipped,
-// padding required, nothing read after it. It uses encoded as scratch.
+// decodeBase64 is Python's urlsafe_b64decode, which the reference reads pictures with (cn_clip/training/data.py:110): both alphabets, other
+// bytes skipped, padding required, nothing read after it. It uses encoded as scratch.
 func decodeBase64(encoded []byte) ([]byte, error) {
 	kept, pads := encoded[:0], 0
 	padded := false

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"strconv"
 	"sync"
@@ -46,14 +47,11 @@ func openFile(path string) (*os.File, error) {
 // file is bytes that can be read in place, and their name for messages.
 type file struct {
 	name string
-	data interface {
-		io.Reader
-		io.ReaderAt
-	}
+	data io.ReaderAt
 }
 
 func newTSV(name string, imgs file, textsName string, texts io.Reader) (*storedSource, error) {
-	ids, at, err := indexTSV(imgs.name, imgs.data)
+	ids, at, err := indexTSV(imgs.name, io.NewSectionReader(imgs.data, 0, math.MaxInt64))
 	if err != nil {
 		return nil, err
 	}

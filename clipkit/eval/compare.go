@@ -102,9 +102,9 @@ func pictureClusters(texts []dataset.Text) []int {
 
 // CompareRanks compares the ranks of queries, 1 the best and 0 for one without a right answer, which counts as a miss.
 //
-// The interval is a paired bootstrap's: 10,000 times as many clusters as there are are drawn with replacement, with all their queries and both
-// ranks of each, and of the 10,000 differences the middle 95 % are taken. clusters gives each query its cluster, numbered from 0; nil
-// makes every query its own. The same seed gives the same interval.
+// The interval is that of a paired bootstrap. It draws clusters with replacement, as many as there are, each with all its queries and both ranks
+// of every query; it does so 10,000 times, and the interval is the middle 95 % of the 10,000 differences. clusters gives the cluster of each
+// query, numbered from 0; with nil every query is a cluster of its own. The same seed gives the same interval.
 func CompareRanks(queries []int64, before, after []int, clusters []int, seed uint64) (*Direction, error) {
 	n := len(queries)
 	if n == 0 || len(before) != n || len(after) != n || clusters != nil && len(clusters) != n {
@@ -126,9 +126,9 @@ func CompareRanks(queries []int64, before, after []int, clusters []int, seed uin
 		}
 		groups[at].queries++
 		for j, k := range recallAt {
-			was[j] += found(before[i], k)
-			is[j] += found(after[i], k)
-			groups[at].gain[j] += int32(found(after[i], k) - found(before[i], k))
+			was[j] += hitAt(before[i], k)
+			is[j] += hitAt(after[i], k)
+			groups[at].gain[j] += int32(hitAt(after[i], k) - hitAt(before[i], k))
 		}
 		m := Moved{Query: queries[i], Before: before[i], After: after[i]}
 		switch {
@@ -154,7 +154,8 @@ func CompareRanks(queries []int64, before, after []int, clusters []int, seed uin
 
 var recallAt = [3]int{1, 5, 10}
 
-func found(rank, k int) int {
+// hitAt is 1 where a right answer is among the first k.
+func hitAt(rank, k int) int {
 	if rank >= 1 && rank <= k {
 		return 1
 	}

@@ -60,7 +60,7 @@ func TestBootstrapInterval(t *testing.T) {
 	var sum, squares float64
 	for i := range n {
 		was, is := 2-rng.IntN(2), 2-int(rng.Float64()+0.6) // ranks 1 and 2
-		g := float64(found(is, 1) - found(was, 1))
+		g := float64(hitAt(is, 1) - hitAt(was, 1))
 		sum, squares = sum+g, squares+g*g
 		before, after = append(before, was), append(after, is)
 		for range 5 {

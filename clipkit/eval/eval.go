@@ -8,9 +8,9 @@
 //	list, err := eval.TopK(ctx, f, eval.TextToImage, 10, nil)               // for the reference's prediction files
 //	recall, err := eval.Score(truth, predictions, eval.TextToImage)         // the reference's scorer, with its errors
 //
-// Recall@k is the share of queries with at least one right answer among the first k results (cn_clip/eval/evaluation.py:94); equal scores keep file order.
-// A text with no picture counts as a miss; a picture with no text is not asked. Texts go through the same preparation as in training
-// (cn_clip/eval/data.py:23). It is not the in-batch accuracy, which depends on the batch size (InBatch).
+// Recall@k is the share of queries with at least one right answer among the first k results (cn_clip/eval/evaluation.py:94); equal scores keep
+// file order. A text with no picture counts as a miss; a picture with no text is not asked. Texts go through the same preparation as in
+// training (cn_clip/eval/data.py:23). It is not the in-batch accuracy, which depends on the batch size (InBatch).
 //
 // # Files
 //

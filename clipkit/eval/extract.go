@@ -56,12 +56,12 @@ type extraction struct {
 	progress      func(done, total int)
 }
 
-// run goes on after the vectors that f has, which must be whole batches, and gives every further batch to keep before it adds it to f.
-func (e extraction) run(ctx context.Context, f *Features, keep func([]float32) error) error {
+// run continues after the vectors that f already has, which must be whole batches. It gives every further batch to store, and then adds it to f.
+func (e extraction) run(ctx context.Context, f *Features, store func([]float32) error) error {
 	images, texts := len(f.Images)/f.Dim, len(f.Texts)/f.Dim
 	total := len(f.ImageIDs) + len(f.TextIDs)
 	add := func(to *[]float32, v []float32) error {
-		if err := keep(v); err != nil {
+		if err := store(v); err != nil {
 			return err
 		}
 		*to = append(*to, v...)

@@ -10,8 +10,9 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// InBatch is what the reference calls validation (cn_clip/training/train.py:334): the pairs in a fixed shuffled order, cut into batches, and in each batch
-// the contrastive loss and the share of pairs whose own partner scores highest. scale is exp(logit_scale); accuracies are percent.
+// InBatch is what the reference calls validation (cn_clip/training/train.py:334): the pairs in a fixed shuffled order, cut into batches, and
+// in each batch the contrastive loss and the share of pairs whose own partner scores highest. scale is exp(logit_scale); accuracies are
+// percent.
 func InBatch(f *Features, pairs []dataset.Pair, order []int, batch int, scale float64) (loss, imageToText, textToImage float64, err error) {
 	imageAt, textAt := positions(f.ImageIDs), positions(f.TextIDs)
 	row := func(v []float32, at map[int64]int, id int64) ([]float32, error) {

@@ -22,7 +22,7 @@ const (
 	ImageToText
 )
 
-// fields are the names of the reference's files: of the id that asks, and of the ids that answer.
+// fields are the names, in the reference's files, of the id of a query and of the ids of its answers.
 func (w Way) fields() (query, answers string) {
 	if w == ImageToText {
 		return "image_id", "text_ids"
@@ -34,8 +34,8 @@ func (w Way) fields() (query, answers string) {
 const maxLine = 1 << 20
 
 // WriteVectors writes the reference's file of features (cn_clip/eval/extract_features.py:180 and :201), numbers as Python prints them. w says
-// whose they are: those that ask,
-// texts for TextToImage ({"text_id": 1, "feature": […]}) and pictures for ImageToText. ids [n], vectors [n, dim].
+// whose features they are: the queries', which are texts for TextToImage ({"text_id": 1, "feature": […]}) and pictures for ImageToText.
+// ids [n], vectors [n, dim].
 func WriteVectors(path string, w Way, ids []int64, vectors []float32) error {
 	return atomicfile.Write(path, func(out io.Writer) error { return encodeVectors(out, w, ids, vectors) })
 }

@@ -26,7 +26,7 @@ type Origin struct {
 	Dim        int    `json:"dim"`
 
 	Split         string `json:"split"`
-	Samples       string `json:"samples_sha256"` // of ids and captions in their order; a picture that changes under its id is not noticed
+	Samples       string `json:"samples_sha256"` // of ids and captions in their order; other bytes under the same id go unnoticed
 	ContextLength int    `json:"context_length"`
 	Preparation   string `json:"preparation"`
 }

@@ -7,8 +7,8 @@ import (
 	"clipnb/clipkit/index"
 )
 
-// Ranks gives for every text the 1-based rank of the first picture that is its own, and for every picture that of its first own text, in the
-// order of f.TextIDs and f.ImageIDs; 0 where there is no right answer at all (hidden answers, a picture without texts).
+// Ranks gives the 1-based rank of the first right picture for every text, in the order of f.TextIDs, and of the first right text for every
+// picture, in the order of f.ImageIDs. It is 0 where there is no right answer at all (hidden answers, a picture without texts).
 // texts are the split's, in the order of f.TextIDs. Equal scores keep the order of the features, as in the reference's top-k,
 // whose sort is stable (cn_clip/eval/make_topk_predictions.py:84).
 func Ranks(f *Features, texts []dataset.Text) (textToImage, imageToText []int, err error) {

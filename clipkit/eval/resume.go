@@ -21,7 +21,7 @@ import (
 // ErrBusy is wrapped when another process extracts to the same file.
 var ErrBusy = errors.New("eval: another process is writing these features")
 
-// ExtractTo is Extract that keeps the features in a file. Where path is whole already it is only read. While the work lasts, finished batches
+// ExtractTo is Extract that keeps the features in a file. A path that is already complete is only read. While the work lasts, finished batches
 // gather in path.part, and an extraction that was killed continues after the last of them. Features of another model, split or preparation
 // are refused (ErrOtherModel, ErrOtherSplit).
 func ExtractTo(ctx context.Context, path string, m *model.Model, weightsSum string, s dataset.Source, contextLength int, progress func(done, total int)) (*Features, error) {
@@ -56,12 +56,12 @@ func loadFor(path string, want Origin) (*Features, error) {
 	return f, origin.check(path, want)
 }
 
-// part is an extraction in progress: a line with its Origin, then a record for each batch:
+// partFile is an extraction in progress: a line with its Origin, then a record for each batch:
 //
 //	rows, uint32 · CRC-32C of the values, uint32 · rows × dim float32, all little-endian
 //
 // Only one process writes it.
-type part struct {
+type partFile struct {
 	file *os.File
 	lock *flock.Flock // on the same file
 	dim  int
@@ -69,13 +69,13 @@ type part struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// openPart opens or begins the file and gives f the batches that are whole; what follows the last of them was cut by a crash and is dropped.
-func openPart(path string, origin Origin, f *Features) (*part, error) {
+// openPart opens or creates the file and adds its complete batches to f. What follows the last of them was cut off by a crash and is dropped.
+func openPart(path string, origin Origin, f *Features) (*partFile, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("keeping features: %w", err)
 	}
-	p := &part{file: file, lock: flock.New(path), dim: f.Dim}
+	p := &partFile{file: file, lock: flock.New(path), dim: f.Dim}
 	if err := p.resume(path, origin, f); err != nil {
 		p.Close()
 		return nil, err
@@ -83,7 +83,7 @@ func openPart(path string, origin Origin, f *Features) (*part, error) {
 	return p, nil
 }
 
-func (p *part) resume(path string, origin Origin, f *Features) error {
+func (p *partFile) resume(path string, origin Origin, f *Features) error {
 	switch free, err := p.lock.TryLock(); {
 	case err != nil:
 		return fmt.Errorf("keeping features: locking %s: %w", path, err)
@@ -96,7 +96,7 @@ func (p *part) resume(path string, origin Origin, f *Features) error {
 	}
 	found, end, err := readPart(bufio.NewReaderSize(p.file, 1<<20), f)
 	switch {
-	case err != nil: // begun by nobody, or cut in the first line
+	case err != nil: // a new file, or one that was cut off in its first line
 		*f = Features{Dim: f.Dim, ImageIDs: f.ImageIDs, TextIDs: f.TextIDs}
 		if err := p.file.Truncate(0); err != nil {
 			return fmt.Errorf("keeping features: %w", err)
@@ -155,7 +155,7 @@ func readPart(r *bufio.Reader, f *Features) (origin Origin, end int64, err error
 	}
 }
 
-func (p *part) append(v []float32) error {
+func (p *partFile) append(v []float32) error {
 	data := bytesOf(v)
 	record := binary.LittleEndian.AppendUint32(nil, uint32(len(v)/p.dim))
 	record = binary.LittleEndian.AppendUint32(record, crc32.Checksum(data, castagnoli))
@@ -165,7 +165,7 @@ func (p *part) append(v []float32) error {
 	return nil
 }
 
-func (p *part) Close() error { return errors.Join(p.file.Close(), p.lock.Close()) }
+func (p *partFile) Close() error { return errors.Join(p.file.Close(), p.lock.Close()) }
 
 // bytesOf is the memory of v: the machines that this runs on are little-endian, as the file is.
 func bytesOf(v []float32) []byte {

@@ -90,12 +90,12 @@ func encodeRetrieved(out io.Writer, w Way, list []Retrieved) error {
 // {split}_tr_predictions.jsonl (the k best each), {split}_score.json and {split}_tr_score.json. As in the reference, fewer than ten pictures or
 // texts, or k other than 10, give score files that say so.
 func WriteReference(ctx context.Context, dir, split string, f *Features, texts []dataset.Text, k int) error {
-	place := func(name string) string { return filepath.Join(dir, split+name) }
+	pathOf := func(name string) string { return filepath.Join(dir, split+name) }
 	err := errors.Join(
-		WriteVectors(place("_imgs.img_feat.jsonl"), ImageToText, f.ImageIDs, f.Images),
-		WriteVectors(place("_texts.txt_feat.jsonl"), TextToImage, f.TextIDs, f.Texts),
-		atomicfile.Write(place("_texts.jsonl"), func(w io.Writer) error { return encodeTexts(w, texts) }),
-		WriteRetrieved(place("_texts.tr.jsonl"), ImageToText, Invert(answersOf(texts))),
+		WriteVectors(pathOf("_imgs.img_feat.jsonl"), ImageToText, f.ImageIDs, f.Images),
+		WriteVectors(pathOf("_texts.txt_feat.jsonl"), TextToImage, f.TextIDs, f.Texts),
+		atomicfile.Write(pathOf("_texts.jsonl"), func(w io.Writer) error { return encodeTexts(w, texts) }),
+		WriteRetrieved(pathOf("_texts.tr.jsonl"), ImageToText, Invert(answersOf(texts))),
 	)
 	if err != nil {
 		return err
@@ -108,12 +108,12 @@ func WriteReference(ctx context.Context, dir, split string, f *Features, texts [
 		if err != nil {
 			return err
 		}
-		predictions := place(side.infix + "predictions.jsonl")
+		predictions := pathOf(side.infix + "predictions.jsonl")
 		if err := WriteRetrieved(predictions, side.way, list); err != nil {
 			return err
 		}
-		recall, refused := Score(place(side.truth), predictions, side.way)
-		if err := WriteScore(place(side.infix+"score.json"), recall, refused); err != nil {
+		recall, refused := Score(pathOf(side.truth), predictions, side.way)
+		if err := WriteScore(pathOf(side.infix+"score.json"), recall, refused); err != nil {
 			return err
 		}
 	}

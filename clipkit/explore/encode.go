@@ -1,11 +1,12 @@
 package explore
 
 import (
-	"clipnb/clipkit/imaging"
 	"context"
 	"fmt"
 	"net/http"
 	"slices"
+
+	"clipnb/clipkit/imaging"
 )
 
 // encode gives vectors to other programs and to later cells of a notebook.

@@ -66,8 +66,8 @@ func (h *Handler) vector(ctx context.Context, p *picture, side int) ([]float32, 
 	return v, err
 }
 
-// keep makes a visitor's picture ready for searches and gives its key.
-func (h *Handler) keep(ctx context.Context, encoded []byte) (key string, p *picture, err error) {
+// keepPicture makes a visitor's picture ready for searches and gives its key.
+func (h *Handler) keepPicture(ctx context.Context, encoded []byte) (key string, p *picture, err error) {
 	sum := sha256.Sum256(encoded)
 	key = hex.EncodeToString(sum[:16])
 	if p, ok := h.pictures.Get(key); ok {
@@ -100,14 +100,14 @@ func (h *Handler) takePicture(r *http.Request) (any, error) {
 		}
 		return nil, badf("reading the picture: %v", err)
 	}
-	key, p, err := h.keep(r.Context(), encoded)
+	key, p, err := h.keepPicture(r.Context(), encoded)
 	if err != nil {
 		return nil, err
 	}
 	return map[string]any{"picture": key, "width": p.width, "height": p.height}, nil
 }
 
-// visitors gives a picture that keep has kept.
+// visitors gives a picture that keepPicture has kept.
 func (h *Handler) visitors(key string) (*picture, error) {
 	if p, ok := h.pictures.Get(key); ok && len(key) == 32 {
 		return p, nil

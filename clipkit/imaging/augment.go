@@ -5,7 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// Augment is the reference's training augmentation (--use-augment, cn_clip/training/data.py:73). The zero value crops nothing, flips nothing and changes no colour.
+// Augment is the reference's training augmentation (--use-augment, cn_clip/training/data.py:73). The zero value crops nothing, flips nothing
+// and changes no colour.
 type Augment struct {
 	Scale       [2]float64 // least and greatest area of the crop, as a fraction of the picture; 0, 0: no crop
 	Ratio       [2]float64 // least and greatest width/height of the crop

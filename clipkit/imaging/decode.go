@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"clipnb/clipkit/imaging/jpeg"
+
 	"golang.org/x/image/bmp"
 )
 
@@ -135,7 +137,21 @@ func hasMagic(encoded []byte, magic string) bool {
 // isUnsupported says whether a decoder understood the file but does not implement its variant.
 func isUnsupported(err error) bool {
 	var p png.UnsupportedError
-	return errors.As(err, &p) && !strings.Contains(string(p), "overflow") || errors.Is(err, bmp.ErrUnsupported)
+	return errors.As(err, &p) && !strings.Contains(string(p), "overflow") || errors.Is(err, bmp.ErrUnsupported) || errors.Is(err, jpeg.ErrUnsupported)
+}
+
+func jpegConfig(encoded []byte) (image.Config, error) {
+	w, h, err := jpeg.DecodeConfig(encoded)
+	return image.Config{Width: w, Height: h}, err
+}
+
+func decodeJPEG(encoded []byte, _ image.Config) (*Picture, error) {
+	p, err := jpeg.Decode(encoded)
+	if err != nil {
+		return nil, err
+	}
+	mode := map[int]Mode{1: Grey, 3: RGB, 4: CMYK}[p.Channels]
+	return &Picture{Mode: mode, Width: p.Width, Height: p.Height, Pix: p.Pix}, nil
 }
 
 // decodePNG picks the bytes that Pillow keeps (PngImagePlugin.py, _MODES): of 16-bit colour only the high byte, and of a transparent colour in

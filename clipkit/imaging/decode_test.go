@@ -108,7 +108,7 @@ func TestDecoderPanicBecomesError(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, name := range []string{"bit1_50x70.png", "cmyk_131x97.jpg", "gif_frame0_70x50.gif", "jpeg_444_prog_90x160.jpg", "l16_40x44.png", "la_61x40.png",
-		"p_transparent_64x77.png", "webp_lossless_80x66.webp", "decode/lossy_alpha.webp", "decode/jpeg_422.jpg", "jpeg/9x7_420_progressive.jpg", "jpeg/restart_progressive.jpg", "jpeg/apart_restart.jpg", "jpeg/ycck_420.jpg", "jpeg/mixed.jpg", "broken/many_scans.jpg", "decode/palette8.bmp",
+		"p_transparent_64x77.png", "webp_lossless_80x66.webp", "decode/lossy_alpha.webp", "decode/jpeg_422.jpg", "../jpeg/testdata/9x7_420_progressive.jpg", "../jpeg/testdata/restart_progressive.jpg", "../jpeg/testdata/apart_restart.jpg", "../jpeg/testdata/ycck_420.jpg", "../jpeg/testdata/mixed.jpg", "broken/many_scans.jpg", "decode/palette8.bmp",
 		"decode/rgba32.bmp", "decode/transparent.gif", "decode/palette4_short.png", "broken/giant.png", "broken/canvas_mismatch.webp"} {
 		f.Add(readFile(f, name))
 	}

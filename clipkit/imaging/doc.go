@@ -1,6 +1,5 @@
 // Package imaging turns encoded pictures into the float tensors that the image tower takes, with the same pixels as the reference (Pillow and
-// torchvision), and augments them for training as the reference's timm pipeline does
-// (cn_clip/training/data.py:71).
+// torchvision), and augments them for training as the reference's timm pipeline does (cn_clip/training/data.py:71).
 //
 //	pixels, err := imaging.Transform(encoded, 224)                        // [3, 224, 224] float32, normalised
 //	pixels, err := imaging.Reference.Transform(encoded, 224, rng)         // the same with random crop, flip and AutoAugment
@@ -21,8 +20,8 @@
 // # What equals Pillow
 //
 // Resizing, RGB conversion, normalisation and every augmentation equal Pillow 13 to the last bit; the tests hold them to values made with it.
-// So does decoding, of JPEG too, for which the package has its own decoder: libjpeg-turbo's inverse DCT, chroma upsampling and colour conversion
-// in whole numbers. As in the reference, EXIF orientation and the colour profile are ignored.
+// So does decoding, of JPEG too, for which package jpeg has a decoder of its own. As in the reference, EXIF orientation and the colour profile
+// are ignored.
 //
 // # Speed
 //

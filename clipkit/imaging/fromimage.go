@@ -3,6 +3,8 @@ package imaging
 import (
 	"image"
 	"image/color"
+
+	"clipnb/clipkit/imaging/jpeg"
 )
 
 // FromImage copies a standard image. The mode follows the image's type: Gray L, Gray16 I;16, Paletted P, CMYK CMYK, YCbCr RGB; all others become
@@ -20,7 +22,7 @@ func FromImage(m image.Image) *Picture {
 	case *image.Paletted:
 		return &Picture{Mode: Palette, Width: w, Height: h, Pix: pick(m.Pix, m.Stride, w, h, 1, 0), Palette: paletteBytes(m.Palette)}
 	case *image.YCbCr:
-		return &Picture{Mode: RGB, Width: w, Height: h, Pix: ycbcrRGB(m)}
+		return &Picture{Mode: RGB, Width: w, Height: h, Pix: jpeg.FromYCbCr(m)}
 	case *image.RGBA:
 		if m.Opaque() {
 			return &Picture{Mode: RGB, Width: w, Height: h, Pix: pick(m.Pix, m.Stride, w, h, 4, 0, 1, 2)}
@@ -36,29 +38,6 @@ func FromImage(m image.Image) *Picture {
 		}
 	}
 	return withAlpha(pix, w, h)
-}
-
-// ycbcrRGB converts as the JPEG decoder here does; Go's own conversion repeats chroma samples, which shows along coloured edges.
-func ycbcrRGB(m *image.YCbCr) []byte {
-	w, h := m.Rect.Dx(), m.Rect.Dy()
-	across, down := 1, 1 // luma samples per chroma sample
-	switch m.SubsampleRatio {
-	case image.YCbCrSubsampleRatio422:
-		across = 2
-	case image.YCbCrSubsampleRatio420:
-		across, down = 2, 2
-	case image.YCbCrSubsampleRatio440:
-		down = 2
-	case image.YCbCrSubsampleRatio411:
-		across = 4
-	case image.YCbCrSubsampleRatio410:
-		across, down = 4, 2
-	}
-	chroma := func(pix []byte) plane {
-		p := plane{pix: pix, stride: m.CStride, width: ceilDiv(w, across), height: ceilDiv(h, down)}
-		return p.upsample(across, down, w, h)
-	}
-	return yccRGB(plane{pix: m.Y, stride: m.YStride, width: w, height: h}, chroma(m.Cb), chroma(m.Cr), w, h)
 }
 
 // withAlpha makes a picture of RGBA bytes; mode RGB if all of them are opaque.

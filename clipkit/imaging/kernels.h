@@ -2,9 +2,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void idct_row(const int16_t *coefficients, const uint16_t *quant, size_t blocks, uint8_t *out, size_t stride);
-void upsample(const uint8_t *in, size_t in_stride, int in_w, int in_h, int across, int down, uint8_t *out, int w, int h, int32_t *sums);
-void ycc_rgb(const uint8_t *y, size_t y_stride, const uint8_t *cb, size_t cb_stride, const uint8_t *cr, size_t cr_stride, int w, int h, uint8_t *rgb);
 void resample_rows(const uint8_t *in, int in_w, int h, int n, uint8_t *out, int out_w, const int32_t *first, const int32_t *count,
                    const int32_t *weights, int taps, int16_t *scratch);
 void resample_columns(const uint8_t *in, size_t row, uint8_t *out, int out_h, const int32_t *first, const int32_t *count,

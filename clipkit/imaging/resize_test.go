@@ -123,12 +123,12 @@ func TestImageRoundTrip(t *testing.T) {
 // Go's JPEG decoder leaves YCbCr; only its inverse DCT differs from ours.
 func TestFromYCbCr(t *testing.T) {
 	for _, name := range []string{"35x18_420", "35x18_422", "17x33_444", "440", "410"} {
-		encoded := readFile(t, "jpeg/"+name+".jpg")
+		encoded := readFile(t, "../jpeg/testdata/"+name+".jpg")
 		m, err := jpeg.Decode(bytes.NewReader(encoded))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, want := FromImage(m), mustDecode(t, "jpeg/"+name+".jpg")
+		got, want := FromImage(m), mustDecode(t, "../jpeg/testdata/"+name+".jpg")
 		sum := 0
 		for i, v := range got.Pix {
 			sum += max(int(v), int(want.Pix[i])) - min(int(v), int(want.Pix[i]))

@@ -27,7 +27,7 @@ func (p *Params) scores(q, k *Node, heads int) *Node {
 	dq := func(dy *Node) *Node { return join(p.matmul(eachHead(dy), split(k, heads), 1), heads) }
 	dk := func(dy *Node) *Node { return joinTurned(p.matmul(turned(q, heads), eachHead(dy), 1), heads) }
 	y := value(StopGradient(q), StopGradient(k))
-	return d.begin(Add(y, Add(d.of(q, dtypes.Float32, dq), d.of(k, dtypes.Float32, dk))), dtypes.Float32)
+	return d.value(Add(y, Add(d.operand(q, dtypes.Float32, dq), d.operand(k, dtypes.Float32, dk))), dtypes.Float32)
 }
 
 // mixed is weights·v of every head: [B,heads,Q,K] × [B,K,W] → [B,Q,W].
@@ -43,12 +43,12 @@ func (p *Params) mixed(weights, v *Node) *Node {
 	}
 	dv := func(dy *Node) *Node { return joinTurned(p.matmul(turned(dy, heads), eachHead(weights), 1), heads) }
 	y := value(StopGradient(weights), StopGradient(v))
-	return d.begin(Add(y, Add(d.of(weights, dtypes.Float32, dw), d.of(v, dtypes.Float32, dv))), dtypes.Float32)
+	return d.value(Add(y, Add(d.operand(weights, dtypes.Float32, dw), d.operand(v, dtypes.Float32, dv))), dtypes.Float32)
 }
 
-// writesAttention: whether the derivatives of attention's products are written out. GoMLX's of the second operand contracts the rows of both
-// sides, which XLA does on a processor at a quarter of the speed of other products; here one side is turned when it is split into heads, which
-// moves it anyway.
+// writesAttention tells whether the gradients of attention's products are written out. GoMLX's gradient of the second operand sums over the rows of
+// both sides, and XLA on a processor takes four times as long for that as for other products. Here one side is transposed while it is split into
+// heads, which copies it anyway.
 func (p *Params) writesAttention() bool { return p.Training && !p.Recompute && p.cpu }
 
 // split gives each head its part of x: [B,T,W] → [B·heads,T,d].

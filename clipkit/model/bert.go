@@ -48,7 +48,7 @@ func (p *Params) bertEmbeddings(ids, real *Node) *Node {
 // wanted ones ask and come out: [B,wanted,W].
 func bertLayer(p *Params, name string, x, mask *Node, wanted int) *Node {
 	self := func(n string, x *Node) *Node { return p.linear(name+"attention.self."+n, x) }
-	rest := first(x, wanted)
+	rest := firstTokens(x, wanted)
 	a := p.attention(self("query", rest), self("key", x), self("value", x), mask, p.Config.TextHeads, p.Config.TextAttnDropout)
 	a = p.dropout(p.linear(name+"attention.output.dense", a), p.Config.TextDropout)
 	x = p.layerNorm(name+"attention.output.LayerNorm", Add(a, rest), bertEpsilon)

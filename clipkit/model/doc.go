@@ -6,7 +6,7 @@
 //	txt, err := m.EncodeTexts(ctx, ids, n)     // ids [n,T] → [n,D]
 //
 // The parameters keep the names and shapes of the reference's state dict (arch.Config.Tensors): what is loaded is what is saved.
-// Graph functions (Forward, VisualFeatures, TextFeatures) are written once for every engine: matrix products are 2-D or
+// Graph functions (VisualFeatures, TextFeatures) are written once for every engine: matrix products are 2-D or
 // [B,M,K]×[B,K,N], patches are a reshape and a product, 3×3 convolutions are nine shifted slices and a product (some engines have no
 // gradient for strided convolutions, and XLA's own is slow in training), and 1/√x is Inverse(Sqrt(x)).
 //

@@ -16,8 +16,8 @@ import (
 // KeptPatches is how many of a picture's patches remain when the share ratio of them is masked.
 func KeptPatches(patches int, ratio float64) int { return int(float64(patches) * (1 - ratio)) }
 
-// ChoosePatches gives Params.Keep for noise [B,patches]: of each row the places of the KeptPatches smallest values, [B,k], in the order of
-// their noise. Positions are added to the patches before the choice, so the order means nothing to the model.
+// ChoosePatches gives Params.VisiblePatches for noise [B,patches]: of each row the places of the KeptPatches smallest values, [B,k],
+// in the order of their noise. Positions are added to the patches before the choice, so the order means nothing to the model.
 func ChoosePatches(noise []float32, patches int, ratio float64) []int32 {
 	k := KeptPatches(patches, ratio)
 	keep := make([]int32, 0, len(noise)/patches*k)
@@ -32,12 +32,12 @@ func ChoosePatches(noise []float32, patches int, ratio float64) []int32 {
 	return keep
 }
 
-// keepPatches takes the class token and the chosen patches. x [B,1+patches,W], keep [B,k] → [B,1+k,W].
-func keepPatches(x, keep *Node) *Node {
+// visiblePatches takes the class token and the chosen patches. x [B,1+patches,W], chosen [B,k] → [B,1+k,W].
+func visiblePatches(x, chosen *Node) *Node {
 	batch, tokens, width := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
-	keep.AssertDims(batch, -1)
+	chosen.AssertDims(batch, -1)
 	class := Slice(x, AxisRange(), AxisRange(0, 1), AxisRange())
-	first := MulScalar(Iota(x.Graph(), shapes.Make(dtypes.Int32, keep.Shape().Dimensions...), 0), tokens) // row of each picture's class token
-	rows := Gather(Reshape(x, batch*tokens, width), InsertAxes(Add(AddScalar(keep, 1), first), -1))
+	first := MulScalar(Iota(x.Graph(), shapes.Make(dtypes.Int32, chosen.Shape().Dimensions...), 0), tokens) // row of each picture's class token
+	rows := Gather(Reshape(x, batch*tokens, width), InsertAxes(Add(AddScalar(chosen, 1), first), -1))
 	return Concatenate([]*Node{class, rows}, 1)
 }

@@ -5,8 +5,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// layerNorm over the last axis. In training its derivative is written out, so that of x [..., W] nothing but x, its normed values and two numbers
-// a row wait for the backward pass.
+// layerNorm over the last axis. In training its gradient is written out, so that of the forward pass only x [..., W], the normed values and two
+// numbers a row stay in memory.
 func (p *Params) layerNorm(name string, x *Node, epsilon float64) *Node {
 	weight, bias := ExpandLeftToRank(p.At(name+".weight"), x.Rank()), ExpandLeftToRank(p.At(name+".bias"), x.Rank())
 	if !p.Training || p.Recompute {
@@ -25,12 +25,12 @@ func (p *Params) layerNorm(name string, x *Node, epsilon float64) *Node {
 		return Mul(inverse, Sub(Sub(g, ReduceAndKeep(g, ReduceMean, -1)), along))
 	}
 	dweight := func(dy *Node) *Node {
-		return Reshape(ReduceSum(rows(Mul(dy, normed())), 0), weight.Shape().Dimensions...)
+		return Reshape(ReduceSum(flattenRows(Mul(dy, normed())), 0), weight.Shape().Dimensions...)
 	}
 	d := &derivatives{}
 	y := Add(Mul(normed(), StopGradient(weight)), bias)
-	y = Add(y, Add(d.of(x, dtypes.Float32, dx), d.of(weight, dtypes.Float32, dweight)))
-	return d.begin(y, dtypes.Float32)
+	y = Add(y, Add(d.operand(x, dtypes.Float32, dx), d.operand(weight, dtypes.Float32, dweight)))
+	return d.value(y, dtypes.Float32)
 }
 
 // moments are the mean of the last axis and the inverse of its standard deviation: x [..., W] → [..., 1] twice.

@@ -38,6 +38,7 @@ func tiny(t testing.TB, kind string, dev *device.Device) *model.Model {
 
 // Features of both towers equal PyTorch's on the same weights, pictures and tokens.
 func TestFeaturesEqualTheReference(t *testing.T) {
+	t.Parallel()
 	dev := open(t)
 	for _, kind := range []string{"vit", "rn"} {
 		m := tiny(t, kind, dev)

@@ -15,10 +15,10 @@ import (
 
 // Params gives graph functions the model's tensors inside one graph, and says whether the graph trains.
 type Params struct {
-	Config   arch.Config
-	Training bool  // BatchNorm uses the batch's statistics and updates the running ones; dropout is live when Random is set
-	Random   *Node // generator state of dropout, [3] uint64; nil = no dropout
-	Keep     *Node // the patches of each picture that a ViT looks at, [B,k] int32 as ChoosePatches makes them; nil = all (a ResNet: always)
+	Config         arch.Config
+	Training       bool  // BatchNorm uses the batch's statistics and updates the running ones; dropout is live when Random is set
+	Random         *Node // generator state of dropout, [3] uint64; nil = no dropout
+	VisiblePatches *Node // the patches of each picture that a ViT looks at, [B,k] int32 as ChoosePatches makes them; nil = all (a ResNet: always)
 
 	// Compute is the type of a product's operands: Float32, or BFloat16 or Float16 for speed. Sums, norms, softmax and activations are float32 always.
 	Compute dtypes.DType
@@ -27,8 +27,8 @@ type Params struct {
 	// for a third more work. A ResNet has no such blocks.
 	Recompute bool
 
-	attends dtypes.DType // Compute, of attention's products
-	cpu     bool         // products over the rows of both operands are slow, and written in other ways where derivatives are
+	attends dtypes.DType // Compute for attention's products
+	cpu     bool         // the device is a processor, where XLA is slow at products that sum over the rows of both operands: gradients avoid them
 
 	store *gomodel.Store
 	graph *Graph
@@ -39,8 +39,8 @@ func NewParams(cfg arch.Config, store *gomodel.Store, g *Graph) *Params {
 	return &Params{Config: cfg, Compute: dtypes.Float32, attends: dtypes.Float32, store: store, graph: g}
 }
 
-// Multiply sets Compute for a device. On a processor attention's products, a twentieth of the work, stay float32 beside bf16, which is fast there
-// in large 2-D products only.
+// Multiply sets Compute for a device. On a processor bf16 is fast in large 2-D products only, so attention's products, a twentieth of the work, stay
+// in float32.
 func (p *Params) Multiply(compute dtypes.DType, dev *device.Device) {
 	p.Compute, p.attends, p.cpu = compute, compute, dev.IsCPU()
 	if compute == dtypes.BFloat16 && dev.IsCPU() {
@@ -97,12 +97,12 @@ func (p *Params) operand(x *Node) *Node { return ConvertDType(x, p.Compute) }
 
 // affine flattens all axes but the last, so that every engine sees a 2-D product. bias may be nil.
 func (p *Params) affine(x, weight, bias *Node) *Node {
-	y, _ := p.dot(rows(x), weight, 1, bias)
+	y, _ := p.dot(flattenRows(x), weight, 1, bias)
 	return unflatten(y, x)
 }
 
-// rows flattens x [..., N] to [M, N].
-func rows(x *Node) *Node { return Reshape(x, -1, x.Shape().Dim(-1)) }
+// flattenRows flattens x [..., N] to [M, N].
+func flattenRows(x *Node) *Node { return Reshape(x, -1, x.Shape().Dim(-1)) }
 
 // unflatten gives y [M, N] the axes of x before its last one.
 func unflatten(y, x *Node) *Node {
@@ -111,8 +111,7 @@ func unflatten(y, x *Node) *Node {
 	return Reshape(y, dims...)
 }
 
-// summands are what the value of a product with a bias is the sum of, as float32: product [M,N] in the type in which the engine put it out, and
-// shift [1,N], or nil.
+// summands are the two parts of a product with a bias: product [M,N], in the type that the engine gave it, and shift [1,N], or nil.
 type summands struct{ product, shift *Node }
 
 func (s summands) sum() *Node {

@@ -75,6 +75,7 @@ type stage struct {
 
 // Every stage inside the towers, layer by layer, equals what PyTorch computed there.
 func TestStagesEqualTheReference(t *testing.T) {
+	t.Parallel()
 	for kind, vision := range map[string]func(*Params, *Node) []stage{"vit": vitStages, "rn": resnetStages} {
 		t.Run(kind, func(t *testing.T) {
 			m := loaded(t, "cpu", kind)
@@ -153,6 +154,7 @@ func textStages(p *Params, ids *Node) (s []stage) {
 // FLIP on every engine: the patches that the recorded noise keeps give the reference's features, and a gradient goes back to their
 // positions and to no others.
 func TestMaskedFeaturesEqualTheReference(t *testing.T) {
+	t.Parallel()
 	f := golden.Open(t, "vit/flip_mask.safetensors")
 	images := golden.Values(t, f, "images")
 	for _, engine := range []string{"cpu:xla", "cpu:onnx", "cpu:go"} {
@@ -161,7 +163,7 @@ func TestMaskedFeaturesEqualTheReference(t *testing.T) {
 			for name, ratio := range map[string]float64{"mask0.3/": 0.3, "mask0.5/": 0.5} {
 				keep := ChoosePatches(golden.Values(t, f, name+"noise"), 16, ratio)
 				out := evaluate(t, m, func(p *Params, in []*Node) []*Node {
-					p.Keep = in[1]
+					p.VisiblePatches = in[1]
 					features := VisualFeatures(p, in[0])
 					return []*Node{features, Gradient(ReduceAllSum(features), p.At("visual.positional_embedding"))[0]}
 				}, tensors.FromFlatDataAndDimensions(images, 4, 3, 32, 32), tensors.FromFlatDataAndDimensions(keep, 4, len(keep)/4))

@@ -28,8 +28,8 @@ func vit(p *Params, images *Node) *Node {
 	class := BroadcastToDims(Reshape(p.At("visual.class_embedding"), 1, 1, width), batch, 1, width)
 	x = Concatenate([]*Node{class, x}, 1) // [B, 1+patches, width]
 	x = Add(x, ExpandLeftToRank(p.At("visual.positional_embedding"), 3))
-	if p.Keep != nil {
-		x = keepPatches(x, p.Keep)
+	if p.VisiblePatches != nil {
+		x = visiblePatches(x, p.VisiblePatches)
 	}
 	x = p.layerNorm("visual.ln_pre", x, visionEpsilon)
 	layers := p.Config.VisionLayers[0]
@@ -65,14 +65,14 @@ func vitBlock(p *Params, name string, x *Node, wanted int) *Node {
 		rows := AxisRange(i*width, (i+1)*width)
 		return p.affine(x, Slice(weight, rows), Slice(bias, rows))
 	}
-	q, k, v := part(0, first(norm, wanted)), part(1, norm), part(2, norm)
-	x = Add(first(x, wanted), p.linear(name+"attn.out_proj", p.attention(q, k, v, nil, p.Config.VisionHeads(), 0)))
+	q, k, v := part(0, firstTokens(norm, wanted)), part(1, norm), part(2, norm)
+	x = Add(firstTokens(x, wanted), p.linear(name+"attn.out_proj", p.attention(q, k, v, nil, p.Config.VisionHeads(), 0)))
 	h := p.activated(name+"mlp.c_fc", p.layerNorm(name+"ln_2", x, visionEpsilon), quickGELU)
 	return Add(x, p.linear(name+"mlp.c_proj", h))
 }
 
-// first takes the first n tokens of x [B,T,W].
-func first(x *Node, n int) *Node {
+// firstTokens takes the first n tokens of x [B,T,W].
+func firstTokens(x *Node, n int) *Node {
 	if n == x.Shape().Dim(1) {
 		return x
 	}

@@ -64,8 +64,8 @@ func PCA(features []float32, dim int) (points [][2]float64, share float64, err e
 
 // components finds the two strongest directions [dim, 2] of centred rows x, and the sums of squares along them, by orthogonal iteration:
 // directions are multiplied by xᵀx and made orthogonal again until their strengths stand still. An eigendecomposition finds all dim
-// directions: with 1000 rows of 1024 it took 20 s where this takes 0.4 s, and gonum's stat.PC, by a singular value decomposition, 8 s
-// (7 s against 0.1 s with rows of 512).
+// directions: with 1000 rows of 1024 it took 20 s where this takes 0.4 s, and gonum's stat.PC, by a singular value decomposition, 8 s (7 s
+// against 0.1 s with rows of 512).
 func components(x *mat.Dense) (axes *mat.Dense, strengths []float64, err error) {
 	_, dim := x.Dims()
 	// A few directions more than two make it converge fast, and any start will do that has a part along each of them. Where a hundred

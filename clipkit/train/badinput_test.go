@@ -17,6 +17,7 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/modeltest"
 	"clipnb/clipkit/weights"
 )
 
@@ -93,7 +94,7 @@ func runOn(t *testing.T, m *model.Model, s dataset.Source, change func(*Config))
 	c.MaxEpochs = 1
 	change(&c)
 	if c.LR <= 5e-5 { // a learning rate for finetuning, which begins with the scale of trained weights
-		set(t, m, "logit_scale", maxLogitScale)
+		modeltest.SetScalar(t, m, "logit_scale", 4.6052) // the highest that there is
 	}
 	run, err := experiment.Open(t.TempDir(), c.Name, c, time.Now)
 	if err != nil {

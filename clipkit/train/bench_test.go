@@ -11,6 +11,7 @@ import (
 	_ "clipnb/clipkit/device/blocks" // as a program that trains has it
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/step"
 )
 
 // BenchmarkStep is a whole step (loss, gradients, AdamW) of the embedded model at the batch size of its recipe, in pairs/s and as a
@@ -36,7 +37,7 @@ func BenchmarkStep(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer m.Close()
-			s, err := NewStepper(m, Default(cfg))
+			s, err := step.New(m, Default(cfg).step())
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -96,7 +97,7 @@ func BenchmarkFullStep(b *testing.B) {
 					defer m.Close()
 					settings := Default(cfg)
 					settings.Precision = precision
-					s, err := NewStepper(m, settings)
+					s, err := step.New(m, settings.step())
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -21,10 +21,10 @@ var metrics = []struct {
 	{"image_to_text_acc", func(r experiment.Row) (float64, bool) { return r.ImageToTextAcc, true }},
 	{"text_to_image_acc", func(r experiment.Row) (float64, bool) { return r.TextToImageAcc, true }},
 	{"text_to_image_r1", func(r experiment.Row) (float64, bool) {
-		return of(r.TextToImage, func(x *experiment.Recall) float64 { return x.R1 })
+		return recallValue(r.TextToImage, func(x *experiment.Recall) float64 { return x.R1 })
 	}},
 	{"image_to_text_r1", func(r experiment.Row) (float64, bool) {
-		return of(r.ImageToText, func(x *experiment.Recall) float64 { return x.R1 })
+		return recallValue(r.ImageToText, func(x *experiment.Recall) float64 { return x.R1 })
 	}},
 	{"mean_recall", func(r experiment.Row) (float64, bool) { // of R@1, 5 and 10 in both directions
 		if r.TextToImage == nil || r.ImageToText == nil {
@@ -34,7 +34,7 @@ var metrics = []struct {
 	}},
 }
 
-func of(r *experiment.Recall, value func(*experiment.Recall) float64) (float64, bool) {
+func recallValue(r *experiment.Recall, value func(*experiment.Recall) float64) (float64, bool) {
 	if r == nil {
 		return 0, false
 	}

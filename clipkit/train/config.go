@@ -3,23 +3,20 @@ package train
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 
 	"clipnb/clipkit/arch"
-	"clipnb/clipkit/device"
-	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/step"
 )
 
 // ErrConfig is wrapped for a setting that makes no sense.
-var ErrConfig = errors.New("train: bad setting")
+var ErrConfig = step.ErrConfig
 
 // ErrDiverged is wrapped when the loss is no longer a number, or jumped (Config.SpikeFactor).
-var ErrDiverged = errors.New("training diverged")
+var ErrDiverged = step.ErrDiverged
 
 // Config is everything that decides a run besides the model and the data. It is written to the run's config.json.
 // The flags of the reference that it stands for are in brackets; doc.go has the whole list. Whatever can be off is off at its zero value.
@@ -149,7 +146,7 @@ func (c Config) Check(cfg arch.Config) error {
 	case c.Workers < 1 || c.Workers > 256:
 		return bad("workers", c.Workers, "1 to 256")
 	}
-	if err := c.checkStep(cfg); err != nil {
+	if err := c.step().Check(cfg); err != nil {
 		return err
 	}
 	for field, v := range map[string]int{"log_interval": c.LogInterval, "valid_epoch_interval": c.ValidEpochInterval, "valid_step_interval": c.ValidStepInterval,
@@ -162,49 +159,22 @@ func (c Config) Check(cfg arch.Config) error {
 	return nil
 }
 
-// checkStep refuses settings of a single step that make no sense for the model.
-func (c Config) checkStep(cfg arch.Config) error {
-	switch {
-	case c.AccumFreq < 0 || c.AccumFreq > 1<<20:
-		return bad("accum_freq", c.AccumFreq, "1 (off) or more micro-batches")
-	case !(c.MaskRatio >= 0 && c.MaskRatio < 1):
-		return bad("mask_ratio", c.MaskRatio, "in [0, 1)")
-	case !cfg.IsResNet() && model.KeptPatches(cfg.Grid()*cfg.Grid(), c.MaskRatio) < 1:
-		return bad("mask_ratio", c.MaskRatio, fmt.Sprintf("less, so that one of %d patches is left", cfg.Grid()*cfg.Grid()))
-	case !(c.KDLossWeight >= 0) || math.IsInf(c.KDLossWeight, 1):
-		return bad("kd_loss_weight", c.KDLossWeight, "0 (no teacher) or a positive number")
-	case !(c.LayerDecay >= 0 && c.LayerDecay <= 1):
-		return bad("layer_lr_decay", c.LayerDecay, "in [0, 1], where 0 and 1 are off")
-	case c.Loss != "" && c.Loss != "contrastive" && c.Loss != "siglip":
-		return bad("loss", fmt.Sprintf("%q", c.Loss), `"contrastive" or "siglip"`)
-	case c.Precision != "" && c.Precision != mixed && model.Precision(c.Precision).Check() != nil:
-		return bad("precision", fmt.Sprintf("%q", c.Precision), `"f32", "bf16", "f16" or "amp"`)
-	case math.IsNaN(c.SigLIPBias) || math.Abs(c.SigLIPBias) > 1000:
-		return bad("siglip_bias", c.SigLIPBias, "a number such as -10")
-	case c.LoRARank < 0 || c.LoRARank > cfg.TextWidth:
-		return bad("lora_rank", c.LoRARank, fmt.Sprintf("0 (off) to %d, the width of the text tower", cfg.TextWidth))
-	case c.LoRARank > 0 && !(c.LoRAAlpha > 0 && c.LoRAAlpha <= 1e4):
-		return bad("lora_alpha", c.LoRAAlpha, "a positive number; often 1 or 2 times lora_rank")
-	case c.LoRARank == 0 && c.LoRAAlpha != 0:
-		return bad("lora_alpha", c.LoRAAlpha, "a lora_rank with it")
-	case c.LoRARank > 0 && c.Loss == "siglip":
-		return bad("loss", c.Loss, `"contrastive" with lora_rank: only the additions train, so the siglip bias could not`)
+// step is the part of the settings that decides a single step.
+func (c Config) step() step.Config {
+	return step.Config{
+		Seed: c.Seed, Beta1: c.Beta1, Beta2: c.Beta2, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay, LayerDecay: c.LayerDecay,
+		Loss: c.Loss, SigLIPBias: c.SigLIPBias, MultiPositive: c.MultiPositive, KDLossWeight: c.KDLossWeight,
+		AccumFreq: c.AccumFreq, MaskRatio: c.MaskRatio, FreezeVision: c.FreezeVision, LoRARank: c.LoRARank, LoRAAlpha: c.LoRAAlpha,
+		Precision: c.Precision, Recompute: c.Recompute, TrimText: c.TrimText,
 	}
-	return nil
 }
 
-// mixed leaves the choice of a half precision to the device.
-const mixed = "amp"
-
-// precision of products on a device.
-func (c Config) precision(dev *device.Device) model.Precision {
-	switch c.Precision {
-	case "":
-		return model.F32
-	case mixed:
-		return model.Mixed(dev)
+// learningRate of step s of a run of total steps.
+func (c Config) learningRate(s, total int) float64 {
+	if c.SkipScheduler && s >= c.Warmup {
+		return c.LR
 	}
-	return model.Precision(c.Precision)
+	return step.LearningRate(c.LR, s, c.Warmup, total)
 }
 
 func bad(field string, value any, want string) error {

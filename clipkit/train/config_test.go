@@ -3,6 +3,7 @@ package train
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"reflect"
@@ -105,6 +106,33 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
+// A step gets every setting that it has a field for.
+func TestStepGetsItsSettings(t *testing.T) {
+	c := Config{}
+	v := reflect.ValueOf(&c).Elem()
+	for i := range v.NumField() { // a different value for each
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString(fmt.Sprint("value ", i))
+		case reflect.Int:
+			f.SetInt(int64(i + 1))
+		case reflect.Uint64:
+			f.SetUint(uint64(i + 1))
+		case reflect.Float64:
+			f.SetFloat(float64(i + 1))
+		case reflect.Bool:
+			f.SetBool(true)
+		}
+	}
+	got := reflect.ValueOf(c.step())
+	for i := range got.NumField() {
+		name := got.Type().Field(i).Name
+		if want := v.FieldByName(name); !want.IsValid() || got.Field(i).Interface() != want.Interface() {
+			t.Errorf("step.Config.%s is %v", name, got.Field(i))
+		}
+	}
+}
+
 // doc.go's table names every flag of the reference (cn_clip/training/params.py) and, for each that is a setting, its key; every setting is in it or among the additions.
 func TestEveryFlagHasItsPlace(t *testing.T) {
 	b, err := os.ReadFile("doc.go")
@@ -144,7 +172,7 @@ func TestSkipScheduler(t *testing.T) {
 
 func TestGuard(t *testing.T) {
 	var g guard
-	for i := range enough {
+	for i := range lossesNeeded {
 		if _, spiked := g.spiked(100, 3); spiked {
 			t.Errorf("a spike after %d losses", i)
 		}
@@ -160,7 +188,7 @@ func TestGuard(t *testing.T) {
 		t.Error("a guard that is off")
 	}
 	g = guard{}
-	for i := range memory {
+	for i := range lossesKept {
 		if _, stuck := g.stuck(64); stuck {
 			t.Errorf("stuck after %d losses", i)
 		}

@@ -6,7 +6,7 @@
 //	job := train.Job{Model: m, Train: data.Train, Config: cfg, Run: run}
 //	err := job.Do(ctx)
 //
-// Stepper makes single steps without files or data sets, and Stepper.Gradients reads gradients out.
+// Package step makes single steps without files or data sets: loss, gradients, AdamW.
 //
 // A step is one compiled graph (with accum_freq three) for each length of texts. The order of samples, the augmentation, the masks and the
 // dropout are pure functions of (seed, epoch, index), so a run that was interrupted or killed continues with the very next batch and ends in
@@ -58,10 +58,10 @@
 //
 // What the reference does not have:
 //
-//	loss, siglip_bias              the sigmoid loss instead of the symmetric cross-entropy (loss.go)
+//	loss, siglip_bias              the sigmoid loss instead of the symmetric cross-entropy (step/loss.go)
 //	multi_positive                 equal pictures and equal captions in a batch are right answers, not false negatives
-//	layer_lr_decay                 lower blocks learn more slowly (LayerScale)
-//	lora_rank, lora_alpha          only low-rank additions train (lora.go)
+//	layer_lr_decay                 lower blocks learn more slowly
+//	lora_rank, lora_alpha          only low-rank additions train (step/lora.go)
 //	trim_text                      padding that a whole batch has is left out: the same loss for less work; on by default
 //	best_metric, patience          the best checkpoint is kept apart, and a run ends when it gets no better (best.go)
 //	spike_factor                   a jump of the loss ends the run; one that is not a number always does

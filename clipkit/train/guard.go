@@ -6,20 +6,20 @@ import (
 	"slices"
 )
 
-// guard watches the loss. Its memory begins anew when a run is resumed.
+// guard watches the loss. What it remembers begins anew when a run is resumed.
 type guard struct {
-	losses []float64 // the last memory ones, oldest first
-	said   bool
+	losses []float64 // the last ones, oldest first
+	said   bool      // that the loss is stuck
 }
 
 const (
-	memory = 50 // losses that are remembered
-	enough = 10 // of them before a spike can be told
+	lossesKept   = 50
+	lossesNeeded = 10 // before a spike can be told
 )
 
 // spiked tells whether a loss is more than factor times the median of those before it; 0 is never.
 func (g *guard) spiked(loss, factor float64) (median float64, spiked bool) {
-	if factor == 0 || len(g.losses) < enough {
+	if factor == 0 || len(g.losses) < lossesNeeded {
 		return 0, false
 	}
 	sorted := slices.Sorted(slices.Values(g.losses))
@@ -30,7 +30,7 @@ func (g *guard) spiked(loss, factor float64) (median float64, spiked bool) {
 // add remembers a loss.
 func (g *guard) add(loss float64) {
 	g.losses = append(g.losses, loss)
-	if len(g.losses) > memory {
+	if len(g.losses) > lossesKept {
 		g.losses = g.losses[1:]
 	}
 }
@@ -38,12 +38,12 @@ func (g *guard) add(loss float64) {
 // stuck says, once, when the last losses are all what guessing among n pairs gives: ln n (reference issues #298, #362).
 func (g *guard) stuck(n int) (text string, stuck bool) {
 	chance := math.Log(float64(n))
-	if g.said || len(g.losses) < memory || slices.ContainsFunc(g.losses, func(l float64) bool { return math.Abs(l-chance) > 0.01*chance }) {
+	if g.said || len(g.losses) < lossesKept || slices.ContainsFunc(g.losses, func(l float64) bool { return math.Abs(l-chance) > 0.01*chance }) {
 		return "", false
 	}
 	g.said = true
 	return fmt.Sprintf("the loss has stayed at ln(%d) = %.3f, that of guessing, for %d steps: the model does not learn. "+
-		"Usual reasons: a learning rate that is too high for the batch, captions that repeat, pictures and texts that do not belong together", n, chance, memory), true
+		"Usual reasons: a learning rate that is too high for the batch, captions that repeat, pictures and texts that do not belong together", n, chance, lossesKept), true
 }
 
 // notices are what users of the reference found out the hard way, said where it applies, before a run begins. trained is whether the model's

@@ -13,7 +13,7 @@ import (
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
-	"clipnb/clipkit/weights/tensor"
+	"clipnb/clipkit/train/step"
 )
 
 // ErrInterrupted is wrapped when the context ended a run; its state is saved.
@@ -40,14 +40,14 @@ type Job struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
-	stepper *Stepper
-	state   checkpoint.State
-	pairs   []dataset.Pair
-	perRun  int // steps in all
-	perPass int // steps of an epoch
-	saved   int // step of the newest checkpoint
-	guard   guard
-	cut     bool // it has been said that captions are too long
+	stepper       *step.Stepper
+	state         checkpoint.State
+	pairs         []dataset.Pair
+	perRun        int // steps in all
+	perPass       int // steps of an epoch
+	saved         int // step of the newest checkpoint
+	guard         guard
+	saidTruncated bool // captions that are too long
 }
 
 // Progress is where a run stands after a step.
@@ -84,10 +84,10 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	if j.Config.BestMetric != "" && j.Validate == nil {
 		return fmt.Errorf("%w: best_metric is %q, want a Job.Validate (a valid split) with it", ErrConfig, j.Config.BestMetric)
 	}
-	if err := j.fits(); err != nil {
+	if err := j.fitsMemory(); err != nil {
 		return err
 	}
-	if j.stepper, err = NewStepper(j.Model, j.Config); err != nil {
+	if j.stepper, err = step.New(j.Model, j.Config.step()); err != nil {
 		return err
 	}
 	defer j.stepper.Close()
@@ -97,7 +97,7 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	if j.Config.MaskRatio > 0 && j.Model.Config.IsResNet() {
 		j.Say(fmt.Sprintf("mask_ratio %v has no effect: %s has no patches", j.Config.MaskRatio, j.Model.Config.Name))
 	}
-	j.guard, j.cut = guard{}, false
+	j.guard, j.saidTruncated = guard{}, false
 	j.state, j.saved = checkpoint.State{Arch: j.Model.Config}, -1
 	if err := j.resume(); err != nil {
 		return err
@@ -217,14 +217,14 @@ func (j *Job) pictures(b *dataset.Batch) []int64 {
 }
 
 // watch looks at what a step saw and gave, before it counts.
-func (j *Job) watch(b *dataset.Batch, res StepResult) error {
-	c, step := j.Config, j.state.Step+1
-	if b.Truncated > 0 && !j.cut {
-		j.cut = true
+func (j *Job) watch(b *dataset.Batch, res step.Result) error {
+	c, at := j.Config, j.state.Step+1
+	if b.Truncated > 0 && !j.saidTruncated {
+		j.saidTruncated = true
 		j.Say(fmt.Sprintf("%d of the %d captions of batch %d are longer than context_length %d and are cut", b.Truncated, len(b.Pairs), b.Index+1, c.ContextLength))
 	}
 	if res.Skipped {
-		j.Say(fmt.Sprintf("step %d was left out: its gradients overflow float16; the loss scale is now %g", step, j.stepper.LossScale().Factor))
+		j.Say(fmt.Sprintf("step %d was left out: its gradients overflow float16; the loss scale is now %g", at, j.stepper.LossScale().Factor))
 	}
 	if median, spiked := j.guard.spiked(res.Loss, c.SpikeFactor); spiked {
 		last := "there is no checkpoint yet"
@@ -233,7 +233,7 @@ func (j *Job) watch(b *dataset.Batch, res StepResult) error {
 		}
 		return fmt.Errorf("step %d: %w: loss is %.4g, more than %v times the median %.4g of the last %d; %s. "+
 			"Lower the learning rate or look at the data, and start a run of another name, with resume at that checkpoint",
-			step, ErrDiverged, res.Loss, c.SpikeFactor, median, len(j.guard.losses), last)
+			at, ErrDiverged, res.Loss, c.SpikeFactor, median, len(j.guard.losses), last)
 	}
 	j.guard.add(res.Loss)
 	if c.Loss == "siglip" || c.KDLossWeight > 0 {
@@ -335,80 +335,4 @@ func (j *Job) transform() func([]byte, *rand.Rand) ([]float32, error) {
 		a.Flip, a.AutoAugment = 0, false
 	}
 	return func(encoded []byte, rng *rand.Rand) ([]float32, error) { return a.Transform(encoded, size, rng) }
-}
-
-// interrupted saves what has been done and says how to go on.
-func (j *Job) interrupted(ctx context.Context) error {
-	if j.saved != j.state.Step {
-		if err := j.save(); err != nil {
-			return err
-		}
-	}
-	j.note("interrupted")
-	return fmt.Errorf("%w after step %d of %d; saved in %s: run it again to continue (%w)", ErrInterrupted, j.state.Step, j.perRun, j.Run.Dir, context.Cause(ctx))
-}
-
-func (j *Job) note(text string) {
-	_ = j.Run.Log("%s", text) // what is noted is also said or returned
-	_ = j.Run.Append(experiment.Row{Kind: "note", Step: j.state.Step, Epoch: j.state.Epoch + 1, Samples: j.state.Samples, Note: text})
-}
-
-// save writes a checkpoint and removes old ones. When it fails, the ones before are untouched.
-func (j *Job) save() error {
-	start := j.Now()
-	if err := j.Run.Sync(); err != nil { // rows that are lost are trained again only if they come after the checkpoint
-		return err
-	}
-	path, err := j.write(j.Run.Checkpoints())
-	if err != nil {
-		return err
-	}
-	j.saved = j.state.Step
-	err = j.Run.Log("Saved checkpoint %s (epoch %d @ %d steps) (writing took %.2f seconds)", path, j.state.Epoch, j.state.Step, j.Now().Sub(start).Seconds())
-	if err != nil {
-		return err
-	}
-	return checkpoint.Prune(j.Run.Checkpoints(), j.Config.KeepCheckpoints)
-}
-
-// write puts a checkpoint of the present into dir.
-func (j *Job) write(dir string) (path string, err error) {
-	var parts checkpoint.Parts
-	if parts.Model, err = Parts(j.Model); err != nil {
-		return "", err
-	}
-	err = j.stepper.Moments(func(name string, shape []int, values []float32) error {
-		parts.Optimizer = append(parts.Optimizer, tensor.F32(name, shape, values))
-		return nil
-	})
-	if err != nil {
-		return "", fmt.Errorf("saving the optimizer: %w", err)
-	}
-	if parts.Adapters, err = j.stepper.additions(); err != nil {
-		return "", fmt.Errorf("saving the additions of LoRA: %w", err)
-	}
-	scale := j.stepper.LossScale()
-	j.state.Updates, j.state.LossScale, j.state.GoodSteps = j.stepper.steps, scale.Factor, scale.Good
-	path, err = checkpoint.Save(dir, j.state, parts)
-	if err != nil {
-		return "", fmt.Errorf("%w; nothing of the checkpoints before is lost: free space or make %s writable, and run it again", err, dir)
-	}
-	return path, nil
-}
-
-// Parts copies a model's whole state dict out, in its order.
-func Parts(m *model.Model) ([]tensor.Tensor, error) {
-	var parts []tensor.Tensor
-	for _, t := range m.Config.Tensors() {
-		_, values, err := m.Get(t.Name)
-		if err != nil {
-			return nil, err
-		}
-		if t.Int64 {
-			parts = append(parts, tensor.I64(t.Name, int64(values[0])))
-			continue
-		}
-		parts = append(parts, tensor.F32(t.Name, t.Shape, values))
-	}
-	return parts, nil
 }

@@ -14,6 +14,7 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/modeltest"
 )
 
 // small is a run of nine steps over part of the embedded set, with augmentation: everything random is in play.
@@ -37,33 +38,21 @@ func small(t *testing.T, root, name string, m *model.Model, change func(*Config)
 	return &Job{Model: m, Train: data.Valid, Config: cfg, Run: run}, run
 }
 
-func everything(t *testing.T, m *model.Model) []float32 {
-	t.Helper()
-	var all []float32
-	for _, p := range m.Config.Tensors() {
-		_, v, err := m.Get(p.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, v...)
-	}
-	return all
-}
-
 // A run that is interrupted in the middle of an epoch, resumed by a fresh process's model, and interrupted again, ends in the same bits
 // as one that was never stopped, with one row for every step.
 func TestInterruptedRunEndsInTheSameBits(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
-	straight := tiny(t, "vit")
+	straight := modeltest.Tiny(t, "", "vit")
 	job, run := small(t, root, "straight", straight, nil)
 	if err := job.Do(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	want := everything(t, straight)
+	want := modeltest.AllValues(t, straight)
 
 	var last *model.Model
 	for i, stopAt := range []int{3, 6, 0} {
-		last = tiny(t, "vit")
+		last = modeltest.Tiny(t, "", "vit")
 		ctx, cancel := context.WithCancel(context.Background())
 		job, r := small(t, root, "broken", last, nil)
 		job.Progress = func(p Progress) {
@@ -78,7 +67,7 @@ func TestInterruptedRunEndsInTheSameBits(t *testing.T) {
 		}
 		r.Close()
 	}
-	got := everything(t, last)
+	got := modeltest.AllValues(t, last)
 	for i := range want {
 		if got[i] != want[i] {
 			t.Fatalf("value %d is %v, an uninterrupted run gives %v", i, got[i], want[i])
@@ -112,26 +101,27 @@ func TestInterruptedRunEndsInTheSameBits(t *testing.T) {
 func TestFinishedRunIsLoaded(t *testing.T) {
 	root := t.TempDir()
 	short := func(c *Config) { c.MaxSteps, c.SaveStepInterval = 2, 0 }
-	a := tinyOn(t, "cpu:go", "vit")
+	a := modeltest.Tiny(t, "cpu:go", "vit")
 	job, run := small(t, root, "a", a, short)
 	if err := job.Do(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	run.Close()
-	b := tinyOn(t, "cpu:go", "vit")
+	b := modeltest.Tiny(t, "cpu:go", "vit")
 	job, _ = small(t, root, "a", b, short)
 	job.Progress = func(Progress) { t.Error("a finished run was trained again") }
 	if err := job.Do(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(everything(t, b), everything(t, a)) {
+	if !slices.Equal(modeltest.AllValues(t, b), modeltest.AllValues(t, a)) {
 		t.Error("the loaded result differs")
 	}
 }
 
 // A job with everything that a step can have: accumulated micro-batches, masks, a frozen vision tower and a teacher.
 func TestJobHonoursTheStepsSettings(t *testing.T) {
-	m, teacher := tinyOn(t, "cpu:go", "vit"), tinyOn(t, "cpu:go", "vit")
+	t.Parallel()
+	m, teacher := modeltest.Tiny(t, "cpu:go", "vit"), modeltest.Tiny(t, "cpu:go", "vit")
 	job, run := small(t, t.TempDir(), "all", m, func(c *Config) {
 		c.BatchSize, c.AccumFreq, c.MaxSteps, c.MaskRatio, c.FreezeVision, c.KDLossWeight = 200, 3, 0, 0.5, true, 0.5
 		c.MaxEpochs, c.Augment, c.SaveStepInterval = 1, "none", 0
@@ -140,11 +130,11 @@ func TestJobHonoursTheStepsSettings(t *testing.T) {
 		t.Errorf("a job without its teacher: %v", err)
 	}
 	job.Teacher = teacher.EncodeImages
-	before, text := values(t, m, "visual.proj"), values(t, m, "text_projection")
+	before, text := modeltest.Values(t, m, "visual.proj"), modeltest.Values(t, m, "text_projection")
 	if err := job.Do(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(values(t, m, "visual.proj"), before) || slices.Equal(values(t, m, "text_projection"), text) {
+	if !slices.Equal(modeltest.Values(t, m, "visual.proj"), before) || slices.Equal(modeltest.Values(t, m, "text_projection"), text) {
 		t.Error("the vision tower moved, or the text tower did not")
 	}
 	rows, err := experiment.ReadRows(run.Dir)
@@ -171,7 +161,7 @@ func TestJobHonoursTheStepsSettings(t *testing.T) {
 
 // A loss that is not a number stops the run, says why, and leaves no checkpoint of the broken weights.
 func TestDivergenceStops(t *testing.T) {
-	m := tinyOn(t, "cpu:go", "vit")
+	m := modeltest.Tiny(t, "cpu:go", "vit")
 	if err := m.Set("text_projection", []int{24, 32}, func() []float32 {
 		v := make([]float32, 24*32)
 		v[0] = float32(math.NaN())

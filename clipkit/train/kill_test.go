@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,13 +24,13 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/weights"
 )
 
 var kills = flag.Int("kills", 3, "how often the run is killed")
 
-// killedRun is the run that is killed: a tiny model with everything random on, that saves and validates all the time.
-func killedRun(root, name string, steps int) (err error) {
+// killedRun is the run that is killed: a tiny model with everything random on, that saves and validates all the time. tell hears of every step
+// and validation, and of what the run says.
+func killedRun(root, name string, steps int, tell func(line string)) (err error) {
 	var files [][]byte
 	for _, name := range []string{"tiny-vit.json", "tiny-text-e2e.json"} {
 		b, err := os.ReadFile(golden.Path(name))
@@ -64,8 +66,16 @@ func killedRun(root, name string, steps int) (err error) {
 		return err
 	}
 	defer run.Close()
-	job := Job{Model: m, Train: data.Train, Config: c, Run: run, Validate: inBatch(m, data.Valid, c), Say: func(line string) { fmt.Println(line) }}
-	return job.Do(context.Background())
+	validate := inBatch(m, data.Valid, c)
+	job := Job{Model: m, Train: data.Train, Config: c, Run: run, Say: tell}
+	job.Progress = func(p Progress) { tell(p.Row.Kind + " " + strconv.Itoa(p.Row.Step)) }
+	job.Validate = func(ctx context.Context) (experiment.Row, error) {
+		tell("validating")
+		return validate(ctx)
+	}
+	err = job.Do(context.Background())
+	tell("ended")
+	return err
 }
 
 func killedChild() error {
@@ -73,7 +83,79 @@ func killedChild() error {
 	if err != nil {
 		return err
 	}
-	return killedRun(os.Getenv("CLIPKIT_ROOT"), "run", steps)
+	return killedRun(os.Getenv("CLIPKIT_ROOT"), "run", steps, func(line string) { fmt.Println(line) })
+}
+
+// victim is a run in another process.
+type victim struct {
+	cmd   *exec.Cmd
+	lines chan string // what it tells; closed at its end
+	told  []string
+}
+
+func startVictim(t *testing.T, root string, steps int) *victim {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &victim{cmd: exec.Command(exe), lines: make(chan string)}
+	v.cmd.Env = append(os.Environ(), childEnv+"=killed", "CLIPKIT_ROOT="+root, "CLIPKIT_STEPS="+strconv.Itoa(steps))
+	out, err := v.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.cmd.Stderr = v.cmd.Stdout
+	if err := v.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(v.lines)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			v.lines <- lines.Text()
+		}
+	}()
+	return v
+}
+
+// steps waits until the run has made n of them, or has ended, and gives how long the last one took.
+func (v *victim) steps(n int) (last time.Duration) {
+	began := time.Now()
+	for line := range v.lines {
+		v.told = append(v.told, line)
+		if strings.HasPrefix(line, "train ") {
+			last, began = time.Since(began), time.Now()
+			if n--; n == 0 {
+				break
+			}
+		}
+	}
+	return last
+}
+
+// end waits for the process.
+func (v *victim) end() error {
+	for line := range v.lines {
+		v.told = append(v.told, line)
+	}
+	return v.cmd.Wait()
+}
+
+// at is where a run that was killed stood: in a step, a validation or a save; "" before its first step or after its last.
+func (v *victim) at(checkpoints string) string {
+	trains := func(line string) bool { return strings.HasPrefix(line, "train ") }
+	if !slices.ContainsFunc(v.told, trains) || slices.Contains(v.told, "ended") {
+		return ""
+	}
+	for _, dir := range []string{checkpoints, filepath.Join(checkpoints, "best")} {
+		if left, _ := filepath.Glob(filepath.Join(dir, ".saving-*")); len(left) > 0 {
+			return "save"
+		}
+	}
+	if v.told[len(v.told)-1] == "validating" {
+		return "validation"
+	}
+	return "step"
 }
 
 // final is what a run's last checkpoint holds, with the number of its rows of each kind but notes.
@@ -111,53 +193,42 @@ func final(t *testing.T, dir string, steps int) (model, optimizer []byte, traine
 }
 
 // A run that is killed again and again, at any moment, ends in the same bits as one that is left alone, with the same rows; every checkpoint
-// that a kill leaves is whole.
+// that a kill leaves is whole. Nine kills of ten have to hit a step, a validation or a save; the tenth is for what comes before them.
 func TestKilledRunEndsInTheSameBits(t *testing.T) {
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	steps := 12 + 10**kills
-	start := func(root string) (*exec.Cmd, *bytes.Buffer) {
-		cmd := exec.Command(exe)
-		cmd.Env = append(os.Environ(), childEnv+"=killed", "CLIPKIT_ROOT="+root, "CLIPKIT_STEPS="+strconv.Itoa(steps))
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		return cmd, &out
-	}
+	t.Parallel()
+	const farthest = 10 // steps between two kills
+	steps := 12 + farthest**kills
 	whole, broken := t.TempDir(), t.TempDir()
-	began := time.Now()
-	cmd, out := start(whole)
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("the uninterrupted run: %v: %s", err, out)
+	for _, what := range []string{"the uninterrupted run", "opening the finished run"} {
+		v := startVictim(t, whole, steps)
+		if err := v.end(); err != nil {
+			t.Fatalf("%s: %v: %s", what, err, v.told)
+		}
 	}
-	took := time.Since(began)
-	began = time.Now()
-	cmd, out = start(whole) // finished: it only loads
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("opening the finished run: %v: %s", err, out)
-	}
-	longest := time.Since(began) + took*3/2/time.Duration(*kills) // so that the kills are spread over the run
 
-	rng := rand.New(rand.NewPCG(uint64(began.UnixNano()), 0))
-	var at []int
-	for killed := 0; killed < *kills; killed++ {
-		cmd, out := start(broken)
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	hit, saved, startUp := map[string]int{}, []int{}, time.Duration(0)
+	checkpoints := filepath.Join(broken, "run", "checkpoints")
+	for killed := range *kills {
+		began, v := time.Now(), startVictim(t, broken, steps)
+		longest := startUp // a moment is anywhere up to this
+		if killed%10 != 9 {
+			v.steps(1)
+			startUp = time.Since(began)
+			longest = v.steps(rng.IntN(farthest-1) + 1)
+		}
 		time.Sleep(time.Duration(rng.Float64() * float64(longest)))
-		_ = cmd.Process.Kill()
-		if err := cmd.Wait(); err == nil {
-			t.Logf("the run was finished before kill %d", killed+1)
-			break
-		} else if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != -1 {
-			t.Fatalf("after %d kills: %v: %s", killed, err, out)
+		_ = v.cmd.Process.Kill()
+		if err := v.end(); err != nil {
+			if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != -1 {
+				t.Fatalf("after %d kills: %v: %s", killed, err, v.told)
+			}
 		}
-		if strings.Contains(out.String(), "damaged") {
-			t.Errorf("kill %d met damage: %s", killed, out)
+		hit[v.at(checkpoints)]++
+		if strings.Contains(strings.Join(v.told, "\n"), "damaged") {
+			t.Errorf("kill %d met damage: %s", killed, v.told)
 		}
-		path, err := checkpoint.Latest(filepath.Join(broken, "run", "checkpoints"), func(line string) { t.Error(line) })
+		path, err := checkpoint.Latest(checkpoints, func(line string) { t.Error(line) })
 		if err != nil && !errors.Is(err, checkpoint.ErrNone) {
 			t.Fatal(err)
 		}
@@ -166,15 +237,18 @@ func TestKilledRunEndsInTheSameBits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			at = append(at, c.State.Step)
+			saved = append(saved, c.State.Step)
 			c.Close()
 		}
 	}
-	cmd, out = start(broken)
-	if err := cmd.Wait(); err != nil {
-		t.Fatalf("the last part: %v: %s", err, out)
+	t.Logf("%d kills of a run of %d steps hit %v (nothing: \"\"), after the checkpoints of steps %v", *kills, steps, hit, saved)
+	if running := hit["step"] + hit["validation"] + hit["save"]; 10*running < 9**kills {
+		t.Errorf("only %d of %d kills hit a step, a validation or a save: this run shows little", running, *kills)
 	}
-	t.Logf("%d steps in %v; killed after the checkpoints of steps %v", steps, took, at)
+	v := startVictim(t, broken, steps)
+	if err := v.end(); err != nil {
+		t.Fatalf("the last part: %v: %s", err, v.told)
+	}
 	wantModel, wantOptimizer, wantTrained, wantValidated := final(t, filepath.Join(whole, "run"), steps)
 	gotModel, gotOptimizer, gotTrained, gotValidated := final(t, filepath.Join(broken, "run"), steps)
 	if !bytes.Equal(gotModel, wantModel) || !bytes.Equal(gotOptimizer, wantOptimizer) {
@@ -196,7 +270,7 @@ func TestKilledRunEndsInTheSameBits(t *testing.T) {
 // A damaged newest checkpoint is said aloud, the one before is used, and the end is the same.
 func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 	root := t.TempDir()
-	if err := killedRun(root, "whole", 8); err != nil {
+	if err := killedRun(root, "whole", 8, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	wantModel, wantOptimizer, _, _ := final(t, filepath.Join(root, "whole"), 8)
@@ -218,116 +292,5 @@ func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 	gotModel, gotOptimizer, _, _ := final(t, dir, 8)
 	if !bytes.Equal(gotModel, wantModel) || !bytes.Equal(gotOptimizer, wantOptimizer) {
 		t.Error("the run ended in other bits")
-	}
-}
-
-// A disk that is full and a directory that cannot be written to give errors that say so, and the checkpoints before stay whole.
-func TestUnwritableRunLosesNothing(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		harm func(t *testing.T, dir string) (heal func())
-		want string
-	}{
-		{"disk full", fillDisk, "no space left"},
-		{"read-only", makeReadOnly, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			m, data := e2eModel(t), e2eData(t)
-			load := func() {
-				if err := weights.Load(m, m.Config, golden.Open(t, "e2e/init.pt")); err != nil {
-					t.Fatal(err)
-				}
-			}
-			load()
-			root := t.TempDir()
-			if c.name == "disk full" {
-				root = tinyDisk(t, "12m")
-			}
-			cfg := e2eConfig(m, "run")
-			cfg.MaxSteps, cfg.SaveStepInterval, cfg.KeepCheckpoints = 6, 2, 0
-			run, err := experiment.Open(root, "run", cfg, time.Now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			heal := func() {}
-			job := Job{Model: m, Train: data.Train, Config: cfg, Run: run, Progress: func(p Progress) {
-				if p.Row.Step == 3 {
-					heal = c.harm(t, run.Checkpoints())
-				}
-			}}
-			err = job.Do(context.Background())
-			run.Close()
-			heal()
-			if err == nil || !strings.Contains(err.Error(), "saving checkpoint") || !strings.Contains(err.Error(), "run it again") || !strings.Contains(err.Error(), c.want) {
-				t.Fatalf("error %v", err)
-			}
-			if path, err := checkpoint.Latest(run.Checkpoints(), func(line string) { t.Error(line) }); err != nil || filepath.Base(path) != "step-00000002" {
-				t.Fatalf("the checkpoint of step 2: %s, %v", path, err)
-			}
-			load()
-			dir, rows, _ := doJob(t, root, m, &dataset.Dataset{Train: data.Train}, cfg)
-			if n := len(rows); n < 6 || rows[n-1].Step != 6 {
-				t.Errorf("the healed run has rows %v", rows)
-			}
-			final(t, dir, 6)
-		})
-	}
-}
-
-// tinyDisk mounts a file system in memory.
-func tinyDisk(t *testing.T, size string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("a full disk needs the right to mount one: %v: %s", err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v: %s", err, out)
-		}
-	})
-	return dir
-}
-
-// fillDisk leaves 100 kB in dir's file system.
-func fillDisk(t *testing.T, dir string) func() {
-	path := filepath.Join(dir, "filler")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Error(err)
-		return func() {}
-	}
-	defer f.Close()
-	block := make([]byte, 1<<16)
-	size := int64(0)
-	for {
-		n, err := f.Write(block)
-		size += int64(n)
-		if err != nil {
-			break
-		}
-	}
-	if err := f.Truncate(max(0, size-100_000)); err != nil {
-		t.Error(err)
-	}
-	return func() { os.Remove(path) }
-}
-
-// makeReadOnly puts a file where a directory entry would have to be made: it stops root too, whom permissions do not.
-func makeReadOnly(t *testing.T, dir string) func() {
-	if os.Geteuid() != 0 {
-		if err := os.Chmod(dir, 0o555); err != nil {
-			t.Error(err)
-		}
-		return func() { os.Chmod(dir, 0o755) }
-	}
-	if out, err := exec.Command("mount", "--bind", "-o", "ro", dir, dir).CombinedOutput(); err != nil {
-		t.Skipf("as root a read-only directory needs the right to mount one: %v: %s", err, out)
-	}
-	exec.Command("mount", "-o", "remount,ro,bind", dir).Run()
-	return func() {
-		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v: %s", err, out)
-		}
 	}
 }

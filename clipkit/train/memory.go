@@ -11,6 +11,7 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/step"
 )
 
 // ErrMemory is wrapped for a run that would not fit into memory.
@@ -38,13 +39,13 @@ func EstimateMemory(cfg arch.Config, c Config) int64 {
 	}
 	trained := 0.0
 	if c.LoRARank > 0 {
-		for _, ad := range adapters(cfg, c.LoRARank, c.FreezeVision) {
-			bytes += 2 * 4 * float64(ad.matrix.Size()) // the base and the new sum
-			trained += float64(ad.a.Size() + ad.b.Size())
+		for _, ad := range step.Adapters(cfg, c.LoRARank, c.FreezeVision) {
+			bytes += 2 * 4 * float64(ad.Matrix.Size()) // the base and the new sum
+			trained += float64(ad.A.Size() + ad.B.Size())
 		}
 		bytes += 4 * trained
 	} else {
-		for _, t := range Parameters(cfg) {
+		for _, t := range step.Parameters(cfg) {
 			if !frozen || !strings.HasPrefix(t.Name, "visual.") {
 				trained += float64(t.Size())
 			}
@@ -80,9 +81,9 @@ func convOutputs(cfg arch.Config) (n float64) {
 	return n
 }
 
-// fits refuses a run on this machine's processor that would not fit even if the estimate is a quarter too high, with what would help, and
+// fitsMemory refuses a run on this machine's processor that would not fit even if the estimate is a quarter too high, with what would help, and
 // warns of one that may not.
-func (j *Job) fits() error {
+func (j *Job) fitsMemory() error {
 	cfg := j.Model.Config
 	free := j.Memory
 	if free == 0 && j.Model.Device.IsCPU() {
@@ -115,8 +116,8 @@ func (j *Job) advice(limit int64) string {
 		}
 	}
 	for b := j.Config.BatchSize / 2; b >= 2; b /= 2 {
-		if c := j.Config; EstimateMemory(j.Model.Config, with(c, b)) < limit || b < 4 {
-			try(fmt.Sprintf("batch_size %d with accum_freq %d", b, j.Config.perStep()/b), func(c *Config) { *c = with(*c, b) })
+		if c := j.Config; EstimateMemory(j.Model.Config, withBatchSize(c, b)) < limit || b < 4 {
+			try(fmt.Sprintf("batch_size %d with accum_freq %d", b, j.Config.perStep()/b), func(c *Config) { *c = withBatchSize(*c, b) })
 			break
 		}
 	}
@@ -130,8 +131,8 @@ func (j *Job) advice(limit int64) string {
 	return "what would fit: " + strings.Join(list, ", ")
 }
 
-// with is c with another batch_size and the same number of pairs in a step.
-func with(c Config, batch int) Config {
+// withBatchSize is c with another batch_size and the same number of pairs in a step.
+func withBatchSize(c Config, batch int) Config {
 	c.AccumFreq, c.BatchSize = c.perStep()/batch, batch
 	return c
 }

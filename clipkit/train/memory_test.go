@@ -18,6 +18,7 @@ import (
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/step"
 )
 
 var measure = flag.Bool("measure", false, "measure the memory of full-size steps on cpu:xla, for minutes and up to 12 GB")
@@ -69,7 +70,7 @@ func memoryChild() error {
 	settings := Default(cfg)
 	settings.BatchSize = c.Batch
 	c.Change(&settings)
-	s, err := NewStepper(m, settings)
+	s, err := step.New(m, settings.step())
 	if err != nil {
 		return err
 	}
@@ -153,7 +154,7 @@ func TestRunThatDoesNotFitIsRefused(t *testing.T) {
 	fits := func(free int64) (string, error) {
 		said := ""
 		j := Job{Model: &model.Model{Config: cfg, Device: &device.Device{Name: "cpu"}}, Config: c, Memory: free, Say: func(line string) { said += line }}
-		return said, j.fits()
+		return said, j.fitsMemory()
 	}
 	_, err = fits(6e9)
 	if !errors.Is(err, ErrMemory) {

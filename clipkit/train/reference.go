@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/pytorch"
 	"clipnb/clipkit/weights/tensor"
@@ -30,15 +31,15 @@ func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]tensor.Tensor,
 	plain := pytorch.Group{LR: cfg.LR, Beta1: cfg.Beta1, Beta2: cfg.Beta2, Epsilon: cfg.Epsilon}
 	decay := plain
 	decay.WeightDecay = cfg.WeightDecay
-	for _, p := range cfg.trained(c.State.Arch) {
+	for _, p := range cfg.step().Trained(c.State.Arch) {
 		state := pytorch.ParamState{Step: c.State.Updates}
-		if state.ExpAvg, err = c.Optimizer.Tensor(moments[0] + p.Name); err == nil {
-			state.ExpAvgSq, err = c.Optimizer.Tensor(moments[1] + p.Name)
+		if state.ExpAvg, err = c.Optimizer.Tensor(step.MomentPrefixes[0] + p.Name); err == nil {
+			state.ExpAvgSq, err = c.Optimizer.Tensor(step.MomentPrefixes[1] + p.Name)
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading the optimizer's state of %s: %w", p.Name, err)
 		}
-		if NoDecay(p.Name) {
+		if step.NoDecay(p.Name) {
 			plain.Params++
 		} else {
 			decay.Params++

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/pytorch"
 	"clipnb/clipkit/weights/tensor"
@@ -40,7 +41,7 @@ func (j *Job) resume() error {
 		return err
 	}
 	defer c.Close()
-	if err := j.load(c, true); err != nil {
+	if err := j.loadCheckpoint(c, true); err != nil {
 		return fmt.Errorf("resuming from %s: %w", path, err)
 	}
 	j.state, j.saved = c.State, c.State.Step
@@ -70,7 +71,7 @@ func (j *Job) begin(path string) error {
 		return err
 	}
 	defer c.Close()
-	if err := j.load(c, !j.Config.ResetOptimizer); err != nil {
+	if err := j.loadCheckpoint(c, !j.Config.ResetOptimizer); err != nil {
 		return err
 	}
 	if j.Config.ResetDataOffset {
@@ -79,13 +80,13 @@ func (j *Job) begin(path string) error {
 	return j.begun(c.Path, "", c.State)
 }
 
-// load takes the model of a checkpoint, and the optimizer's state if that is wanted.
-func (j *Job) load(c *checkpoint.Checkpoint, optimizer bool) error {
+// loadCheckpoint takes the model of a checkpoint, and the optimizer's state if that is wanted.
+func (j *Job) loadCheckpoint(c *checkpoint.Checkpoint, optimizer bool) error {
 	if err := weights.Load(j.Model, j.Model.Config, c.Model); err != nil {
 		return err
 	}
 	if !optimizer {
-		return j.stepper.rebase()
+		return j.stepper.Rebase()
 	}
 	read := func(name string) ([]int, []float32, error) {
 		t, err := c.Optimizer.Tensor(name)
@@ -95,10 +96,10 @@ func (j *Job) load(c *checkpoint.Checkpoint, optimizer bool) error {
 		v, err := t.Float32()
 		return t.Shape, v, err
 	}
-	if err := j.stepper.checkAdapters(read); err != nil {
+	if err := j.stepper.CheckAdapters(read); err != nil {
 		return err
 	}
-	if err := j.stepper.SetLossScale(LossScale{Factor: c.State.LossScale, Good: c.State.GoodSteps}); err != nil {
+	if err := j.stepper.SetLossScale(step.LossScale{Factor: c.State.LossScale, Good: c.State.GoodSteps}); err != nil {
 		return fmt.Errorf("%w (reset_optimizer leaves it out)", err)
 	}
 	return j.stepper.SetMoments(c.State.Updates, read)
@@ -114,7 +115,7 @@ func (j *Job) beginAtFile(path string) error {
 	if err := weights.Load(j.Model, j.Model.Config, f); err != nil {
 		return err
 	}
-	if err := j.stepper.rebase(); err != nil {
+	if err := j.stepper.Rebase(); err != nil {
 		return err
 	}
 	ck := f.Checkpoint
@@ -125,19 +126,19 @@ func (j *Job) beginAtFile(path string) error {
 		return fmt.Errorf("its optimizer state cannot be read (reset_optimizer leaves it out): %w", ck.OptimizerError)
 	}
 	if !j.Config.ResetOptimizer {
-		if err := j.stepper.setReference(ck.Optimizer); err != nil {
+		if err := setReference(j.stepper, ck.Optimizer); err != nil {
 			return err
 		}
 	}
 	if j.Config.ResetDataOffset {
 		return j.begun(path, "", checkpoint.State{})
 	}
-	return j.begun(path, "", j.offset(ck))
+	return j.begun(path, "", j.positionOf(ck))
 }
 
-// offset is where a checkpoint of the reference stands. Its step files carry the number of the epoch that they are in the middle of, and the
+// positionOf is where a checkpoint of the reference stands. Its step files carry the number of the epoch that they are in the middle of, and the
 // reference goes on with the next; here the epoch goes on.
-func (j *Job) offset(ck *pytorch.Checkpoint) checkpoint.State {
+func (j *Job) positionOf(ck *pytorch.Checkpoint) checkpoint.State {
 	st := checkpoint.State{Step: ck.Epoch * j.perPass, Epoch: ck.Epoch}
 	if done := ck.Step - (ck.Epoch-1)*j.perPass; ck.Epoch > 0 && done > 0 && done < j.perPass {
 		st = checkpoint.State{Step: ck.Step, Epoch: ck.Epoch - 1, Batch: done}
@@ -164,29 +165,28 @@ func (j *Job) begun(path, remark string, st checkpoint.State) error {
 	return j.Run.Log("=> %s", line)
 }
 
-// setReference takes the moments of a .pt, which are numbered in the order of Parameters.
-func (s *Stepper) setReference(o *pytorch.Optimizer) error {
-	if len(s.own) > 0 {
+// setReference takes the moments of a .pt, which are numbered in the order of step.Parameters.
+func setReference(s *step.Stepper, o *pytorch.Optimizer) error {
+	params, own := s.Parameters()
+	if len(own) > 0 {
 		return fmt.Errorf("%w: a .pt has no optimizer state for LoRA or siglip: set reset_optimizer", ErrConfig)
 	}
-	if len(o.State) != len(s.params) {
-		return fmt.Errorf("%w: its optimizer has %d parameters, and %d are trained here: set reset_optimizer, or freeze_vision as it was then", ErrConfig, len(o.State), len(s.params))
+	if len(o.State) != len(params) {
+		return fmt.Errorf("%w: its optimizer has %d parameters, and %d are trained here: set reset_optimizer, or freeze_vision as it was then", ErrConfig, len(o.State), len(params))
 	}
 	byName, updates := map[string]tensor.Tensor{}, 0
 	for i, st := range o.State {
-		if st.Step == 0 {
+		m, v := step.MomentPrefixes[0]+params[i].Name, step.MomentPrefixes[1]+params[i].Name
+		if st.Step == 0 { // never updated
+			zero := tensor.F32("", params[i].Shape, make([]float32, params[i].Size()))
+			byName[m], byName[v] = zero, zero
 			continue
 		}
-		byName[moments[0]+s.params[i].Name], byName[moments[1]+s.params[i].Name] = st.ExpAvg, st.ExpAvgSq
+		byName[m], byName[v] = st.ExpAvg, st.ExpAvgSq
 		updates = max(updates, st.Step)
 	}
 	return s.SetMoments(updates, func(name string) ([]int, []float32, error) {
-		t, ok := byName[name]
-		if !ok { // never updated
-			_, v, err := s.model.Get(name)
-			return s.store.GetVariable("/" + name).Shape().Dimensions, make([]float32, len(v)), err
-		}
-		v, err := t.Float32()
-		return t.Shape, v, err
+		v, err := byName[name].Float32()
+		return byName[name].Shape, v, err
 	})
 }

@@ -17,6 +17,8 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/pytorch"
 )
@@ -84,7 +86,7 @@ func TestResumeFromFiles(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := e2eConfig(m, "run")
 			cfg.MaxEpochs, cfg.Resume, cfg.ResetOptimizer, cfg.ResetDataOffset = 3, c.path, c.resetOptimizer, c.resetOffset
-			set(t, m, "logit_scale", 1)
+			modeltest.SetScalar(t, m, "logit_scale", 1)
 			job, said, err := begin(t, m, data, cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -92,13 +94,13 @@ func TestResumeFromFiles(t *testing.T) {
 			if st := job.state; st.Step != c.step || st.Epoch != c.epoch || st.Batch != c.batch || st.Samples != int64(4*c.step) {
 				t.Errorf("begins at %+v", st)
 			}
-			if job.stepper.steps != c.updates {
-				t.Errorf("%d updates, want %d", job.stepper.steps, c.updates)
+			if job.stepper.Updates() != c.updates {
+				t.Errorf("%d updates, want %d", job.stepper.Updates(), c.updates)
 			}
 			if !strings.Contains(said, c.said) {
 				t.Errorf("said %q, want %q", said, c.said)
 			}
-			if got := values(t, m, "logit_scale")[0]; got == 1 {
+			if got := modeltest.Values(t, m, "logit_scale")[0]; got == 1 {
 				t.Error("the weights were not loaded")
 			}
 		})
@@ -172,7 +174,7 @@ func TestOwnParametersContinue(t *testing.T) {
 			run.Close()
 			part = fresh()
 			doJob(t, root, part, data, c)
-			if !slices.Equal(everything(t, part), everything(t, whole)) {
+			if !slices.Equal(modeltest.AllValues(t, part), modeltest.AllValues(t, whole)) {
 				t.Error("the continued run ended in other bits")
 			}
 			for _, file := range []string{"optimizer.safetensors", "model.safetensors"} {
@@ -211,17 +213,17 @@ func checkAdaptersFile(t *testing.T, trained, first *model.Model, path string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for _, ad := range adapters(first.Config, 2, false) {
-		a, b := golden.Values(t, f, ad.a.Name), golden.Values(t, f, ad.b.Name)
-		want := values(t, first, ad.matrix.Name)
-		for i := range ad.matrix.Shape[0] {
-			for j := range ad.matrix.Shape[1] {
+	for _, ad := range step.Adapters(first.Config, 2, false) {
+		a, b := golden.Values(t, f, ad.A.Name), golden.Values(t, f, ad.B.Name)
+		want := modeltest.Values(t, first, ad.Matrix.Name)
+		for i := range ad.Matrix.Shape[0] {
+			for j := range ad.Matrix.Shape[1] {
 				for k := range 2 {
-					want[i*ad.matrix.Shape[1]+j] += b[i*2+k] * a[k*ad.matrix.Shape[1]+j]
+					want[i*ad.Matrix.Shape[1]+j] += b[i*2+k] * a[k*ad.Matrix.Shape[1]+j]
 				}
 			}
 		}
-		golden.Close(t, ad.matrix.Name, values(t, trained, ad.matrix.Name), want, 1e-5)
+		golden.Close(t, ad.Matrix.Name, modeltest.Values(t, trained, ad.Matrix.Name), want, 1e-5)
 	}
 }
 

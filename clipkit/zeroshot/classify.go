@@ -26,8 +26,8 @@ type Classifier struct {
 	Vectors   []float32 // [len(Labels), Dim]
 }
 
-// NewClassifier makes the classifier of the reference: each label in every template, prepared as captions are, encoded; of each label's
-// unit vectors the mean, made a unit vector again. progress, when not nil, receives texts done and in all.
+// NewClassifier makes the reference's classifier. Every label is put into every template, and the texts are prepared as captions are and encoded;
+// the vector of a class is the mean of its unit vectors, made a unit vector again. progress, when not nil, receives texts done and in all.
 func NewClassifier(ctx context.Context, m *model.Model, labels []string, templates Templates, contextLength int, progress func(done, total int)) (*Classifier, error) {
 	if len(labels) < 2 {
 		return nil, fmt.Errorf("%w: %d labels; there must be at least two to choose from", ErrInput, len(labels))
@@ -108,10 +108,10 @@ func (c *Classifier) Logits(features []float32) ([]float32, error) {
 	return out, nil
 }
 
-// Classify asks c for every picture of a set. keep, when not nil, is given each picture's probabilities [classes] in order, and may hold on
-// to them; without it no more than a batch of pictures is in memory. progress receives pictures done and in all.
+// Classify asks c for every picture of a set. record, when not nil, receives the probabilities [classes] of every picture in order, and may keep
+// them. progress, when not nil, receives pictures done and in all.
 // A picture that cannot be decoded is an error that names it: evaluation never leaves one out silently.
-func Classify(ctx context.Context, m *model.Model, set Set, c *Classifier, keep func(i int, probabilities []float32), progress func(done, total int)) (*Result, error) {
+func Classify(ctx context.Context, m *model.Model, set Set, c *Classifier, record func(i int, probabilities []float32), progress func(done, total int)) (*Result, error) {
 	if len(set.Labels()) != len(c.Labels) {
 		return nil, fmt.Errorf("%w: %s has %d classes, and there are %d labels; give one line of labels for each class, in the order of the classes",
 			ErrInput, set.Name(), len(set.Labels()), len(c.Labels))
@@ -141,8 +141,8 @@ func Classify(ctx context.Context, m *model.Model, set Set, c *Classifier, keep 
 			if err := z.Add(set.Class(b.First+i), row); err != nil {
 				return nil, fmt.Errorf("picture %d: %w", b.First+i, err)
 			}
-			if keep != nil {
-				keep(b.First+i, Softmax(row))
+			if record != nil {
+				record(b.First+i, Softmax(row))
 			}
 		}
 		progress(b.First+b.N, set.Len())
@@ -150,7 +150,8 @@ func Classify(ctx context.Context, m *model.Model, set Set, c *Classifier, keep 
 	return z, nil
 }
 
-// prepare makes batches of the pictures in the order of the reference's image folders: RGB first, then the size (torchvision's ImageFolder, as in cn_clip/eval/data.py:155).
+// prepare makes batches of the pictures in the order of the reference's image folders: RGB first, then the size (torchvision's ImageFolder, as
+// in cn_clip/eval/data.py:155).
 func prepare(ctx context.Context, set Set, resolution int) iter.Seq2[imaging.Batch, error] {
 	return imaging.Batches(ctx, set.Len(), batch, resolution, func(i int) ([]float32, error) {
 		p, err := set.Picture(i)

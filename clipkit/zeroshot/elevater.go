@@ -20,7 +20,7 @@ const maxPredictionFile = 1 << 30 // bytes
 // Predictions are what is handed in to ELEVATER's benchmark: the probabilities of every picture.
 //
 //	p := NewPredictions("food-101", m.Config)
-//	z, err := Classify(ctx, m, set, c, p.Keep, nil)
+//	z, err := Classify(ctx, m, set, c, p.Record, nil)
 //	err = p.Save("food-101.json", nil)
 //
 // All are kept in memory, 4 bytes for each picture and class.
@@ -37,8 +37,8 @@ func NewPredictions(dataset string, cfg arch.Config) *Predictions {
 	return &Predictions{Model: "CN-CLIP-" + cfg.Name, Dataset: dataset, Params: cfg.NumParams(), VisualParams: cfg.NumVisualParams()}
 }
 
-// Keep is for Classify's keep.
-func (p *Predictions) Keep(_ int, probabilities []float32) {
+// Record is for Classify's record.
+func (p *Predictions) Record(_ int, probabilities []float32) {
 	p.Probabilities = append(p.Probabilities, probabilities)
 }
 

@@ -18,7 +18,7 @@ import (
 	"clipnb/clipkit/device/ascend"
 	"clipnb/clipkit/device/ort"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/train"
+	"clipnb/clipkit/train/step"
 )
 
 func main() {
@@ -100,7 +100,7 @@ func probe(name string) error {
 	if err := m.Init(1); err != nil {
 		return err
 	}
-	s, err := train.NewStepper(m, train.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6})
+	s, err := step.New(m, step.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6})
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func TestProbeCountsNodesByProvider(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("onnxruntime-cann is for Linux")
 	}
-	sim := npusim.Build(t)
+	sim := npusim.Build(t, t.TempDir())
 	program := filepath.Join(t.TempDir(), "probe")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -1,29 +1,29 @@
 package main
 
 import (
+	"clipnb/clipkit"
+	"clipnb/clipkit/dataset/check"
 	"fmt"
-
-	"clipnb/clipkit/dataset"
 
 	"github.com/spf13/cobra"
 )
 
 func checkCommand() *cobra.Command {
-	var o dataset.CheckOptions
+	var o check.Options
 	c := &cobra.Command{
 		Use:     "check DATASET",
 		Short:   "Say before training what will hurt it: false negatives, leaks, broken pictures, captions of [UNK] only",
 		Example: "  " + goRun + " check --batch-size 256 --decode datasets/MUGE\n  " + goRun + " check emoji",
 		Args:    takes(1, 1, "one data set"),
 		RunE: func(c *cobra.Command, args []string) error {
-			data, err := dataset.Open(args[0])
+			data, err := clipkit.OpenDataset(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			defer data.Close()
 			said := perSplit{out: c.ErrOrStderr(), what: "pictures"}
 			o.Progress = said.set
-			report, err := dataset.Check(c.Context(), data, o)
+			report, err := check.Dataset(c.Context(), data, o)
 			said.finish()
 			if err != nil {
 				return err

@@ -11,7 +11,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/train"
+	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
 )
 
@@ -89,9 +89,9 @@ func Sample(cfg arch.Config, key int) (pixels []float32, ids []int32) {
 }
 
 // NewStepper trains m as the reference does.
-func NewStepper(t *testing.T, m *model.Model) *train.Stepper {
+func NewStepper(t *testing.T, m *model.Model) *step.Stepper {
 	t.Helper()
-	s, err := train.NewStepper(m, train.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.001})
+	s, err := step.New(m, step.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.001})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/train"
+	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
 )
 
@@ -60,7 +60,7 @@ func testModel(t *testing.T, dev *device.Device, kind string) {
 	}
 	golden.JSON(t, kind+"/train.json", &record)
 	a := record.Args
-	s, err := train.NewStepper(m, train.Config{Beta1: a.Beta1, Beta2: a.Beta2, Epsilon: a.Eps, WeightDecay: a.WD})
+	s, err := step.New(m, step.Config{Beta1: a.Beta1, Beta2: a.Beta2, Epsilon: a.Eps, WeightDecay: a.WD})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/train"
+	"clipnb/clipkit/train/step"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -101,7 +101,7 @@ func BenchmarkStep(b *testing.B) {
 	const pairs = 16
 	images, ids := batch(cfg, pairs)
 	step := func(dev *device.Device) func() float64 {
-		s, err := train.NewStepper(newModel(b, cfg, dev, model.F32), train.Default(cfg))
+		s, err := step.New(newModel(b, cfg, dev, model.F32), step.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.2, TrimText: true})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -16,7 +16,7 @@ import (
 	"clipnb/clipkit/device/lower"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/train"
+	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
 
 	"github.com/gomlx/compute"
@@ -153,10 +153,10 @@ func batch(cfg arch.Config, n int) (images []float32, ids []int32) {
 }
 
 // gradients and the loss of a batch.
-func gradients(t *testing.T, dev *device.Device, cfg arch.Config, settings train.Config, n int) map[string][]float32 {
+func gradients(t *testing.T, dev *device.Device, cfg arch.Config, settings step.Config, n int) map[string][]float32 {
 	t.Helper()
 	m := newModel(t, cfg, dev, model.F32)
-	s, err := train.NewStepper(m, settings)
+	s, err := step.New(m, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,12 +225,12 @@ func TestLoweredEqualsPlain(t *testing.T) {
 			want := features(plain)
 			same(t, features(lowered), want, 1e-6, 1e-6)
 			seen.taken(t)
-			want = gradients(t, plain, cfg, train.Config{}, 4)
+			want = gradients(t, plain, cfg, step.Config{}, 4)
 			each := 1e-4
 			if cfg.IsResNet() {
 				each = math.Inf(1) // a norm follows most of its biases and takes them out again: their gradients are noise
 			}
-			same(t, gradients(t, lowered, cfg, train.Config{}, 4), want, 5e-6, each)
+			same(t, gradients(t, lowered, cfg, step.Config{}, 4), want, 5e-6, each)
 			seen.taken(t)
 		})
 	}
@@ -240,29 +240,29 @@ func TestLoweredEqualsPlain(t *testing.T) {
 func TestDropoutOfRecomputedBlocks(t *testing.T) {
 	_, lowered, _ := open(t, false)
 	cfg := golden.Config(t, "vit")
-	without := gradients(t, lowered, cfg, train.Config{}, 4)
+	without := gradients(t, lowered, cfg, step.Config{}, 4)
 	cfg.TextDropout, cfg.TextAttnDropout = 0.1, 0.1
-	want := gradients(t, lowered, cfg, train.Config{}, 4)
+	want := gradients(t, lowered, cfg, step.Config{}, 4)
 	if slices.Equal(want["text_projection"], without["text_projection"]) {
 		t.Error("dropout changes nothing")
 	}
-	same(t, gradients(t, lowered, cfg, train.Config{Recompute: true}, 4), want, 5e-6, 1e-4)
+	same(t, gradients(t, lowered, cfg, step.Config{Recompute: true}, 4), want, 5e-6, 1e-4)
 }
 
 // What a step may be made of besides: accumulation, masks, a sigmoid loss, equal pictures, a teacher, LoRA, recomputed blocks, dropout.
 func TestEveryFormOfAStepIsTaken(t *testing.T) {
-	adam := train.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.2, TrimText: true}
-	for name, change := range map[string]func(*train.Config, *arch.Config){
-		"plain":       func(*train.Config, *arch.Config) {},
-		"accumulated": func(c *train.Config, _ *arch.Config) { c.AccumFreq = 2 },
-		"masked":      func(c *train.Config, _ *arch.Config) { c.MaskRatio = 0.5 },
-		"siglip":      func(c *train.Config, _ *arch.Config) { c.Loss, c.SigLIPBias = "siglip", -10 },
-		"positives":   func(c *train.Config, _ *arch.Config) { c.MultiPositive = true },
-		"teacher":     func(c *train.Config, _ *arch.Config) { c.KDLossWeight = 0.5 },
-		"lora":        func(c *train.Config, _ *arch.Config) { c.LoRARank, c.LoRAAlpha = 4, 8 },
-		"recomputed":  func(c *train.Config, _ *arch.Config) { c.Recompute = true },
-		"frozen":      func(c *train.Config, _ *arch.Config) { c.FreezeVision = true },
-		"dropout":     func(_ *train.Config, a *arch.Config) { a.TextDropout, a.TextAttnDropout = 0.1, 0.1 },
+	adam := step.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.2, TrimText: true}
+	for name, change := range map[string]func(*step.Config, *arch.Config){
+		"plain":       func(*step.Config, *arch.Config) {},
+		"accumulated": func(c *step.Config, _ *arch.Config) { c.AccumFreq = 2 },
+		"masked":      func(c *step.Config, _ *arch.Config) { c.MaskRatio = 0.5 },
+		"siglip":      func(c *step.Config, _ *arch.Config) { c.Loss, c.SigLIPBias = "siglip", -10 },
+		"positives":   func(c *step.Config, _ *arch.Config) { c.MultiPositive = true },
+		"teacher":     func(c *step.Config, _ *arch.Config) { c.KDLossWeight = 0.5 },
+		"lora":        func(c *step.Config, _ *arch.Config) { c.LoRARank, c.LoRAAlpha = 4, 8 },
+		"recomputed":  func(c *step.Config, _ *arch.Config) { c.Recompute = true },
+		"frozen":      func(c *step.Config, _ *arch.Config) { c.FreezeVision = true },
+		"dropout":     func(_ *step.Config, a *arch.Config) { a.TextDropout, a.TextAttnDropout = 0.1, 0.1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			plain, lowered, seen := open(t, true)
@@ -271,7 +271,7 @@ func TestEveryFormOfAStepIsTaken(t *testing.T) {
 			images, ids := batch(cfg, 4)
 			run := func(dev *device.Device) map[string][]float32 {
 				m := newModel(t, cfg, dev, model.F32)
-				s, err := train.NewStepper(m, settings)
+				s, err := step.New(m, settings)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -317,9 +317,9 @@ func TestHalfPrecisionIsTaken(t *testing.T) {
 			return err
 		}
 	}
-	step := func(settings train.Config) func(*device.Device) error {
+	trainStep := func(settings step.Config) func(*device.Device) error {
 		return func(dev *device.Device) error {
-			s, err := train.NewStepper(newModel(t, cfg, dev, model.F32), settings)
+			s, err := step.New(newModel(t, cfg, dev, model.F32), settings)
 			if err != nil {
 				return err
 			}
@@ -334,10 +334,10 @@ func TestHalfPrecisionIsTaken(t *testing.T) {
 	}{
 		"encode in f16":             {encode(model.F16), true},
 		"encode in bf16":            {encode(model.BF16), false},
-		"train in amp":              {step(train.Config{Precision: "amp", Epsilon: 1e-6}), true},
-		"train in f16, accumulated": {step(train.Config{Precision: "f16", Epsilon: 1e-6, AccumFreq: 2}), true},
-		"train in bf16":             {step(train.Config{Precision: "bf16", Epsilon: 1e-6}), false},
-		"train in bf16, recomputed": {step(train.Config{Precision: "bf16", Epsilon: 1e-6, Recompute: true}), false},
+		"train in amp":              {trainStep(step.Config{Precision: "amp", Epsilon: 1e-6}), true},
+		"train in f16, accumulated": {trainStep(step.Config{Precision: "f16", Epsilon: 1e-6, AccumFreq: 2}), true},
+		"train in bf16":             {trainStep(step.Config{Precision: "bf16", Epsilon: 1e-6}), false},
+		"train in bf16, recomputed": {trainStep(step.Config{Precision: "bf16", Epsilon: 1e-6, Recompute: true}), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, lowered, seen := open(t, true)
@@ -407,7 +407,7 @@ func TestGoldenValues(t *testing.T) {
 		}
 		golden.JSON(t, "vit/"+name+".json", &record)
 		a := record.Args
-		s, err := train.NewStepper(m, train.Config{Beta1: a.Beta1, Beta2: a.Beta2, Epsilon: a.Eps, WeightDecay: a.WD, AccumFreq: freq})
+		s, err := step.New(m, step.Config{Beta1: a.Beta1, Beta2: a.Beta2, Epsilon: a.Eps, WeightDecay: a.WD, AccumFreq: freq})
 		if err != nil {
 			t.Fatal(err)
 		}

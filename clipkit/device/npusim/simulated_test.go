@@ -17,7 +17,7 @@ import (
 	"clipnb/clipkit/device/devicetest"
 	"clipnb/clipkit/device/npusim"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/train"
+	"clipnb/clipkit/train/step"
 )
 
 // Here the real CANN provider of onnxruntime-cann runs over a SIMULATED Ascend runtime, and ONNX Runtime with a SIMULATED plugin provider.
@@ -91,7 +91,7 @@ func TestSimulatedMixedPrecision(t *testing.T) {
 	losses := map[string][]float64{}
 	for _, precision := range []string{"f32", "amp"} {
 		m := devicetest.Mid(t, dev)
-		s, err := train.NewStepper(m, train.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.001, Precision: precision})
+		s, err := step.New(m, step.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.001, Precision: precision})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,7 @@
 // A row is one test with all its comparisons; it shows the one that uses most of its limit. A second table has the runs of training, quantity
 // by quantity (trajectory.go). -merge leaves the rows of packages that are not in the input as the file has them:
 //
-//	go test -json ./clipkit/train/ | go run ./clipkit/internal/golden/parity -merge -o clipkit/internal/golden/testdata/parity.md
+//	go test -json ./clipkit/train/... | go run ./clipkit/internal/golden/parity -merge -o clipkit/internal/golden/testdata/parity.md
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -109,7 +110,7 @@ func read(in io.Reader) (*table, error) {
 		r.comparisons++
 		r.values += c.Values
 		r.failed = r.failed || !c.Pass()
-		if pkg == "train" {
+		if trains(pkg) {
 			t.trajectory.add(test, c)
 		}
 	}
@@ -132,7 +133,7 @@ func (t *table) mergeEarlier(old string) {
 		here[packageOf(r.stage)] = true
 	}
 	rows, section, _ := strings.Cut(old, trajectoryTitle)
-	if !here["train"] {
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(here)), trains) {
 		t.trajectory.earlier = section
 	}
 	_, rest, _ := strings.Cut(rows, enginesHere)
@@ -151,6 +152,9 @@ func (t *table) mergeEarlier(old string) {
 	}
 	t.sort()
 }
+
+// trains tells whether the trajectory is made of a package's comparisons.
+func trains(pkg string) bool { return pkg == "train" || pkg == "train/step" }
 
 func packageOf(stage string) string {
 	pkg, _, _ := strings.Cut(stage, " ")
@@ -181,7 +185,7 @@ A row is one test, its package before it. The reference ran in PyTorch (float32,
 Of all comparisons of a test, the row shows the one that uses most of its limit. "absolute" is the largest difference of a value,
 "relative" the same as a share of the largest value wanted, "limit" what relative may be. Where things are equal or not (tokens,
 8-bit pixels), "absolute" counts those that differ. Limits of gradients are ten times the reference's own
-float32 noise, those of parameters after optimizer steps fifteen times, tensor by tensor (float32_vs_float64.json, train/testdata/ten_steps); gradients of attention key biases are
+float32 noise, those of parameters after optimizer steps fifteen times, tensor by tensor (float32_vs_float64.json, train/step/testdata/ten_steps); gradients of attention key biases are
 zero in theory and are not compared.
 
 | stage | comparisons | values | nearest to its limit | absolute | relative | limit | |

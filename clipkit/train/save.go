@@ -1,0 +1,87 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/model"
+	"clipnb/clipkit/weights/tensor"
+)
+
+// interrupted saves what has been done and says how to go on.
+func (j *Job) interrupted(ctx context.Context) error {
+	if j.saved != j.state.Step {
+		if err := j.save(); err != nil {
+			return err
+		}
+	}
+	j.note("interrupted")
+	return fmt.Errorf("%w after step %d of %d; saved in %s: run it again to continue (%w)", ErrInterrupted, j.state.Step, j.perRun, j.Run.Dir, context.Cause(ctx))
+}
+
+func (j *Job) note(text string) {
+	_ = j.Run.Log("%s", text) // what is noted is also said or returned
+	_ = j.Run.Append(experiment.Row{Kind: "note", Step: j.state.Step, Epoch: j.state.Epoch + 1, Samples: j.state.Samples, Note: text})
+}
+
+// save writes a checkpoint and removes old ones. When it fails, the ones before are untouched.
+func (j *Job) save() error {
+	start := j.Now()
+	if err := j.Run.Sync(); err != nil { // rows that are lost are trained again only if they come after the checkpoint
+		return err
+	}
+	path, err := j.write(j.Run.Checkpoints())
+	if err != nil {
+		return err
+	}
+	j.saved = j.state.Step
+	err = j.Run.Log("Saved checkpoint %s (epoch %d @ %d steps) (writing took %.2f seconds)", path, j.state.Epoch, j.state.Step, j.Now().Sub(start).Seconds())
+	if err != nil {
+		return err
+	}
+	return checkpoint.Prune(j.Run.Checkpoints(), j.Config.KeepCheckpoints)
+}
+
+// write puts a checkpoint of the present into dir.
+func (j *Job) write(dir string) (path string, err error) {
+	var parts checkpoint.Parts
+	if parts.Model, err = Parts(j.Model); err != nil {
+		return "", err
+	}
+	err = j.stepper.Moments(func(name string, shape []int, values []float32) error {
+		parts.Optimizer = append(parts.Optimizer, tensor.F32(name, shape, values))
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("saving the optimizer: %w", err)
+	}
+	if parts.Adapters, err = j.stepper.Additions(); err != nil {
+		return "", fmt.Errorf("saving the additions of LoRA: %w", err)
+	}
+	scale := j.stepper.LossScale()
+	j.state.Updates, j.state.LossScale, j.state.GoodSteps = j.stepper.Updates(), scale.Factor, scale.Good
+	path, err = checkpoint.Save(dir, j.state, parts)
+	if err != nil {
+		return "", fmt.Errorf("%w; nothing of the checkpoints before is lost: free space or make %s writable, and run it again", err, dir)
+	}
+	return path, nil
+}
+
+// Parts copies a model's whole state dict out, in its order.
+func Parts(m *model.Model) ([]tensor.Tensor, error) {
+	var parts []tensor.Tensor
+	for _, t := range m.Config.Tensors() {
+		_, values, err := m.Get(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		if t.Int64 {
+			parts = append(parts, tensor.I64(t.Name, int64(values[0])))
+			continue
+		}
+		parts = append(parts, tensor.F32(t.Name, t.Shape, values))
+	}
+	return parts, nil
+}

@@ -1,0 +1,210 @@
+package step
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"clipnb/clipkit/model"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+)
+
+// batch is the input of one pass on the host.
+type batch struct {
+	n      int
+	pixels int       // values of a picture's side
+	images []float32 // [n,3,pixels,pixels]
+	ids    []int32   // [n,T]
+	random []uint64  // [3], state of the dropout generator
+	scale  float32   // of the loss; 0 = it is not scaled
+
+	visible []int32   // [n,k], the patches that a masked ViT looks at; nil = all
+	teacher []float32 // [N,T'], the teacher's features of these n and all other pictures of the step; nil = no teacher
+	// for multi_positive, of all pairs of the step as for the teacher: numbers that are equal for equal ones, [N]; nil = all are different
+	pictures, captions []int32
+
+	others features // of the other micro-batches of the step
+}
+
+// features are unit vectors [n,D] of n pairs.
+type features struct {
+	n             int
+	images, texts []float32
+}
+
+// batchNodes is a batch in a graph.
+type batchNodes struct {
+	images, ids, random     *Node
+	scale                   *Node // of the loss, a scalar; nil = it is not scaled
+	visible, teacher        *Node
+	positives               *Node // [N,N], which texts are right for which pictures; nil = the diagonal
+	otherImages, otherTexts *Node
+}
+
+// batch checks what a step was given and draws what is random in it.
+func (s *Stepper) batch(images []float32, ids []int32, pictures []int64, seed uint64) (batch, error) {
+	n, r, k := len(pictures), s.model.Config.ImageResolution, max(1, s.config.AccumFreq)
+	if n < 1 || n%k != 0 || len(images) != n*3*r*r || len(ids)%n != 0 || len(ids) == 0 {
+		return batch{}, fmt.Errorf("%d image values and %d ids do not make %d pairs at %d×%d in %d micro-batches", len(images), len(ids), n, r, r, k)
+	}
+	b := batch{n: n, pixels: r, images: images, ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}, scale: float32(s.scale.Factor)}
+	if s.config.TrimText {
+		b.ids = trim(ids, n)
+	}
+	if s.config.MultiPositive {
+		rows := make([]string, 0, n)
+		for row := range slices.Chunk(ids, len(ids)/n) {
+			rows = append(rows, fmt.Sprint(row))
+		}
+		b.pictures, b.captions = numberEqual(pictures), numberEqual(rows)
+	}
+	if s.masked() {
+		b.visible = model.ChoosePatches(s.noise(seed, n), s.patches(), s.config.MaskRatio)
+	}
+	if s.config.KDLossWeight > 0 {
+		if s.Teacher == nil {
+			return batch{}, fmt.Errorf("%w: kd_loss_weight is %v, and there is no teacher", ErrConfig, s.config.KDLossWeight)
+		}
+		var err error
+		if b.teacher, err = s.Teacher(images, n); err != nil {
+			return batch{}, fmt.Errorf("asking the teacher: %w", err)
+		}
+		if len(b.teacher) == 0 || len(b.teacher)%n != 0 {
+			return batch{}, fmt.Errorf("the teacher gave %d values for %d pictures", len(b.teacher), n)
+		}
+	}
+	return b, nil
+}
+
+// allDifferent are ids of n pictures that are not the same.
+func allDifferent(n int) []int64 {
+	ids := make([]int64, max(n, 0))
+	for i := range ids {
+		ids[i] = int64(i)
+	}
+	return ids
+}
+
+// trim leaves out the columns of ids [n,T] that are padding in every row, down to a multiple of a few: each length is a graph to compile.
+// Padded tokens get no attention and no gradient (cn_clip/clip/modeling_bert.py:458 and 67), so the loss is the same.
+func trim(ids []int32, n int) []int32 {
+	t, longest := len(ids)/n, 0
+	for row := range slices.Chunk(ids, t) {
+		longest = max(longest, model.TextLength(row))
+	}
+	out := make([]int32, 0, n*longest)
+	for row := range slices.Chunk(ids, t) {
+		out = append(out, row[:longest]...)
+	}
+	return out
+}
+
+// numberEqual gives equal values equal numbers, the first place where they stand.
+func numberEqual[T comparable](values []T) []int32 {
+	first, out := map[T]int32{}, make([]int32, len(values))
+	for i, v := range values {
+		if _, ok := first[v]; !ok {
+			first[v] = int32(i)
+		}
+		out[i] = first[v]
+	}
+	return out
+}
+
+func (s *Stepper) patches() int { return s.model.Config.Grid() * s.model.Config.Grid() }
+
+// masked tells whether FLIP is on; a ResNet has no patches to leave out.
+func (s *Stepper) masked() bool { return s.config.MaskRatio > 0 && !s.model.Config.IsResNet() }
+
+// patchNoise is [n,patches] uniform values, keyed by the seed and the step.
+func (s *Stepper) patchNoise(seed uint64, n int) []float32 {
+	rng := rand.New(rand.NewPCG(seed, uint64(s.steps)))
+	noise := make([]float32, n*s.patches())
+	for i := range noise {
+		noise[i] = rng.Float32()
+	}
+	return noise
+}
+
+// part is the j-th of k micro-batches. Its dropout differs from the others' and is the same in both passes over it.
+func (b batch) part(j, k int) batch {
+	p := batch{n: b.n / k, pixels: b.pixels, scale: b.scale, images: share(b.images, j, k), ids: share(b.ids, j, k), visible: share(b.visible, j, k)}
+	p.random = []uint64{b.random[0], b.random[1], b.random[2] + uint64(j)}
+	if b.teacher != nil {
+		p.teacher = ownShareFirst(b.teacher, j, k)
+	}
+	if b.pictures != nil {
+		p.pictures, p.captions = ownShareFirst(b.pictures, j, k), ownShareFirst(b.captions, j, k)
+	}
+	return p
+}
+
+// share is the j-th of k equal parts.
+func share[T any](x []T, j, k int) []T { return x[j*len(x)/k : (j+1)*len(x)/k] }
+
+// withoutShare is x without its j-th share.
+func withoutShare[T any](x []T, j, k int) []T {
+	return append(append([]T{}, x[:j*len(x)/k]...), x[(j+1)*len(x)/k:]...)
+}
+
+// ownShareFirst puts the j-th share first.
+func ownShareFirst[T any](x []T, j, k int) []T {
+	return append(append([]T{}, share(x, j, k)...), withoutShare(x, j, k)...)
+}
+
+// tensors of a batch, in the order in which batchOf reads them.
+func (b batch) tensors() []*tensors.Tensor {
+	in := []*tensors.Tensor{
+		tensors.FromFlatDataAndDimensions(b.images, b.n, 3, b.pixels, b.pixels),
+		tensors.FromFlatDataAndDimensions(b.ids, b.n, len(b.ids)/b.n),
+		tensors.FromFlatDataAndDimensions(b.random, 3),
+	}
+	if b.scale != 0 {
+		in = append(in, tensors.FromScalar(b.scale))
+	}
+	if len(b.visible) > 0 {
+		in = append(in, tensors.FromFlatDataAndDimensions(b.visible, b.n, len(b.visible)/b.n))
+	}
+	if rows := b.n + b.others.n; b.teacher != nil {
+		in = append(in, tensors.FromFlatDataAndDimensions(b.teacher, rows, len(b.teacher)/rows))
+	}
+	for _, x := range [][]int32{b.pictures, b.captions} {
+		if x != nil {
+			in = append(in, tensors.FromFlatDataAndDimensions(x, len(x)))
+		}
+	}
+	if o := b.others; o.n > 0 {
+		for _, x := range [][]float32{o.images, o.texts} {
+			in = append(in, tensors.FromFlatDataAndDimensions(x, o.n, len(x)/o.n))
+		}
+	}
+	return in
+}
+
+// batchOf reads a batch's nodes.
+func (s *Stepper) batchOf(in []*Node) batchNodes {
+	b := batchNodes{images: in[0], ids: in[1], random: in[2]}
+	in = in[3:]
+	next := func() (x *Node) {
+		x, in = in[0], in[1:]
+		return x
+	}
+	if s.scaled() {
+		b.scale = next()
+	}
+	if s.masked() {
+		b.visible = next()
+	}
+	if s.config.KDLossWeight > 0 {
+		b.teacher = next()
+	}
+	if s.config.MultiPositive {
+		b.positives = positivesOf(next(), next())
+	}
+	if len(in) > 0 {
+		b.otherImages, b.otherTexts = next(), next()
+	}
+	return b
+}

@@ -1,0 +1,22 @@
+// Package step is one optimizer step of contrastive training: what forward, loss.backward(), optimizer.step() and the clamp of the logit scale are
+// in the reference's loop (cn_clip/training/train.py:175-262).
+//
+//	s, err := step.New(m, step.Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.2})
+//	defer s.Close()
+//	res, err := s.Step(images, ids, n, lr, seed)  // images [n,3,R,R], ids [n,T]; res has loss, accuracies and logit scale
+//
+// The files, in the order of a step:
+//
+//	stepper.go     Stepper: what it holds, and the order of a step
+//	batch.go       a batch on the host and in a graph; what is drawn for it (dropout, masked patches)
+//	accumulate.go  features of micro-batches, then their gradients (graphs.go compiles both)
+//	loss.go        symmetric cross-entropy and SigLIP; distil.go the distance to a teacher
+//	scaler.go      the loss scale of float16
+//	adamw.go       parameter groups and AdamW; update.go applies it by graphs, inplace.go where the values lie
+//	lora.go        low-rank additions instead of whole matrices
+//	schedule.go    learning rates: warm-up and cosine, and by layer
+//
+// Losses, gradients and parameters after ten steps are PyTorch's (internal/golden/testdata/parity.md). Stepper.Gradients reads gradients out.
+//
+// Errors: ErrConfig names a bad setting as config.json does; ErrDiverged is a loss that is no number, and the model is then as it was.
+package step
