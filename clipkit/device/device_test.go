@@ -3,10 +3,12 @@ package device_test
 import (
 	"archive/zip"
 	"bytes"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -28,6 +30,34 @@ func TestCUDA(t *testing.T) {
 	devicetest.Test(t, "cuda")
 	if _, err := device.Open("cuda:99"); !errors.Is(err, device.ErrUnknown) {
 		t.Errorf("GPU 99: %v", err)
+	}
+}
+
+// A program that imports this package, as this test's does, keeps the allocator that it had: shared libraries find no other one in it first.
+func TestImportingReplacesNoAllocator(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("looks into an ELF file")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := elf.Open(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range symbols {
+		switch s.Name {
+		case "malloc", "free", "calloc", "realloc", "reallocarray", "posix_memalign", "aligned_alloc", "malloc_usable_size", "malloc_trim":
+			if s.Section != elf.SHN_UNDEF {
+				t.Errorf("%s is this program's own", s.Name)
+			}
+		}
 	}
 }
 

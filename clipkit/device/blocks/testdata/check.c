@@ -115,7 +115,7 @@ int main(void) {
     CHECK(arena, "no arena");
     pthread_t threads[4];
     for (long i = 0; i < 4; i++) pthread_create(&threads[i], NULL, hammer, (void *)(i + 1));
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 20; i++) {
         int status = in_child(allocate);
         CHECK(status == 0, "a fork beside threads that allocate ended with %d: %s", status, said);
     }
