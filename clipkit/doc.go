@@ -15,9 +15,9 @@
 // These verbs are all of it. Each is a thin composition of the packages below, where the matter is and where one goes for more:
 //
 //	recipe                           settings with what they need and reach; published figures
-//	dataset, dataset/check           sources of pictures and captions; what will hurt training, said before
+//	dataset (check, loader)          sources of pictures and captions; what will hurt training, said before; batches
 //	model, weights                   the graphs and their parameters (Model.Towers); file formats
-//	train, eval, zeroshot, index     the trainer, recall, classification by labels, stores of vectors
+//	train (step), eval, zeroshot, index   the trainer, recall, classification by labels, stores of vectors
 //	chart, report                    figures of rows; tables and grids of what was measured
 //	explore, page                    the retrieval page; its process, and what later cells ask of it
 //	results                          the ModelZoo's results table, made again (it stands above this package)

@@ -280,7 +280,7 @@ func TestEndsGoroutines(t *testing.T) {
 
 	readAll(t, toy{n: 18}, config())
 
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for runtime.NumGoroutine() > before && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
 	}
