@@ -17,6 +17,7 @@ import (
 	"clipnb/clipkit"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/explore"
+	"clipnb/clipkit/internal/limit"
 )
 
 // Flags of the heavy tests.
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Setenv("CLIPKIT_ROOT", root) // indexes go there
-	code := m.Run()
+	code := limit.Run(m)
 	os.RemoveAll(root)
 	os.Exit(code)
 }

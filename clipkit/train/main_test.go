@@ -1,6 +1,7 @@
 package train
 
 import (
+	"clipnb/clipkit/internal/limit"
 	"fmt"
 	"os"
 	"testing"
@@ -18,5 +19,5 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	limit.Main(m)
 }

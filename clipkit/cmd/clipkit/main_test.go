@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"clipnb/clipkit/internal/limit"
 	"io"
 	"os"
 	"os/exec"
@@ -16,7 +17,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	limit.Main(m)
 }
 
 // command is the real program in a process of its own.

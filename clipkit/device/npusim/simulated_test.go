@@ -16,6 +16,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/device/devicetest"
 	"clipnb/clipkit/device/npusim"
+	"clipnb/clipkit/internal/limit"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train/step"
 )
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 	if built, err = os.MkdirTemp("", "npusim-"); err != nil {
 		panic(err)
 	}
-	code := m.Run()
+	code := limit.Run(m)
 	os.RemoveAll(built)
 	os.Exit(code)
 }

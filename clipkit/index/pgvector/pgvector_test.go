@@ -11,6 +11,7 @@ import (
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/index/indextest"
 	"clipnb/clipkit/index/pgvector/pgserver"
+	"clipnb/clipkit/internal/limit"
 )
 
 var (
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	code := m.Run()
+	code := limit.Run(m)
 	if err := server.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1

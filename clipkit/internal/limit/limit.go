@@ -15,15 +15,18 @@ import (
 	"time"
 )
 
-// Main runs a package's tests. When nine tenths of go test's -timeout are used up, it says so on standard error.
-func Main(m *testing.M) {
+// Main runs a package's tests and ends the process. When nine tenths of go test's -timeout are used up, it says so on standard error.
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a TestMain that has more to do; it gives the exit status.
+func Run(m *testing.M) int {
 	flag.Parse()
 	if f := flag.Lookup("test.timeout"); f != nil {
 		if whole, ok := f.Value.(flag.Getter).Get().(time.Duration); ok && whole > 0 {
 			after(whole*9/10, func() { warn(os.Stderr, packageName(), whole) })
 		}
 	}
-	os.Exit(m.Run())
+	return m.Run()
 }
 
 // after is time.AfterFunc; a test puts another clock here.
