@@ -10,11 +10,11 @@ import (
 
 // Compare evaluates two models on one split: the recalls with the 95 % interval of each difference, and the queries that moved.
 func Compare(ctx context.Context, before, after *Model, split dataset.Source) (*eval.Comparison, error) {
-	was, err := extract(ctx, before, split)
+	was, err := before.features(ctx, split, "")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", before.source, err)
 	}
-	is, err := extract(ctx, after, split)
+	is, err := after.features(ctx, split, "")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", after.source, err)
 	}

@@ -51,15 +51,34 @@ func (m *Model) Features(ctx context.Context, split dataset.Source, opts ...Opti
 	return m.features(ctx, split, o.run)
 }
 
+// features are read where they are kept: with a run, or for all cells and notebooks.
 func (m *Model) features(ctx context.Context, split dataset.Source, run string) (*eval.Features, error) {
-	if run == "" || split == nil {
-		return extract(ctx, m, split)
+	if split == nil {
+		return nil, fmt.Errorf("evaluating: the data set has no such split")
 	}
-	prefix := keptPrefix(run, split)
+	prefix := m.sharedPrefix(split)
+	if run != "" {
+		prefix = keptPrefix(run, split)
+	}
+	if prefix == "" {
+		bar := encodingBar(split)
+		defer bar.Finish()
+		return eval.Extract(ctx, m.Towers, split, m.Towers.Config.ContextLength, bar.Of)
+	}
 	if err := os.MkdirAll(filepath.Dir(prefix), 0o755); err != nil {
 		return nil, fmt.Errorf("keeping features: %w", err)
 	}
 	return m.KeptFeatures(ctx, split, prefix)
+}
+
+// sharedPrefix is what the names of features begin with that any cell may use again: those of the embedded model on the embedded set, neither of
+// which ever changes. For others it is "".
+func (m *Model) sharedPrefix(split dataset.Source) string {
+	if at, _ := dataset.LocationOf(split); at.Path != "emoji" || m.again != "emoji" {
+		return ""
+	}
+	name := fmt.Sprintf("%s-%s-%s-%s", split.Name(), m.Towers.Device.Name, m.Towers.Device.Engine, m.Towers.Precision())
+	return filepath.Join(repo.Experiments(), ".features", strings.NewReplacer("/", "-", ":", "-", ",", "-").Replace(name))
 }
 
 // KeptFeatures encodes a split and keeps the features in <prefix>-<hash of the model>.features.safetensors. Where that file is, it is read;
@@ -69,7 +88,7 @@ func (m *Model) KeptFeatures(ctx context.Context, split dataset.Source, prefix s
 	if err != nil {
 		return nil, err
 	}
-	bar := progress.New(os.Stderr, "encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
+	bar := encodingBar(split)
 	defer bar.Finish()
 	return eval.ExtractTo(ctx, featuresFile(prefix, sum), m.Towers, sum, split, m.Towers.Config.ContextLength, bar.Of)
 }
@@ -83,11 +102,6 @@ func featuresFile(prefix, sum string) string {
 	return prefix + "-" + sum[:12] + ".features.safetensors"
 }
 
-func extract(ctx context.Context, m *Model, split dataset.Source) (*eval.Features, error) {
-	if split == nil {
-		return nil, fmt.Errorf("evaluating: the data set has no such split")
-	}
-	bar := progress.New(os.Stderr, "encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
-	defer bar.Finish()
-	return eval.Extract(ctx, m.Towers, split, m.Towers.Config.ContextLength, bar.Of)
+func encodingBar(split dataset.Source) *progress.Line {
+	return progress.New(os.Stderr, "encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
 }

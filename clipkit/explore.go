@@ -186,14 +186,14 @@ func openPage(ctx context.Context, spec json.RawMessage, token string) (h *explo
 		return nil, nil, fmt.Errorf("reading what to show: %w", err)
 	}
 	var closers []func()
-	closeAll = func() {
+	closeOpened := func() {
 		for _, f := range closers {
 			f()
 		}
 	}
 	defer func() {
 		if err != nil {
-			closeAll()
+			closeOpened()
 		}
 	}()
 	source, err := s.Data.Open()
@@ -216,7 +216,7 @@ func openPage(ctx context.Context, spec json.RawMessage, token string) (h *explo
 		c.Sides = append(c.Sides, explore.Side{Name: x.Name, Model: m.Towers, Images: kept.Images, Texts: kept.Texts})
 	}
 	h, err = explore.New(ctx, c)
-	return h, closeAll, err
+	return h, closeOpened, err
 }
 
 // load opens the model of a side and makes sure that it is the one that the index is of.

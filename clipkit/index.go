@@ -52,10 +52,10 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Opt
 	return ix, err
 }
 
-// extractAny is extract, also for pictures that have no captions.
+// extractAny gives the features of a split, also for pictures that have no captions.
 func extractAny(ctx context.Context, m *Model, split dataset.Source) (*eval.Features, error) {
 	if len(split.Texts()) > 0 {
-		return extract(ctx, m, split)
+		return m.features(ctx, split, "")
 	}
 	f := &eval.Features{Dim: m.Towers.Config.EmbedDim, ImageIDs: split.ImageIDs()}
 	bar := progress.New(os.Stderr, "encoding "+split.Name(), len(f.ImageIDs))

@@ -70,6 +70,9 @@ func (ix *Index) keep(ctx context.Context, o options) error {
 	if err == nil && o.run != "" {
 		features, err = keptFeatures(ix.model, ix.split, o.run, sum)
 	}
+	if err == nil && features == nil && ix.model.sharedPrefix(ix.split) != "" {
+		features, err = ix.model.features(ctx, ix.split, "")
+	}
 	if err == nil {
 		err = ix.fill(ctx, features)
 	}

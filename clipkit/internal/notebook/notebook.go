@@ -1,7 +1,10 @@
 // Package notebook runs the repository's notebooks in tests, as `go run ./kernels exec` does for a person. Only tests import it.
+//
+// Each notebook's test is a package of its own below this one: go test runs them side by side, and each has go test's limit for itself.
 package notebook
 
 import (
+	"clipnb/clipkit/internal/repo"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -18,8 +21,8 @@ import (
 	"time"
 )
 
-// Root is the repository, as a test of this package's folder sees it.
-const Root = "../../.."
+// Root is the repository.
+var Root = repo.Root()
 
 // Notebook is what a test looks at of an .ipynb.
 type Notebook struct {
@@ -73,7 +76,7 @@ func Execute(t *testing.T, name string, params ...string) (nb Notebook, page str
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	said, err := cmd.CombinedOutput()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		t.Fatalf("notebooks/%s.ipynb had run for %.0f s when the tests of clipnb/clipkit/internal/notebook came to go test's limit; on a slow or busy machine: go test -timeout 30m ./...\n%s",
+		t.Fatalf("notebooks/%s.ipynb had run for %.0f s when its test came to go test's limit; on a slow or busy machine: go test -timeout 30m ./...\n%s",
 			name, time.Since(start).Seconds(), said)
 	}
 	if err != nil {

@@ -5,11 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"clipnb/clipkit/internal/limit"
 	"clipnb/clipkit/internal/notebook"
 )
-
-func TestMain(m *testing.M) { limit.Main(m) }
 
 // Notebooks are stored without outputs, begin with %noautoget and have short cells.
 func TestNotebooksAreTidy(t *testing.T) {

@@ -1,4 +1,4 @@
-package notebook_test
+package finetune_test
 
 import (
 	"path/filepath"
@@ -6,8 +6,11 @@ import (
 	"testing"
 
 	"clipnb/clipkit/internal/browser"
+	"clipnb/clipkit/internal/limit"
 	"clipnb/clipkit/internal/notebook"
 )
+
+func TestMain(m *testing.M) { limit.Main(m) }
 
 // Somebody's own folder: pictures of coloured squares with a CSV of captions, trained with the recipe for it.
 func TestFinetuneNotebookOnAFolderOfPictures(t *testing.T) {

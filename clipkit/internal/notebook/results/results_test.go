@@ -1,4 +1,4 @@
-package notebook_test
+package results_test
 
 import (
 	"os"
@@ -7,8 +7,11 @@ import (
 	"testing"
 
 	"clipnb/clipkit/internal/browser"
+	"clipnb/clipkit/internal/limit"
 	"clipnb/clipkit/internal/notebook"
 )
+
+func TestMain(m *testing.M) { limit.Main(m) }
 
 // Without weights and data the results table is made of the embedded set, and says so; a toy size.
 func TestResultsNotebookRunsHeadless(t *testing.T) {

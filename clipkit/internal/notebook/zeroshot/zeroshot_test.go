@@ -1,12 +1,15 @@
-package notebook_test
+package zeroshot_test
 
 import (
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"clipnb/clipkit/internal/limit"
 	"clipnb/clipkit/internal/notebook"
 )
+
+func TestMain(m *testing.M) { limit.Main(m) }
 
 // The zero-shot notebook runs headless on its defaults and on a folder of classes.
 func TestZeroShotNotebookRuns(t *testing.T) {

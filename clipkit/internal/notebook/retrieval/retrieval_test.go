@@ -1,4 +1,4 @@
-package notebook_test
+package retrieval_test
 
 import (
 	"net/http"
@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"clipnb/clipkit/internal/browser"
+	"clipnb/clipkit/internal/limit"
 	"clipnb/clipkit/internal/notebook"
 )
+
+func TestMain(m *testing.M) { limit.Main(m) }
 
 // The retrieval notebook, with two models and a folder of pictures. Its pages are there while it runs and gone with its kernel.
 func TestRetrievalNotebookRunsHeadless(t *testing.T) {

@@ -1,4 +1,4 @@
-package notebook_test
+package quickstart_test
 
 import (
 	"os"
@@ -7,8 +7,11 @@ import (
 	"testing"
 
 	"clipnb/clipkit/internal/browser"
+	"clipnb/clipkit/internal/limit"
 	"clipnb/clipkit/internal/notebook"
 )
+
+func TestMain(m *testing.M) { limit.Main(m) }
 
 // The quickstart runs headless at a toy size, as the README says, and its page shows charts and pictures without a request to any host.
 func TestQuickstartRunsHeadless(t *testing.T) {
