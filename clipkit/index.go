@@ -38,7 +38,7 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Opt
 	}
 	ix := &Index{model: m, split: split, texts: dataset.CaptionsByImage(split)}
 	if o.run != "" || o.postgres != "" || o.openIndex != nil {
-		if err := ix.keep(ctx, o); err != nil {
+		if err := ix.openKept(ctx, o); err != nil {
 			return nil, err
 		}
 		return ix, nil

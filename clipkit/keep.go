@@ -46,8 +46,8 @@ func (l location) open(ctx context.Context, model string, dim int, texts bool) (
 	return p, nil
 }
 
-// keep fills the index's engine with what it lacks.
-func (ix *Index) keep(ctx context.Context, o options) error {
+// openKept opens the index in an engine and adds what it lacks.
+func (ix *Index) openKept(ctx context.Context, o options) error {
 	sum, err := ix.model.Towers.Fingerprint()
 	if err != nil {
 		return err

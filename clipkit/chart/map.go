@@ -56,7 +56,7 @@ func Map(points [][2]float64, kinds []string, pictures []Picture) *Chart {
 		if i < len(pictures) {
 			caption = svg.Fit(pictures[i].Caption, 300)
 		}
-		groups[at].points = append(groups[at].points, place{p[0], p[1], i, caption})
+		groups[at].points = append(groups[at].points, mapPoint{p[0], p[1], i, caption})
 	}
 	out.notes = append(out.notes, droppedNote(dropped)...)
 	if len(groups) == 0 {
@@ -82,11 +82,11 @@ type group struct {
 	kind   string
 	colour string
 	shape  svg.Shape
-	points []place
+	points []mapPoint
 }
 
-// place is a point; index is its number among all, by which its picture is found.
-type place struct {
+// mapPoint is a point; index is its number among all, by which its picture is found.
+type mapPoint struct {
 	x, y    float64
 	index   int
 	caption string

@@ -3,7 +3,7 @@
 
     CN_CLIP=DIR python ten_steps.py FIXTURES      # writes ten_steps/ beside this file
 
-FIXTURES is the folder with make_fixtures.py, cpu_shim.py and what they made: weights, batches and five steps. The same code runs here for ten
+FIXTURES is a folder with make_fixtures.py, cpu_shim.py (clipkit/internal/golden/testdata/make) and what they made: weights, batches and five steps. The same code runs here for ten
 steps. Its five batches of four pairs come round again: steps 6 to 10 of a plain run see those of steps 1 to 5, and a run that accumulates two
 takes the twenty micro-batches 0 1, 2 3, 4 0, 1 2, … python needs torch, cn-clip, safetensors, timm and lmdb; without CN_CLIP, a checkout of the
 reference, its installed package is taken. What is here was made with torch 2.15.0 and cn-clip 1.6.0, the fixtures with the same torch and
