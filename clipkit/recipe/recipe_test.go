@@ -3,6 +3,7 @@ package recipe
 import (
 	"errors"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
@@ -235,5 +236,16 @@ func TestModelZooRowsAndTheirOddities(t *testing.T) {
 		if odd := text == 94.63; multiple(text, 0.02) == odd || multiple(image, 0.1) == odd || image < text {
 			t.Errorf("%s %s: text→image %v of 5000 captions, image→text %v of 1000 pictures", r.Model, r.Device, text, image)
 		}
+	}
+}
+
+// README.md says of the quickstart's training what the recipe says.
+func TestQuickstartTime(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if time, _, _ := strings.Cut(QuickstartTime, " on "); !strings.Contains(string(b), "of which training | "+time+" |") {
+		t.Errorf("README.md does not say %q", time)
 	}
 }
