@@ -7,36 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/PowerDNS/lmdb-go/lmdb"
+	"clipnb/clipkit/dataset/lmdb/lmdbtest"
 )
-
-// putLMDB makes dir/data.mdb with the C library.
-func putLMDB(t testing.TB, dir string, entries map[string]string) {
-	t.Helper()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	env, err := lmdb.NewEnv()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer env.Close()
-	if err := errors.Join(env.SetMapSize(64<<20), env.Open(dir, lmdb.NoLock|lmdb.NoSync, 0o644)); err != nil {
-		t.Fatal(err)
-	}
-	err = env.Update(func(txn *lmdb.Txn) error {
-		db, err := txn.OpenRoot(0)
-		for k, v := range entries {
-			if err == nil {
-				err = txn.Put(db, []byte(k), []byte(v), 0)
-			}
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestBrokenLMDBFiles(t *testing.T) {
 	broken := map[string]string{
@@ -137,8 +109,8 @@ func TestLMDBWithWrongEntries(t *testing.T) {
 		"no pictures":             {map[string]string{"num_samples": "0"}, map[string]string{"num_images": "0"}, "holds no pictures"},
 	} {
 		dir := t.TempDir()
-		putLMDB(t, filepath.Join(dir, "pairs"), c.pairs)
-		putLMDB(t, filepath.Join(dir, "imgs"), c.imgs)
+		lmdbtest.Put(t, filepath.Join(dir, "pairs"), c.pairs)
+		lmdbtest.Put(t, filepath.Join(dir, "imgs"), c.imgs)
 		s, err := OpenLMDB(name, dir, "")
 		if c.want == "" {
 			if err != nil {
@@ -151,7 +123,7 @@ func TestLMDBWithWrongEntries(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	putLMDB(t, filepath.Join(dir, "pairs"), pairs)
+	lmdbtest.Put(t, filepath.Join(dir, "pairs"), pairs)
 	if _, err := OpenLMDB("x", dir, ""); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), filepath.Join(dir, "imgs")) {
 		t.Errorf("no imgs: error %v", err)
 	}

@@ -9,36 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/PowerDNS/lmdb-go/lmdb"
+	"clipnb/clipkit/dataset/lmdb/lmdbtest"
 )
-
-// putLMDB makes dir/data.mdb with the C library.
-func putLMDB(t testing.TB, dir string, entries map[string]string) {
-	t.Helper()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	env, err := lmdb.NewEnv()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer env.Close()
-	if err := errors.Join(env.SetMapSize(64<<20), env.Open(dir, lmdb.NoLock|lmdb.NoSync, 0o644)); err != nil {
-		t.Fatal(err)
-	}
-	err = env.Update(func(txn *lmdb.Txn) error {
-		db, err := txn.OpenRoot(0)
-		for k, v := range entries {
-			if err == nil {
-				err = txn.Put(db, []byte(k), []byte(v), 0)
-			}
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // TestReadsWhatTheLibraryWrote covers deep trees, values in the page and beside it, and empty ones.
 func TestReadsWhatTheLibraryWrote(t *testing.T) {
@@ -47,7 +19,7 @@ func TestReadsWhatTheLibraryWrote(t *testing.T) {
 		want[strings.Repeat("k", i%400)+string(rune(0x4e00+i))] = strings.Repeat("v", (i*i)%5000)
 	}
 	dir := t.TempDir()
-	putLMDB(t, dir, want)
+	lmdbtest.Put(t, dir, want)
 	p, err := Open(filepath.Join(dir, "data.mdb"))
 	if err != nil {
 		t.Fatal(err)
