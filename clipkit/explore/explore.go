@@ -146,7 +146,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 		if s.Model == nil || s.Images == nil {
 			return nil, fmt.Errorf("%w: side %d (%q) lacks a model or an index of pictures", ErrConfig, i, s.Name)
 		}
-		scores, err := sampleScores(ctx, s, c.Source.Texts())
+		scores, err := s.scores(ctx, c.Source.Texts())
 		if err != nil {
 			return nil, fmt.Errorf("explore: side %d (%q): %w", i, s.Name, err)
 		}

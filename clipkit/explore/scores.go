@@ -18,11 +18,9 @@ const (
 	sampleOthers = 10   // with as many pictures of other texts in the sample
 )
 
-// sampleScores takes the vectors of some pairs from a side's indexes.
-func sampleScores(ctx context.Context, s Side, texts []dataset.Text) (out Scores, err error) {
-	if s.Texts == nil {
-		return out, nil
-	}
+// SampleScores samples the scores of some texts and pictures. vectors gives the unit vectors of those that it asks for; what is missing among them
+// is left out.
+func SampleScores(texts []dataset.Text, vectors func(textIDs, imageIDs []int64) (byText, byImage map[int64][]float32, err error)) (out Scores, err error) {
 	var sample []dataset.Text
 	var textIDs, imageIDs []int64
 	n := min(sampleTexts, len(texts))
@@ -31,11 +29,7 @@ func sampleScores(ctx context.Context, s Side, texts []dataset.Text) (out Scores
 			sample, textIDs, imageIDs = append(sample, t), append(textIDs, t.ID), append(imageIDs, t.ImageIDs[0])
 		}
 	}
-	byText, err := s.Texts.Vectors(ctx, textIDs...)
-	if err != nil {
-		return out, err
-	}
-	byImage, err := s.Images.Vectors(ctx, imageIDs...)
+	byText, byImage, err := vectors(textIDs, imageIDs)
 	if err != nil {
 		return out, err
 	}
@@ -56,6 +50,19 @@ func sampleScores(ctx context.Context, s Side, texts []dataset.Text) (out Scores
 	slices.Sort(out.Right)
 	slices.Sort(out.Other)
 	return out, nil
+}
+
+// scores samples a side's indexes.
+func (s Side) scores(ctx context.Context, texts []dataset.Text) (Scores, error) {
+	if s.Texts == nil {
+		return Scores{}, nil
+	}
+	return SampleScores(texts, func(textIDs, imageIDs []int64) (byText, byImage map[int64][]float32, err error) {
+		if byText, err = s.Texts.Vectors(ctx, textIDs...); err == nil {
+			byImage, err = s.Images.Vectors(ctx, imageIDs...)
+		}
+		return byText, byImage, err
+	})
 }
 
 // Threshold is the cosine that parts right pairs from others best: the shares of right pairs above it and of other pairs below it have the

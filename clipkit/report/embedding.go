@@ -2,8 +2,6 @@ package report
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"slices"
 
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
@@ -63,34 +61,33 @@ func Heatmap(f *eval.Features, split dataset.Source, n int) (*chart.Chart, error
 }
 
 // Similarities draws how the cosines of captions with their own pictures and with others are spread, and the threshold that parts them best: what a
-// cosine of this model is worth. It takes 2,000 captions, evenly spread over the split, each with its first picture and ten others'.
-func Similarities(f *eval.Features, split dataset.Source) *chart.Chart {
-	const sample, others = 2000, 10
-	imageAt := make(map[int64]int, len(f.ImageIDs))
-	for i, id := range f.ImageIDs {
-		imageAt[id] = i
+// cosine of this model is worth. It takes the sample that the retrieval page takes (explore.SampleScores).
+func Similarities(f *eval.Features, split dataset.Source) (*chart.Chart, error) {
+	scores, err := explore.SampleScores(split.Texts(), func(textIDs, imageIDs []int64) (byText, byImage map[int64][]float32, err error) {
+		return byID(f.TextIDs, f.Texts, f.Dim), byID(f.ImageIDs, f.Images, f.Dim), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("scores of %s: %w", split.Name(), err)
 	}
-	texts, rng := split.Texts(), rand.New(rand.NewPCG(1, 0)) // the same split has the same chart
-	var right, other []float64
-	var scores explore.Scores
-	for _, row := range spread(len(texts), sample) {
-		t := texts[row]
-		if len(t.ImageIDs) == 0 {
-			continue
-		}
-		c := cosine(f.Images, f.Texts, f.Dim, imageAt[t.ImageIDs[0]], row)
-		right, scores.Right = append(right, c), append(scores.Right, float32(c))
-		for range others {
-			if i := rng.IntN(len(f.ImageIDs)); !slices.Contains(t.ImageIDs, f.ImageIDs[i]) {
-				c := cosine(f.Images, f.Texts, f.Dim, i, row)
-				other, scores.Other = append(other, c), append(scores.Other, float32(c))
-			}
-		}
-	}
-	slices.Sort(scores.Right)
-	slices.Sort(scores.Other)
 	threshold, _, _ := scores.Threshold()
-	return chart.Similarities(right, other, threshold)
+	return chart.Similarities(float64s(scores.Right), float64s(scores.Other), threshold), nil
+}
+
+// byID finds a row of vectors by its id.
+func byID(ids []int64, vectors []float32, dim int) map[int64][]float32 {
+	of := make(map[int64][]float32, len(ids))
+	for i, id := range ids {
+		of[id] = vectors[i*dim : (i+1)*dim]
+	}
+	return of
+}
+
+func float64s(values []float32) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = float64(v)
+	}
+	return out
 }
 
 // spread is n of the numbers below total, evenly spread.

@@ -47,7 +47,11 @@ func TestFiguresOfFeatures(t *testing.T) {
 	if html := heat.HTML(); strings.Count(html, "0.995") < 6 || strings.Contains(html, "NaN") {
 		t.Errorf("%d of 6 captions at their own pictures", strings.Count(html, "0.995"))
 	}
-	if html := Similarities(f, data.Valid).HTML(); !strings.Contains(html, "0.99") || strings.Contains(html, "NaN") {
+	spread, err := Similarities(f, data.Valid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if html := spread.HTML(); !strings.Contains(html, "0.99") || strings.Contains(html, "NaN") {
 		t.Error("no threshold between 0.995 and the others")
 	}
 	if _, err := Map(&eval.Features{Dim: 2}, data.Valid, 5); err == nil || !strings.Contains(err.Error(), "emoji/valid") {
