@@ -44,7 +44,7 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 
 // Features encodes a split: its pictures and captions, as unit vectors. With Keep they are kept with a run, and read from there.
 func (m *Model) Features(ctx context.Context, split dataset.Source, opts ...Option) (*eval.Features, error) {
-	o, err := chosen("Features", evaluating, opts)
+	o, err := chosen("Features", encoding, opts)
 	if err != nil {
 		return nil, err
 	}

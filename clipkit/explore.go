@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/eval"
 	"clipnb/clipkit/explore"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/page"
@@ -31,6 +32,9 @@ func Explore(ctx context.Context, ix *Index, m *Model, opts ...Option) (*page.Pa
 	o, err := chosen("Explore", exploring, opts)
 	if err != nil {
 		return nil, err
+	}
+	if err := page.CheckName(o.page); err != nil { // before models and pictures are copied for it
+		return nil, fmt.Errorf("starting the page: %w", err)
 	}
 	spec, err := newSpec(ctx, ix, m, o)
 	if err != nil {
@@ -140,7 +144,7 @@ func (ix *Index) inPlace(ctx context.Context, sum string) (location, error) {
 	if copied.kept, err = copied.where.open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
 		return location{}, err
 	}
-	return copied.where, errors.Join(copied.fill(ctx, ix.features), copied.kept.Close())
+	return copied.where, errors.Join(copied.fill(ctx, func() (*eval.Features, error) { return ix.features, nil }), copied.kept.Close())
 }
 
 // Side gives the index and its model to a page that one serves oneself, with explore.New. Closing the index ends it, for one that is kept;

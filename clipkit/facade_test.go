@@ -63,6 +63,12 @@ func TestOptionsBelongToVerbs(t *testing.T) {
 	if _, err := clipkit.Load(ctx, "emoji", clipkit.Keep("run")); err == nil || !strings.Contains(err.Error(), "Load does not take the option Keep") {
 		t.Errorf("Load with Keep: %v", err)
 	}
+	if _, err := clipkit.New(ctx, "emoji", 1, clipkit.As("emoji")); err == nil || !strings.Contains(err.Error(), "New does not take the option As") {
+		t.Errorf("New with As: %v", err)
+	}
+	if _, err := load(t, "emoji").Features(ctx, emoji(t).Test, clipkit.ReferenceFiles(t.TempDir())); err == nil || !strings.Contains(err.Error(), "Features does not take the option ReferenceFiles") {
+		t.Errorf("Features with ReferenceFiles: %v", err)
+	}
 	if _, err := clipkit.BuildIndex(ctx, nil, emoji(t).Test, clipkit.On("cpu")); err == nil || !strings.Contains(err.Error(), "BuildIndex does not take the option On") {
 		t.Errorf("BuildIndex with On: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
@@ -53,7 +54,6 @@ func (ix *Index) openKept(ctx context.Context, o options) error {
 		return err
 	}
 	name, dim, texts := ix.name(sum), ix.model.Towers.Config.EmbedDim, len(ix.split.Texts()) > 0
-	var features *eval.Features
 	switch {
 	case o.openIndex != nil:
 		ix.kept, err = o.openIndex(ctx, sum, dim)
@@ -67,14 +67,8 @@ func (ix *Index) openKept(ctx context.Context, o options) error {
 			err = ix.deleteGonePictures(ctx)
 		}
 	}
-	if err == nil && o.run != "" {
-		features, err = keptFeatures(ix.model, ix.split, o.run, sum)
-	}
-	if err == nil && features == nil && ix.model.sharedPrefix(ix.split) != "" {
-		features, err = ix.model.features(ctx, ix.split, "")
-	}
 	if err == nil {
-		err = ix.fill(ctx, features)
+		err = ix.fill(ctx, func() (*eval.Features, error) { return ix.storedFeatures(ctx, o.run, sum) })
 	}
 	if err != nil {
 		return fmt.Errorf("indexing %s: %w", ix.split.Name(), errors.Join(err, ix.kept.Close()))
@@ -96,25 +90,42 @@ func samples(ix *Index) string {
 	return eval.OriginOf(ix.model.Towers, "", ix.split, ix.model.Towers.Config.ContextLength).Samples
 }
 
-// keptFeatures are those that an evaluation has left in the run's folder, or nil.
-func keptFeatures(m *Model, split dataset.Source, run, sum string) (*eval.Features, error) {
-	f, origin, err := eval.LoadFeatures(featuresFile(keptPrefix(run, split), sum))
-	if errors.Is(err, fs.ErrNotExist) {
+// storedFeatures are those that an evaluation has left in the run's folder, or those that all cells share; nil where there are none.
+func (ix *Index) storedFeatures(ctx context.Context, run, sum string) (*eval.Features, error) {
+	m, split := ix.model, ix.split
+	if run != "" {
+		f, origin, err := eval.LoadFeatures(featuresFile(keptPrefix(run, split), sum))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err == nil && origin == eval.OriginOf(m.Towers, sum, split, m.Towers.Config.ContextLength) { // those of other data are left alone
+			return f, nil
+		}
+	}
+	if m.sharedPrefix(split) == "" {
 		return nil, nil
 	}
-	if err != nil || origin != eval.OriginOf(m.Towers, sum, split, m.Towers.Config.ContextLength) {
-		return nil, err // those of other data are left alone
-	}
-	return f, nil
+	return m.features(ctx, split, "")
 }
 
-// fill adds what is missing: from features where they are given, which are in the split's order, else it encodes.
-func (ix *Index) fill(ctx context.Context, features *eval.Features) error {
+// fill adds what is missing: from stored features, which are in the split's order, else it encodes. A complete index asks for neither.
+func (ix *Index) fill(ctx context.Context, stored func() (*eval.Features, error)) error {
 	ids, texts := ix.split.ImageIDs(), ix.split.Texts()
-	images, captions := ix.encodePictures, ix.encodeCaptions
-	if features != nil {
-		images, captions = rowsOf(features.Images, features.Dim), rowsOf(features.Texts, features.Dim)
+	stored = sync.OnceValues(stored)
+	vectors := func(of func(*eval.Features) []float32, encode func(context.Context, []int) ([]float32, error)) func(context.Context, []int) ([]float32, error) {
+		return func(ctx context.Context, rows []int) ([]float32, error) {
+			f, err := stored()
+			if err != nil {
+				return nil, err
+			}
+			if f == nil {
+				return encode(ctx, rows)
+			}
+			return rowsOf(of(f), f.Dim, rows), nil
+		}
 	}
+	images := vectors(func(f *eval.Features) []float32 { return f.Images }, ix.encodePictures)
+	captions := vectors(func(f *eval.Features) []float32 { return f.Texts }, ix.encodeCaptions)
 	bar := progress.New(os.Stderr, "indexing "+ix.split.Name(), len(ids)+len(texts))
 	defer bar.Finish()
 	if err := index.Build(ctx, ix.kept.Images, items(ids, ix.split.Name()), images, bar.Of); err != nil {
@@ -131,13 +142,11 @@ func (ix *Index) fill(ctx context.Context, features *eval.Features) error {
 }
 
 // rowsOf takes rows out of vectors [n, dim].
-func rowsOf(vectors []float32, dim int) func(context.Context, []int) ([]float32, error) {
-	return func(_ context.Context, rows []int) (out []float32, err error) {
-		for _, i := range rows {
-			out = append(out, vectors[i*dim:(i+1)*dim]...)
-		}
-		return out, nil
+func rowsOf(vectors []float32, dim int, rows []int) (out []float32) {
+	for _, i := range rows {
+		out = append(out, vectors[i*dim:(i+1)*dim]...)
 	}
+	return out
 }
 
 func (ix *Index) encodePictures(ctx context.Context, rows []int) ([]float32, error) {

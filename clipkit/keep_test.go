@@ -234,3 +234,24 @@ func TestIndexInPostgres(t *testing.T) {
 		}
 	}
 }
+
+// An index that is complete is only opened: it neither reads nor makes the features that all cells share.
+func TestCompleteIndexAsksForNoFeatures(t *testing.T) {
+	ctx, data, m := emojiModel(t)
+	shared := filepath.Join(os.Getenv("CLIPKIT_ROOT"), "experiments", ".features")
+	for i, want := range []bool{true, false} {
+		ix, err := clipkit.BuildIndex(ctx, m, data.Valid, clipkit.Keep("run"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ix.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(shared); (err == nil) != want {
+			t.Errorf("build %d: shared features there: %v, want %v", i+1, err == nil, want)
+		}
+		if err := os.RemoveAll(shared); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -83,7 +83,7 @@ func Load(ctx context.Context, name string, opts ...Option) (*Model, error) {
 
 // New makes a model of a known architecture with fresh random weights, for training from scratch.
 func New(ctx context.Context, architecture string, seed uint64, opts ...Option) (*Model, error) {
-	o, err := chosen("New", loading, opts)
+	o, err := chosen("New", making, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func openPublished(ctx context.Context, name string, as []string) (*opened, erro
 	}
 	bar := progress.Bytes(os.Stderr, "downloading "+name)
 	defer bar.Finish()
-	path, err := hub.Locate(ctx, name, hub.Options{Folder: filepath.Join(repo.Root(), "pretrained_weights"), Progress: bar.Set})
+	path, err := hub.Locate(ctx, name, hub.Options{Folder: repo.Weights(), Progress: bar.Set})
 	if err != nil {
 		return nil, err
 	}

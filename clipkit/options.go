@@ -20,8 +20,10 @@ type Option struct {
 type verb uint
 
 const (
-	loading verb = 1 << iota // Load, New, NewFrom, LoadFor
+	loading verb = 1 << iota // Load
+	making                   // New, NewFrom
 	finetuning
+	encoding // Model.Features
 	evaluating
 	indexing
 	exploring
@@ -59,15 +61,15 @@ func chosen(call string, v verb, opts []Option) (options, error) {
 	return o, nil
 }
 
-// On is for Load: the device, "cpu" or one of its engines ("cpu:onnx"), "npu:0", "cuda:0"; without it the Jupyter kernel's CLIPKIT_DEVICE decides,
+// On is for Load, New and NewFrom: the device, "cpu" or one of its engines ("cpu:onnx"), "npu:0", "cuda:0"; without it the Jupyter kernel's CLIPKIT_DEVICE decides,
 // else "cpu".
 func On(device string) Option {
-	return Option{"On", loading, func(o *options) { o.device = device }}
+	return Option{"On", loading | making, func(o *options) { o.device = device }}
 }
 
-// In is for Load: the precision of the weights and of products, "f32" (the default), "bf16" or "f16". Only "f32" trains.
+// In is for Load, New and NewFrom: the precision of the weights and of products, "f32" (the default), "bf16" or "f16". Only "f32" trains.
 func In(precision string) Option {
-	return Option{"In", loading, func(o *options) { o.precision = model.Precision(precision) }}
+	return Option{"In", loading | making, func(o *options) { o.precision = model.Precision(precision) }}
 }
 
 // As is for Load: what model the weights are for, where the file cannot say it. A name ("ViT-L-14-336"), or the reference's configuration files
@@ -87,13 +89,13 @@ func MemoryLimit(bytes int64) Option {
 	return Option{"MemoryLimit", finetuning, func(o *options) { o.memory = bytes }}
 }
 
-// Keep is for EvaluateRetrieval and BuildIndex: what they make is kept with the run of this name, under experiments/<run>, and used again.
+// Keep is for EvaluateRetrieval, BuildIndex and Model.Features: what they make is kept with the run of this name, under experiments/<run>, and used again.
 //
 // Features lie in eval/, under the split's name and the model's hash: a cell that is run again reads them, and one that was interrupted continues.
 // Pictures that change under their ids are not noticed; delete the file then. An index lies in index/, in the exact engine's files (index.Folder);
 // it takes over features that are kept for the same run. Of a folder of pictures (dataset.OpenPictures) only what is new is encoded.
 func Keep(run string) Option {
-	return Option{"Keep", evaluating | indexing, func(o *options) { o.run = run }}
+	return Option{"Keep", encoding | evaluating | indexing, func(o *options) { o.run = run }}
 }
 
 // ReferenceFiles is for EvaluateRetrieval: it also leaves the reference's files (features, predictions both ways, truth, scores) in a folder

@@ -1,7 +1,6 @@
 package page
 
 import (
-	"clipnb/clipkit/explore"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"clipnb/clipkit/explore"
 )
 
 // childEnv marks the page's process.

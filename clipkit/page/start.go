@@ -24,6 +24,14 @@ type task struct {
 	Spec  json.RawMessage // for the Opener
 }
 
+// CheckName refuses what cannot be a page's name, which is a part of its files' names.
+func CheckName(name string) error {
+	if strings.ContainsAny(name, "/\\ ") || name == "" {
+		return fmt.Errorf("page name %q: want a name without spaces and slashes", name)
+	}
+	return nil
+}
+
 // Start gives the page of this name. One that runs and shows the same spec is left as it is; else a process is started that hands the spec, as
 // JSON, to the Opener of its Main, in the place of a page that shows something else.
 func Start(ctx context.Context, name string, spec any) (*Page, error) {
@@ -31,8 +39,8 @@ func Start(ctx context.Context, name string, spec any) (*Page, error) {
 }
 
 func start(ctx context.Context, name string, spec any, owner process) (*Page, error) {
-	if strings.ContainsAny(name, "/\\ ") || name == "" {
-		return nil, fmt.Errorf("page name %q: want a name without spaces and slashes", name)
+	if err := CheckName(name); err != nil {
+		return nil, err
 	}
 	shown, err := json.Marshal(spec)
 	if err != nil {

@@ -1,12 +1,13 @@
 package page
 
 import (
-	"clipnb/clipkit/internal/repo"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"clipnb/clipkit/internal/repo"
 )
 
 // Dir is the folder of everything that pages leave.

@@ -1,15 +1,16 @@
 package results
 
 import (
-	"clipnb/clipkit/internal/atomicfile"
-	"clipnb/clipkit/internal/repo"
-	"clipnb/clipkit/recipe"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/repo"
+	"clipnb/clipkit/recipe"
 )
 
 func resultFile(p recipe.Recipe) string {

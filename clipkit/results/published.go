@@ -1,13 +1,14 @@
 package results
 
 import (
+	"fmt"
+	"math"
+	"strings"
+
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/recipe"
-	"fmt"
-	"math"
-	"strings"
 )
 
 // PublishedTable lists the published recalls on a set ("MUGE", "Flickr30k-CN", "COCO-CN", or "emoji" for the embedded one), percent, before

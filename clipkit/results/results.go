@@ -104,7 +104,7 @@ func weightsHere(ctx context.Context, name string) error {
 			}
 			return os.Getenv(key)
 		}
-		if _, err := hub.Locate(ctx, name, hub.Options{Folder: filepath.Join(repo.Root(), "pretrained_weights"), Getenv: offline}); err != nil {
+		if _, err := hub.Locate(ctx, name, hub.Options{Folder: repo.Weights(), Getenv: offline}); err != nil {
 			return fmt.Errorf("weights %s (%s)", r.Name, r.File)
 		}
 		return nil

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"fmt"
+
 	"clipnb/clipkit"
 	"clipnb/clipkit/dataset/check"
-	"fmt"
 
 	"github.com/spf13/cobra"
 )

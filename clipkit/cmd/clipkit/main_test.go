@@ -2,12 +2,13 @@ package main
 
 import (
 	"bytes"
-	"clipnb/clipkit/internal/limit"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"clipnb/clipkit/internal/limit"
 )
 
 // asProgram makes this test's program the command itself.

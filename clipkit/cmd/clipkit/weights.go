@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"clipnb/clipkit/internal/progress"
@@ -27,7 +26,7 @@ func fetchCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			bar := progress.Bytes(c.ErrOrStderr(), "downloading "+args[0])
 			defer bar.Finish()
-			path, err := hub.Locate(c.Context(), args[0], hub.Options{Folder: filepath.Join(repo.Root(), "pretrained_weights"), Progress: bar.Set})
+			path, err := hub.Locate(c.Context(), args[0], hub.Options{Folder: repo.Weights(), Progress: bar.Set})
 			if err != nil {
 				return err
 			}

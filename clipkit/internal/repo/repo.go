@@ -2,6 +2,7 @@
 //
 //	repo.Root()             // the repository, or the working directory where there is none above it
 //	repo.Experiments()      // its folder of runs
+//	repo.Weights()          // where published weights are downloaded to
 //	repo.Find("MUGE")       // "MUGE", "<root>/MUGE" or "<root>/datasets/MUGE", whichever is there
 package repo
 
@@ -34,6 +35,9 @@ func Root() string {
 
 // Experiments is the folder of runs.
 func Experiments() string { return filepath.Join(Root(), "experiments") }
+
+// Weights is the folder of downloaded weights.
+func Weights() string { return filepath.Join(Root(), "pretrained_weights") }
 
 // Run is the folder of a run that is there.
 func Run(name string) (string, error) {
