@@ -1,11 +1,12 @@
 package report
 
 import (
-	"clipnb/clipkit/chart"
-	"clipnb/clipkit/zeroshot"
 	"cmp"
 	"fmt"
 	"slices"
+
+	"clipnb/clipkit/chart"
+	"clipnb/clipkit/zeroshot"
 )
 
 // Classes lists the classes of a zero-shot evaluation, the n worst first, each with what it was most often taken for.

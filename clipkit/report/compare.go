@@ -1,10 +1,11 @@
 package report
 
 import (
+	"fmt"
+
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
-	"fmt"
 )
 
 // Comparison lists the recalls before and after, percent; ✓ marks a difference whose interval leaves 0 out.

@@ -1,12 +1,13 @@
 package report
 
 import (
+	"fmt"
+	"image"
+
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/page"
-	"fmt"
-	"image"
 )
 
 // Hits makes hits of a search ready for chart.Grid, each with its first caption.

@@ -1,10 +1,11 @@
 package train
 
 import (
-	"clipnb/clipkit/internal/limit"
 	"fmt"
 	"os"
 	"testing"
+
+	"clipnb/clipkit/internal/limit"
 )
 
 // childEnv says what this test program does when a test starts it as another process, instead of testing.

@@ -4,7 +4,6 @@
 package notebook
 
 import (
-	"clipnb/clipkit/internal/repo"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -19,6 +18,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"clipnb/clipkit/internal/repo"
 )
 
 // Root is the repository.
