@@ -42,6 +42,13 @@ type Config struct {
 	MultiPositive bool    `json:"multi_positive"` // rows of a batch with the same picture or caption count as right answers to each other
 	KDLossWeight  float64 `json:"kd_loss_weight"` // share of a teacher's image features in the loss; needs Job.Teacher; 0 = no teacher [--kd_loss_weight]
 
+	// The ranks of the reference: how many batches of batch_size, each in a place of its own in the data's order, make a micro-batch of all. It says what
+	// is computed, not where: as many processes as divide world_size × accum_freq share the work, and one alone takes them in turns.
+	WorldSize      int  `json:"world_size,omitempty"`       // 0 and 1 = one [torchrun's --nproc_per_node × --nnodes]
+	GatherWithGrad bool `json:"gather_with_grad,omitempty"` // gradients flow into the features of other ranks too [--gather-with-grad]
+	SkipAggregate  bool `json:"skip_aggregate,omitempty"`   // every rank compares its own pairs only [--skip-aggregate]
+	UseBNSync      bool `json:"use_bn_sync,omitempty"`      // BatchNorm's statistics over all ranks; only where one process drives all devices [--use-bn-sync]
+
 	AccumFreq    int     `json:"accum_freq"`          // micro-batches per step; their features are compared with each other's; 0 and 1 = one [--accum-freq]
 	MaskRatio    float64 `json:"mask_ratio"`          // share of the patches that a ViT does not see in training (FLIP); a ResNet sees all [--mask-ratio]
 	FreezeVision bool    `json:"freeze_vision"`       // train only the text tower and the logit scale [--freeze-vision]

@@ -10,6 +10,7 @@ import (
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/dataset/loader"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
@@ -26,6 +27,9 @@ type Job struct {
 	Train  dataset.Source
 	Config Config
 	Run    *experiment.Run
+
+	// World is the processes that share the run; nil: this one alone.
+	World exchange.World
 
 	// Teacher, when Config.KDLossWeight is positive, gives the image features that the student's are drawn to: EncodeImages of another model
 	// of the same resolution. Their width is free.
