@@ -10,9 +10,10 @@ import (
 	"slices"
 	"strings"
 
+	"clipnb/clipkit/imaging/bmp"
 	"clipnb/clipkit/imaging/jpeg"
-
-	"golang.org/x/image/bmp"
+	"clipnb/clipkit/imaging/pnm"
+	"clipnb/clipkit/imaging/raster"
 )
 
 // The errors of Decode, for errors.Is.
@@ -30,19 +31,20 @@ const (
 // codec reads one file format. decode is only called after the size that config reports has been checked.
 type codec struct {
 	name   string
-	magic  string // '?' stands for any byte
+	begins func(encoded []byte) bool
 	config func(encoded []byte) (image.Config, error)
 	decode func(encoded []byte, c image.Config) (*Picture, error)
 }
 
 var codecs = []codec{
-	{"JPEG", "\xff\xd8\xff", jpegConfig, decodeJPEG},
-	{"PNG", "\x89PNG\r\n\x1a\n",
+	{"JPEG", magic("\xff\xd8\xff"), jpegConfig, decodeJPEG},
+	{"PNG", magic("\x89PNG\r\n\x1a\n"),
 		func(b []byte) (image.Config, error) { return png.DecodeConfig(bytes.NewReader(b)) }, decodePNG},
-	{"GIF", "GIF8?a", gifConfig, decodeGIF},
-	{"BMP", "BM",
-		func(b []byte) (image.Config, error) { return bmp.DecodeConfig(bytes.NewReader(b)) }, decodeBMP},
-	{"WebP", "RIFF????WEBP", webpConfig, decodeWebP},
+	{"GIF", magic("GIF8?a"), gifConfig, decodeGIF},
+	{"BMP", magic("BM"),
+		sized(bmp.DecodeConfig), rastered(bmp.Decode)},
+	{"PNM", pnm.Accepts, sized(pnm.DecodeConfig), rastered(pnm.Decode)},
+	{"WebP", magic("RIFF????WEBP"), webpConfig, decodeWebP},
 }
 
 // Config is what the header of a picture says.
@@ -81,7 +83,7 @@ func Decode(encoded []byte) (p *Picture, err error) {
 
 // withCodec calls read with the codec of a file, and turns its error, or a panic of a decoder that is not ours, into one of this package's.
 func withCodec(encoded []byte, read func(codec) error) error {
-	i := slices.IndexFunc(codecs, func(c codec) bool { return hasMagic(encoded, c.magic) })
+	i := slices.IndexFunc(codecs, func(c codec) bool { return c.begins(encoded) })
 	if i < 0 {
 		return fmt.Errorf("imaging: %d bytes that start with %.12q: %w", len(encoded), encoded[:min(len(encoded), 12)], ErrFormat)
 	}
@@ -122,22 +124,40 @@ func (c codec) header(encoded []byte) (image.Config, error) {
 	return config, nil
 }
 
-func hasMagic(encoded []byte, magic string) bool {
-	if len(encoded) < len(magic) {
-		return false
-	}
-	for i := range magic {
-		if magic[i] != '?' && magic[i] != encoded[i] {
+// magic accepts files that begin with bytes, in which '?' stands for any.
+func magic(bytes string) func([]byte) bool {
+	return func(encoded []byte) bool {
+		if len(encoded) < len(bytes) {
 			return false
 		}
+		for i := range bytes {
+			if bytes[i] != '?' && bytes[i] != encoded[i] {
+				return false
+			}
+		}
+		return true
 	}
-	return true
 }
 
 // isUnsupported says whether a decoder understood the file but does not implement its variant.
 func isUnsupported(err error) bool {
 	var p png.UnsupportedError
-	return errors.As(err, &p) && !strings.Contains(string(p), "overflow") || errors.Is(err, bmp.ErrUnsupported) || errors.Is(err, jpeg.ErrUnsupported)
+	return errors.As(err, &p) && !strings.Contains(string(p), "overflow") || errors.Is(err, raster.ErrUnsupported) || errors.Is(err, jpeg.ErrUnsupported)
+}
+
+// sized and rastered make the two functions of a codec out of those of a decoder.
+func sized(config func([]byte) (int, int, error)) func([]byte) (image.Config, error) {
+	return func(encoded []byte) (image.Config, error) {
+		w, h, err := config(encoded)
+		return image.Config{Width: w, Height: h}, err
+	}
+}
+
+func rastered(decode func([]byte) (*raster.Picture, error)) func([]byte, image.Config) (*Picture, error) {
+	return func(encoded []byte, _ image.Config) (*Picture, error) {
+		p, err := decode(encoded)
+		return (*Picture)(p), err
+	}
 }
 
 func jpegConfig(encoded []byte) (image.Config, error) {
@@ -211,35 +231,4 @@ func decodePNG(encoded []byte, config image.Config) (*Picture, error) {
 	}
 	p.Pix = pick(pix, stride, p.Width, p.Height, step, offsets...)
 	return p, nil
-}
-
-// decodeBMP follows BmpImagePlugin.py: a palette that is a plain grey scale is dropped, and alpha counts only where the header has a mask for it.
-func decodeBMP(encoded []byte, config image.Config) (*Picture, error) {
-	m, err := bmp.Decode(bytes.NewReader(encoded))
-	if err != nil {
-		return nil, err
-	}
-	w, h := config.Width, config.Height
-	switch m := m.(type) {
-	case *image.Paletted:
-		p := FromImage(m)
-		bits := encoded[28]
-		switch {
-		case bits == 1 && len(m.Palette) == 2 && bytes.Equal(p.Palette[:6], []byte{0, 0, 0, 255, 255, 255}):
-			p.Mode, p.Palette = Bilevel, nil
-			for i, v := range p.Pix {
-				p.Pix[i] = v * 255
-			}
-		case bits == 8 && len(m.Palette) > 2 && isGreyScale(p.Palette[:3*len(m.Palette)]):
-			p.Mode, p.Palette = Grey, nil
-		}
-		return p, nil
-	case *image.NRGBA:
-		const bitfields = 3
-		if encoded[30] == bitfields {
-			return &Picture{Mode: RGBA, Width: w, Height: h, Pix: pick(m.Pix, m.Stride, w, h, 4, 0, 1, 2, 3)}, nil
-		}
-		return &Picture{Mode: RGB, Width: w, Height: h, Pix: pick(m.Pix, m.Stride, w, h, 4, 0, 1, 2)}, nil
-	}
-	return FromImage(m), nil
 }

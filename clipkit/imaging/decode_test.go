@@ -124,7 +124,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if len(p.Pix) != p.Width*p.Height*p.Mode.bytes() || p.Mode == Palette && len(p.Palette) != 768 {
+		if len(p.Pix) != p.Width*p.Height*p.Mode.Bytes() || p.Mode == Palette && len(p.Palette) != 768 {
 			t.Fatalf("%s %d × %d has %d bytes of pixels and %d of palette", p.Mode, p.Width, p.Height, len(p.Pix), len(p.Palette))
 		}
 		if p.Width*p.Height > 1<<20 {

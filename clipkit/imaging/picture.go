@@ -3,35 +3,26 @@ package imaging
 import (
 	"image"
 	"image/color"
+
+	"clipnb/clipkit/imaging/raster"
 )
 
 // Mode says what the bytes of a pixel mean. The names are Pillow's.
-type Mode string
+type Mode = raster.Mode
 
 // The modes that Decode and FromImage produce.
 const (
-	Bilevel   Mode = "1"    // one byte, 0 or 255
-	Grey      Mode = "L"    // one byte
-	GreyAlpha Mode = "LA"   // grey, alpha (not premultiplied)
-	Palette   Mode = "P"    // an index into Picture.Palette
-	RGB       Mode = "RGB"  // three bytes
-	RGBA      Mode = "RGBA" // colour, alpha (not premultiplied)
-	CMYK      Mode = "CMYK" // ink: 0 is none, 255 is full
-	Grey16    Mode = "I;16" // two bytes, the low one first
+	Bilevel   = raster.Bilevel   // one byte, 0 or 255
+	Grey      = raster.Grey      // one byte
+	GreyAlpha = raster.GreyAlpha // grey, alpha (not premultiplied)
+	Palette   = raster.Palette   // an index into Picture.Palette
+	RGB       = raster.RGB       // three bytes
+	RGBA      = raster.RGBA      // colour, alpha (not premultiplied)
+	CMYK      = raster.CMYK      // ink: 0 is none, 255 is full
+	Grey16    = raster.Grey16    // two bytes, the low one first
+	Int32     = raster.Int32     // four bytes, signed, the low one first
+	Float32   = raster.Float32   // four bytes, the low one first
 )
-
-// bytes is the size of a pixel.
-func (m Mode) bytes() int {
-	switch m {
-	case GreyAlpha, Grey16:
-		return 2
-	case RGB:
-		return 3
-	case RGBA, CMYK:
-		return 4
-	}
-	return 1
-}
 
 // Picture is a decoded picture.
 type Picture struct {
@@ -42,17 +33,17 @@ type Picture struct {
 }
 
 func newPicture(mode Mode, w, h int) *Picture {
-	return &Picture{Mode: mode, Width: w, Height: h, Pix: make([]byte, w*h*mode.bytes())}
+	return &Picture{Mode: mode, Width: w, Height: h, Pix: make([]byte, w*h*mode.Bytes())}
 }
 
-// RGB converts to mode RGB as Pillow's convert("RGB") does: alpha is dropped, grey is repeated, a 16-bit level above 255 becomes 255.
+// RGB converts to mode RGB as Pillow's convert("RGB") does: alpha is dropped, grey is repeated, a level above 255 becomes 255.
 // An RGB picture is returned as it is.
 func (p *Picture) RGB() *Picture {
 	if p.Mode == RGB {
 		return p
 	}
 	out := newPicture(RGB, p.Width, p.Height)
-	step := p.Mode.bytes()
+	step := p.Mode.Bytes()
 	for i, j := 0, 0; i < len(p.Pix); i, j = i+step, j+3 {
 		dst := out.Pix[j : j+3]
 		switch p.Mode {
@@ -67,12 +58,11 @@ func (p *Picture) RGB() *Picture {
 			for c := range dst {
 				dst[c] = white - mul255(p.Pix[i+c], white)
 			}
-		case Grey16:
-			v := p.Pix[i]
-			if p.Pix[i+1] != 0 {
-				v = 255
+		case Grey16, Int32, Float32: // cut off, not scaled
+			if v := numbersOf[p.Mode].get(p.Pix[i:]); v > 0 {
+				level := byte(min(v, 255))
+				dst[0], dst[1], dst[2] = level, level, level
 			}
-			dst[0], dst[1], dst[2] = v, v, v
 		}
 	}
 	return out
@@ -116,7 +106,7 @@ func (p *Picture) Image() image.Image {
 // crop cuts out a rectangle that lies inside the picture.
 func (p *Picture) crop(x, y, w, h int) *Picture {
 	out := &Picture{Mode: p.Mode, Width: w, Height: h, Palette: p.Palette}
-	step := p.Mode.bytes()
+	step := p.Mode.Bytes()
 	out.Pix = make([]byte, 0, w*h*step)
 	for row := y; row < y+h; row++ {
 		out.Pix = append(out.Pix, p.Pix[(row*p.Width+x)*step:][:w*step]...)
@@ -127,7 +117,7 @@ func (p *Picture) crop(x, y, w, h int) *Picture {
 // flip mirrors left and right.
 func (p *Picture) flip() *Picture {
 	out := &Picture{Mode: p.Mode, Width: p.Width, Height: p.Height, Palette: p.Palette, Pix: make([]byte, len(p.Pix))}
-	step := p.Mode.bytes()
+	step := p.Mode.Bytes()
 	for row := 0; row < len(p.Pix); row += p.Width * step {
 		for x := range p.Width {
 			copy(out.Pix[row+x*step:][:step], p.Pix[row+(p.Width-1-x)*step:])

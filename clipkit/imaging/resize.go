@@ -16,14 +16,14 @@ func (p *Picture) Resize(w, h int) *Picture {
 		out.Pix = slices.Clone(p.Pix)
 	case p.Mode == Bilevel || p.Mode == Palette:
 		out.Pix = nearest(p.Pix, p.Width, p.Height, w, h)
-	case p.Mode == Grey16:
-		out.Pix = resample16(p.Pix, p.Width, p.Height, w, h)
+	case numbersOf[p.Mode].bytes > 0:
+		out.Pix = resampleNumbers(numbersOf[p.Mode], p.Pix, p.Width, p.Height, w, h)
 	case p.Mode == GreyAlpha || p.Mode == RGBA:
-		n := p.Mode.bytes()
+		n := p.Mode.Bytes()
 		out.Pix = resample(premultiply(p.Pix, n), p.Width, p.Height, n, w, h)
 		unpremultiply(out.Pix, n)
 	default:
-		out.Pix = resample(p.Pix, p.Width, p.Height, p.Mode.bytes(), w, h)
+		out.Pix = resample(p.Pix, p.Width, p.Height, p.Mode.Bytes(), w, h)
 	}
 	return out
 }
@@ -141,21 +141,42 @@ func resample(src []byte, inW, inH, n, outW, outH int) []byte {
 	return src
 }
 
-// resample16 is the same for 16-bit levels, which Pillow sums in float64.
-func resample16(src []byte, inW, inH, outW, outH int) []byte {
+// numbers reads and writes the levels of a mode whose pixels are one number of more than a byte.
+type numbers struct {
+	bytes int
+	get   func([]byte) float64
+	put   func([]byte, float64)
+}
+
+// numbersOf: Pillow sums these levels in float64 and rounds whole numbers half away from zero.
+var numbersOf = map[Mode]numbers{
+	Grey16: {2, func(b []byte) float64 { return float64(binary.LittleEndian.Uint16(b)) },
+		func(b []byte, v float64) {
+			binary.LittleEndian.PutUint16(b, uint16(min(max(halfAway(v), 0), math.MaxUint16)))
+		}},
+	Int32: {4, func(b []byte) float64 { return float64(int32(binary.LittleEndian.Uint32(b))) },
+		func(b []byte, v float64) {
+			binary.LittleEndian.PutUint32(b, uint32(int32(min(max(halfAway(v), math.MinInt32), math.MaxInt32))))
+		}},
+	Float32: {4, func(b []byte) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))) },
+		func(b []byte, v float64) { binary.LittleEndian.PutUint32(b, math.Float32bits(float32(v))) }},
+}
+
+func halfAway(v float64) float64 { return math.Trunc(v + math.Copysign(0.5, v)) }
+
+// resampleNumbers is the same for these modes.
+func resampleNumbers(n numbers, src []byte, inW, inH, outW, outH int) []byte {
 	// pass resizes lines that begin lineStep levels apart, and whose levels are step apart.
 	pass := func(src []byte, lines, in, out, lineStep, step, outLineStep int) []byte {
 		t := bicubicTaps(in, out)
-		dst := make([]byte, 2*lines*out)
+		dst := make([]byte, n.bytes*lines*out)
 		for l := range lines {
 			for i := range out {
 				sum := 0.0
 				for j, w := range t.weight[i*t.size:][:t.count[i]] {
-					level := binary.LittleEndian.Uint16(src[2*(l*lineStep+(int(t.first[i])+j)*step):])
-					sum += float64(float64(level) * w)
+					sum += float64(n.get(src[n.bytes*(l*lineStep+(int(t.first[i])+j)*step):]) * w)
 				}
-				level := min(max(math.Trunc(sum+math.Copysign(0.5, sum)), 0), math.MaxUint16)
-				binary.LittleEndian.PutUint16(dst[2*(l*outLineStep+i*step):], uint16(level))
+				n.put(dst[n.bytes*(l*outLineStep+i*step):], sum)
 			}
 		}
 		return dst

@@ -83,11 +83,11 @@ func decodeWebP(encoded []byte, _ image.Config) (*Picture, error) {
 	}
 	switch m := m.(type) {
 	case *image.NRGBA:
-		p.Pix = pick(m.Pix, m.Stride, p.Width, p.Height, 4, []int{0, 1, 2, 3}[:p.Mode.bytes()]...)
+		p.Pix = pick(m.Pix, m.Stride, p.Width, p.Height, 4, []int{0, 1, 2, 3}[:p.Mode.Bytes()]...)
 	case *image.YCbCr:
-		p.Pix = webpRGB(m, p.Mode.bytes())
+		p.Pix = webpRGB(m, p.Mode.Bytes())
 	case *image.NYCbCrA:
-		p.Pix = webpRGB(&m.YCbCr, p.Mode.bytes())
+		p.Pix = webpRGB(&m.YCbCr, p.Mode.Bytes())
 		if p.Mode == RGBA {
 			for y := range p.Height {
 				for x := range p.Width {
