@@ -1,17 +1,15 @@
 package imaging
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
-	"image/png"
 	"slices"
-	"strings"
 
 	"clipnb/clipkit/imaging/bmp"
+	"clipnb/clipkit/imaging/gif"
 	"clipnb/clipkit/imaging/jpeg"
+	"clipnb/clipkit/imaging/png"
 	"clipnb/clipkit/imaging/pnm"
 	"clipnb/clipkit/imaging/raster"
 )
@@ -38,9 +36,8 @@ type codec struct {
 
 var codecs = []codec{
 	{"JPEG", magic("\xff\xd8\xff"), jpegConfig, decodeJPEG},
-	{"PNG", magic("\x89PNG\r\n\x1a\n"),
-		func(b []byte) (image.Config, error) { return png.DecodeConfig(bytes.NewReader(b)) }, decodePNG},
-	{"GIF", magic("GIF8?a"), gifConfig, decodeGIF},
+	{"PNG", magic(png.Signature), sized(png.DecodeConfig), rastered(png.Decode)},
+	{"GIF", magic("GIF8?a"), sized(gif.DecodeConfig), rastered(gif.Decode)},
 	{"BMP", magic("BM"),
 		sized(bmp.DecodeConfig), rastered(bmp.Decode)},
 	{"PNM", pnm.Accepts, sized(pnm.DecodeConfig), rastered(pnm.Decode)},
@@ -141,8 +138,7 @@ func magic(bytes string) func([]byte) bool {
 
 // isUnsupported says whether a decoder understood the file but does not implement its variant.
 func isUnsupported(err error) bool {
-	var p png.UnsupportedError
-	return errors.As(err, &p) && !strings.Contains(string(p), "overflow") || errors.Is(err, raster.ErrUnsupported) || errors.Is(err, jpeg.ErrUnsupported)
+	return errors.Is(err, raster.ErrUnsupported) || errors.Is(err, jpeg.ErrUnsupported)
 }
 
 // sized and rastered make the two functions of a codec out of those of a decoder.
@@ -172,63 +168,4 @@ func decodeJPEG(encoded []byte, _ image.Config) (*Picture, error) {
 	}
 	mode := map[int]Mode{1: Grey, 3: RGB, 4: CMYK}[p.Channels]
 	return &Picture{Mode: mode, Width: p.Width, Height: p.Height, Pix: p.Pix}, nil
-}
-
-// decodePNG picks the bytes that Pillow keeps (PngImagePlugin.py, _MODES): of 16-bit colour only the high byte, and of a transparent colour in
-// an otherwise opaque picture nothing, since the reference drops it.
-func decodePNG(encoded []byte, config image.Config) (*Picture, error) {
-	m, err := png.Decode(bytes.NewReader(encoded))
-	if err != nil {
-		return nil, err
-	}
-	// IHDR comes first in a file that could be decoded: 8 bytes signature, 8 bytes chunk head, then width, height, depth and colour type.
-	depth, colourType := encoded[24], encoded[25]
-	p := &Picture{Width: config.Width, Height: config.Height}
-	var pix []byte
-	var stride, step int // step: bytes per pixel
-	switch m := m.(type) {
-	case *image.Gray:
-		pix, stride, step = m.Pix, m.Stride, 1
-	case *image.Gray16:
-		pix, stride, step = m.Pix, m.Stride, 2
-	case *image.RGBA:
-		pix, stride, step = m.Pix, m.Stride, 4
-	case *image.NRGBA:
-		pix, stride, step = m.Pix, m.Stride, 4
-	case *image.RGBA64:
-		pix, stride, step = m.Pix, m.Stride, 8
-	case *image.NRGBA64:
-		pix, stride, step = m.Pix, m.Stride, 8
-	case *image.Paletted:
-		pix, stride, step = m.Pix, m.Stride, 1
-	default:
-		return nil, fmt.Errorf("%w: unexpected pixel type %T", ErrFormat, m)
-	}
-	sample := 1 // bytes per channel, the high one first
-	if depth == 16 {
-		sample = 2
-	}
-	var offsets []int
-	switch {
-	case colourType == 0 && depth == 1:
-		p.Mode, offsets = Bilevel, []int{0}
-	case colourType == 0 && depth == 16:
-		p.Mode, offsets = Grey16, []int{1, 0}
-	case colourType == 0:
-		p.Mode, offsets = Grey, []int{0}
-	case colourType == 3:
-		p.Mode, offsets = Palette, []int{0}
-		// The palette of the header, because the decoder appends black for indices that the file does not define.
-		if colours, ok := config.ColorModel.(color.Palette); ok {
-			p.Palette = paletteBytes(colours)
-		}
-	case colourType == 4 && depth == 8:
-		p.Mode, offsets = GreyAlpha, []int{0, 3}
-	case colourType == 2:
-		p.Mode, offsets = RGB, []int{0, sample, 2 * sample}
-	default:
-		p.Mode, offsets = RGBA, []int{0, sample, 2 * sample, 3 * sample}
-	}
-	p.Pix = pick(pix, stride, p.Width, p.Height, step, offsets...)
-	return p, nil
 }
