@@ -48,6 +48,8 @@ type file struct {
 	jfif, adobe    bool
 	adobeTransform byte
 	scans          int
+	complete       bool // all channels were in the scan before here, and the file went on behind it
+	lastGood       int  // the last row of MCUs in the last scan that had data
 }
 
 // component is one channel.
@@ -62,6 +64,7 @@ type component struct {
 	predicted     int32       // the last DC value
 	plane         plane
 	width, height int
+	bits, before  [10]int8 // by coefficient, in zigzag order: the bit position up to which it is known, −1: not at all; before: without the last scan
 }
 
 // JPEG markers.
@@ -106,7 +109,11 @@ func Decode(encoded []byte) (*Picture, error) {
 	d := file{data: encoded}
 	for {
 		marker, segment, err := d.next()
-		if err != nil {
+		switch {
+		case err == nil:
+		case errors.Is(err, errTruncated) && d.complete: // all pixels are there, and as in Pillow the end marker is not missed
+			return d.picture()
+		default:
 			return nil, err
 		}
 		switch marker {
@@ -209,6 +216,9 @@ func (d *file) frame(marker byte, b []byte) error {
 			return fmt.Errorf("channel %d has sampling factors %d × %d and quantisation table %d", c.id, c.h, c.v, c.table)
 		}
 		d.maxH, d.maxV = max(d.maxH, c.h), max(d.maxV, c.v)
+		for i := range c.bits {
+			c.bits[i] = -1
+		}
 		d.components = append(d.components, c)
 	}
 	if len(d.components) == 1 { // the factors of a single channel have no meaning
@@ -268,15 +278,23 @@ func (d *file) picture() (*Picture, error) {
 	if d.components == nil {
 		return nil, errors.New("it has no frame header")
 	}
+	if d.scans == 0 {
+		return nil, errors.New("it has no scan")
+	}
+	smooth := d.unfinished()
 	for i := range d.components {
 		c := &d.components[i]
-		if c.quant == nil {
-			return nil, fmt.Errorf("channel %d has no pixels", c.id)
-		}
 		stride := 8 * c.blocksX
 		p := plane{pix: make([]byte, len(c.coefficients)), stride: stride, width: c.width, height: c.height}
+		if c.quant == nil { // no scan had it: middle grey
+			c.quant = new([64]uint16)
+		}
 		for at := 0; at < len(p.pix); at += 8 * stride {
-			inverseDCT(c.coefficients[at:at+8*stride], c.quant, p.pix[at:], stride)
+			row := c.coefficients[at : at+8*stride]
+			if smooth {
+				row = d.smooth(c, at/(8*stride))
+			}
+			inverseDCT(row, c.quant, p.pix[at:], stride)
 		}
 		c.coefficients = nil
 		c.plane = p.upsample(d.maxH/c.h, d.maxV/c.v, d.width, d.height)

@@ -17,10 +17,11 @@ var zigzag = [64 + 16]uint8{
 // scanState is one pass over the blocks of some channels.
 type scanState struct {
 	bits        bitReader
-	first, last int // coefficients, in zigzag order
-	high, low   int // bit positions of successive approximation: high 0 in the first pass over a coefficient
-	endOfBand   int // blocks still to come that have no further coefficients
-	block       func(s *scanState, c *component, b *[64]int16) error
+	first, last int  // coefficients, in zigzag order
+	high, low   int  // bit positions of successive approximation: high 0 in the first pass over a coefficient
+	endOfBand   int  // blocks still to come that have no further coefficients
+	ended       bool // a marker came before the last block
+	block       func(s *scanState, c *component, b *[64]int16)
 }
 
 // scan reads the scan header b and the entropy-coded data behind it.
@@ -41,6 +42,9 @@ func (d *file) scan(b []byte) error {
 		if err := s.chooseProgressive(n); err != nil {
 			return err
 		}
+	}
+	if !d.progressive {
+		d.standardTables()
 	}
 	var channels []*component
 	blocks := 0
@@ -70,8 +74,12 @@ func (d *file) scan(b []byte) error {
 	if n > 1 && blocks > 10 { // T.81, B.2.3
 		return fmt.Errorf("%d blocks in a unit of a scan, the limit is 10", blocks)
 	}
+	if d.progressive {
+		d.known(s, channels)
+	}
 	err := d.blocks(s, channels)
 	d.at = s.bits.at
+	d.complete = err == nil && !d.progressive && n == len(d.components) && s.bits.unread() >= 8
 	return err
 }
 
@@ -113,6 +121,11 @@ func (d *file) blocks(s *scanState, channels []*component) error {
 	left, number := d.restart, 0
 	for y := range unitsY {
 		for x := range unitsX {
+			if !s.ended {
+				if d.lastGood = y; alone {
+					d.lastGood = y / channels[0].v
+				}
+			}
 			if d.restart > 0 && left == 0 {
 				if err := s.restart(number, channels); err != nil {
 					return err
@@ -120,6 +133,9 @@ func (d *file) blocks(s *scanState, channels []*component) error {
 				left, number = d.restart, (number+1)%8
 			}
 			left--
+			if s.ended { // its blocks keep what they have
+				continue
+			}
 			for _, c := range channels {
 				h, v := c.h, c.v
 				if alone {
@@ -127,58 +143,55 @@ func (d *file) blocks(s *scanState, channels []*component) error {
 				}
 				for by := y * v; by < y*v+v; by++ {
 					for bx := x * h; bx < x*h+h; bx++ {
-						if err := s.block(s, c, (*[64]int16)(c.coefficients[64*(by*c.blocksX+bx):])); err != nil {
-							return err
-						}
+						s.block(s, c, (*[64]int16)(c.coefficients[64*(by*c.blocksX+bx):]))
 					}
 				}
 			}
-		}
-		if s.bits.overrun() {
-			return s.early()
+			if s.bits.overrun() {
+				if s.ended = true; s.bits.at+1 >= len(s.bits.data) {
+					return errTruncated
+				}
+			}
 		}
 	}
 	return nil
 }
 
-// early is the error of a scan that ends before its last block.
-func (s *scanState) early() error {
-	if s.bits.at+1 >= len(s.bits.data) {
-		return errTruncated
-	}
-	return fmt.Errorf("marker %#x before the scan's last block", s.bits.data[s.bits.at+1])
-}
-
-// restart expects the restart marker of a number.
+// restart looks for the restart marker of a number. As in libjpeg (jdmarker.c, jpeg_resync_to_restart), a marker of the recent past is passed over, one
+// of the near future waits for its time while blocks are left out, and any other is taken for the one that was expected.
 func (s *scanState) restart(number int, channels []*component) error {
-	if s.bits.overrun() {
-		return s.early()
-	}
 	b := &s.bits
-	for b.at+1 < len(b.data) && (b.data[b.at] != 0xff || b.data[b.at+1] == 0 || b.data[b.at+1] == 0xff) {
-		b.at++
-	}
-	if b.at+1 >= len(b.data) {
-		return errTruncated
-	}
-	if got, want := b.data[b.at+1], byte(markerRST0+number); got != want {
-		return fmt.Errorf("marker %#x instead of restart marker %#x", got, want)
-	}
-	b.at += 2
 	b.reset()
 	s.endOfBand = 0
 	for _, c := range channels {
 		c.predicted = 0
 	}
-	return nil
+	for at := b.at; ; at++ {
+		for at+1 < len(b.data) && (b.data[at] != 0xff || b.data[at+1] == 0 || b.data[at+1] == 0xff) {
+			at++
+		}
+		if at+1 >= len(b.data) {
+			return errTruncated
+		}
+		ahead := (int(b.data[at+1]) - markerRST0 - number) & 7
+		switch marker := b.data[at+1]; {
+		case marker < markerSOF0: // no marker at all
+			continue
+		case marker < markerRST0 || marker >= markerSOI || ahead == 1 || ahead == 2:
+			b.at = at
+			return nil
+		case ahead == 6 || ahead == 7:
+			continue
+		}
+		b.at, s.ended = at+2, false
+		return nil
+	}
 }
 
 // sequential decodes a block of a baseline or extended file.
-func (s *scanState) sequential(c *component, block *[64]int16) error {
+func (s *scanState) sequential(c *component, block *[64]int16) {
 	b := &s.bits
-	if err := s.firstDC(c, block); err != nil {
-		return err
-	}
+	s.firstDC(c, block)
 	acc, n := b.acc, b.n
 	for k := 1; k < 64; k++ {
 		if n < 32 {
@@ -196,10 +209,7 @@ func (s *scanState) sequential(c *component, block *[64]int16) error {
 		}
 		symbol, length := byte(e>>8), int(e&15)
 		if length == 0 {
-			var ok bool
-			if symbol, length, ok = c.ac.symbol(acc); !ok {
-				return errCode
-			}
+			symbol, length = c.ac.symbol(acc)
 		}
 		acc <<= length
 		n -= length
@@ -217,11 +227,10 @@ func (s *scanState) sequential(c *component, block *[64]int16) error {
 		n -= size
 	}
 	b.acc, b.n = acc, n
-	return nil
 }
 
 // firstDC reads the first coefficient, or its high bits.
-func (s *scanState) firstDC(c *component, block *[64]int16) error {
+func (s *scanState) firstDC(c *component, block *[64]int16) {
 	b := &s.bits
 	if b.n < 32 {
 		b.fill()
@@ -231,44 +240,34 @@ func (s *scanState) firstDC(c *component, block *[64]int16) error {
 		b.n -= int(e & 15)
 		c.predicted += e >> 16
 	} else {
-		size, err := b.read(c.dc)
-		if err != nil {
-			return err
-		}
-		c.predicted += b.value(int(size))
+		c.predicted += b.value(int(b.read(c.dc)))
 	}
 	block[0] = int16(c.predicted << s.low)
-	return nil
 }
 
 // refineDC reads one more bit of the first coefficient.
-func (s *scanState) refineDC(_ *component, block *[64]int16) error {
+func (s *scanState) refineDC(_ *component, block *[64]int16) {
 	block[0] |= int16(s.bits.take(1) << s.low)
-	return nil
 }
 
 // firstAC reads the high bits of some of the other coefficients.
-func (s *scanState) firstAC(c *component, block *[64]int16) error {
+func (s *scanState) firstAC(c *component, block *[64]int16) {
 	if s.endOfBand > 0 {
 		s.endOfBand--
-		return nil
+		return
 	}
 	for k := s.first; k <= s.last; k++ {
-		symbol, err := s.bits.read(c.ac)
-		if err != nil {
-			return err
-		}
+		symbol := s.bits.read(c.ac)
 		run, size := int(symbol>>4), int(symbol&15)
 		if size == 0 && run < 15 {
 			s.endOfBand = s.bandLength(run) - 1
-			return nil
+			return
 		}
 		k += run
 		if size > 0 {
 			block[zigzag[k]&63] = int16(s.bits.value(size) << s.low)
 		}
 	}
-	return nil
 }
 
 // bandLength is the number of blocks, this one included, that an end-of-band code is about.
@@ -280,14 +279,11 @@ func (s *scanState) bandLength(run int) int {
 }
 
 // refineAC reads one more bit of coefficients that are known to be other than 0, and the first bit of others that now become so.
-func (s *scanState) refineAC(c *component, block *[64]int16) error {
+func (s *scanState) refineAC(c *component, block *[64]int16) {
 	one := int16(1) << s.low
 	k := s.first
 	for s.endOfBand == 0 && k <= s.last {
-		symbol, err := s.bits.read(c.ac)
-		if err != nil {
-			return err
-		}
+		symbol := s.bits.read(c.ac)
 		run, fresh := int(symbol>>4), int16(0)
 		switch size := symbol & 15; {
 		case size == 0 && run < 15:
@@ -299,8 +295,8 @@ func (s *scanState) refineAC(c *component, block *[64]int16) error {
 			}
 		}
 		k = s.refine(block, k, run, one)
-		if fresh != 0 && k <= s.last {
-			block[zigzag[k]] = fresh
+		if fresh != 0 { // in a damaged file beyond the band's end, as in libjpeg
+			block[zigzag[k]&63] = fresh
 		}
 		k++
 	}
@@ -308,7 +304,6 @@ func (s *scanState) refineAC(c *component, block *[64]int16) error {
 		s.refine(block, k, 64, one)
 		s.endOfBand--
 	}
-	return nil
 }
 
 // refine reads a bit for each coefficient other than 0 from k on, until it has passed zeros coefficients that are 0 and stands before another.
