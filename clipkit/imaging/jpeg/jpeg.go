@@ -49,13 +49,15 @@ type file struct {
 	adobeTransform byte
 	scans          int
 	complete       bool // all channels were in the scan before here, and the file went on behind it
-	lastGood       int  // the last row of MCUs in the last scan that had data
+	units          int  // rows of units; those of a single channel are as high as its factor says
+	lastGood       int  // the last of them in the last scan that had data
 }
 
 // component is one channel.
 type component struct {
 	id            byte
 	h, v          int // sampling factors
+	unit          int // rows of blocks in a row of units, v as the file has it
 	table         byte
 	quant         *[64]uint16 // as it was when the first scan of the channel began
 	blocksX       int         // blocks in a row, with those that only fill up MCUs
@@ -215,12 +217,13 @@ func (d *file) frame(marker byte, b []byte) error {
 		if c.h < 1 || c.h > 4 || c.v < 1 || c.v > 4 || c.table > 3 {
 			return fmt.Errorf("channel %d has sampling factors %d × %d and quantisation table %d", c.id, c.h, c.v, c.table)
 		}
-		d.maxH, d.maxV = max(d.maxH, c.h), max(d.maxV, c.v)
+		d.maxH, d.maxV, c.unit = max(d.maxH, c.h), max(d.maxV, c.v), c.v
 		for i := range c.bits {
 			c.bits[i] = -1
 		}
 		d.components = append(d.components, c)
 	}
+	d.units = ceilDiv(d.height, 8*d.maxV)
 	if len(d.components) == 1 { // the factors of a single channel have no meaning
 		d.components[0].h, d.components[0].v, d.maxH, d.maxV = 1, 1, 1, 1
 	}
@@ -247,7 +250,7 @@ func (d *file) allocate() error {
 	}
 	for i := range d.components {
 		c := &d.components[i]
-		c.coefficients = make([]int16, 64*c.blocksX*d.mcusY*c.v)
+		c.coefficients = make([]int16, 64*c.blocksX*d.units*c.unit)
 	}
 	return nil
 }

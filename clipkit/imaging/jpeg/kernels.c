@@ -27,18 +27,21 @@ INLINE void to_bytes(const int32_t *v, int n, uint8_t *out) {
     for (int i = 0; i < n; i++) out[i] = CLAMP(v[i], 0, 255);
 }
 
+// wrap keeps the low 16 bits, as numbers from −32768 to 32767.
+#define wrap(v) ((words)((ints)((v) << 16) >> 16))
+
 // idct_pass is one dimension of libjpeg's accurate integer inverse DCT (jidctint.c), for eight columns at once. The sums are unsigned, because a
-// hostile file may make them overflow.
+// hostile file may make them overflow; some of them in 16 bits, as in libjpeg-turbo's vector code (jidctint-avx2.asm), which shows in damaged files.
 INLINE void idct_pass(ints x[8], int shift) {
     words in[8];
     for (int i = 0; i < 8; i++) in[i] = (words)x[i];
     words z1 = (in[2] + in[6]) * 4433;
     words t2 = z1 - in[6] * 15137, t3 = z1 + in[2] * 6270;
-    words t0 = ((in[0] + in[4]) << 13) + (1u << (shift - 1)), t1 = ((in[0] - in[4]) << 13) + (1u << (shift - 1));
+    words t0 = (wrap(in[0] + in[4]) << 13) + (1u << (shift - 1)), t1 = (wrap(in[0] - in[4]) << 13) + (1u << (shift - 1));
     words e0 = t0 + t3, e3 = t0 - t3, e1 = t1 + t2, e2 = t1 - t2;
 
     t0 = in[7], t1 = in[5], t2 = in[3], t3 = in[1];
-    words z2 = (t1 + t2) * 20995, z3 = t0 + t2, z4 = t1 + t3, z5 = (z3 + z4) * 9633;
+    words z2 = (t1 + t2) * 20995, z3 = wrap(t0 + t2), z4 = wrap(t1 + t3), z5 = (z3 + z4) * 9633;
     z1 = (t0 + t3) * 7373, z3 = z5 - z3 * 16069, z4 = z5 - z4 * 3196;
     t0 = t0 * 2446 - z1 + z3, t1 = t1 * 16819 - z2 + z4, t2 = t2 * 25172 - z2 + z3, t3 = t3 * 12299 - z1 + z4;
 
@@ -60,6 +63,13 @@ INLINE void transpose(ints x[8]) {
     }
 }
 
+// only_first_row says whether all coefficients of a block below its first row are 0.
+INLINE int only_first_row(const int16_t *coefficients) {
+    int any = 0;
+    for (int i = 8; i < 64; i++) any |= coefficients[i];
+    return !any;
+}
+
 // idct_row turns a row of blocks, [blocks, 8, 8] in natural order, into 8 rows of samples.
 VECTOR void idct_row(const int16_t *coefficients, const uint16_t *quant, size_t blocks, uint8_t *out, size_t stride) {
     for (size_t b = 0; b < blocks; b++, coefficients += 64, out += 8) {
@@ -70,7 +80,17 @@ VECTOR void idct_row(const int16_t *coefficients, const uint16_t *quant, size_t 
             memcpy(&q, quant + 8 * i, sizeof q);
             x[i] = __builtin_convertvector((shorts)(c * q), ints);
         }
-        idct_pass(x, 11);
+        int32_t middle[64], wide = 0;
+        for (int i = 0; i < 8; i++) wide |= (x[0][i] + 8192) & ~16383; // too much for 16 bits behind the first pass
+        if (wide && only_first_row(coefficients)) {
+            x[0] <<= 2; // libjpeg-turbo's short cut lets it overflow, its first pass limits it
+            for (int i = 0; i < 8; i++) x[i] = (ints)wrap((words)x[0]);
+        } else {
+            idct_pass(x, 11);
+            memcpy(middle, x, sizeof x);
+            for (int i = 0; i < 64; i++) middle[i] = CLAMP(middle[i], -32768, 32767);
+            memcpy(x, middle, sizeof x);
+        }
         transpose(x);
         idct_pass(x, 18);
         transpose(x);

@@ -79,7 +79,7 @@ func (d *file) scan(b []byte) error {
 	}
 	err := d.blocks(s, channels)
 	d.at = s.bits.at
-	d.complete = err == nil && !d.progressive && n == len(d.components) && s.bits.unread() >= 8
+	d.complete = err == nil && !d.progressive && n == len(d.components) && s.bits.unread() > 0
 	return err
 }
 
@@ -123,7 +123,7 @@ func (d *file) blocks(s *scanState, channels []*component) error {
 		for x := range unitsX {
 			if !s.ended {
 				if d.lastGood = y; alone {
-					d.lastGood = y / channels[0].v
+					d.lastGood = y / channels[0].unit
 				}
 			}
 			if d.restart > 0 && left == 0 {

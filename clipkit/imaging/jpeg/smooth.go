@@ -68,12 +68,12 @@ func (d *file) unfinished() bool {
 func (d *file) smooth(c *component, row int) []int16 {
 	size := 64 * c.blocksX
 	out := slices.Clone(c.coefficients[row*size:][:size])
-	unit, rows := row/c.v, c.v // rows of blocks in this row of units
-	if last := d.mcusY - 1; unit == last {
-		if n := ceilDiv(c.height, 8) % c.v; n > 0 {
+	unit, rows := row/c.unit, c.unit // rows of blocks in this row of units
+	if last := d.units - 1; unit == last {
+		if n := ceilDiv(c.height, 8) % c.unit; n > 0 {
 			rows = n
 		}
-		if row >= last*c.v+rows {
+		if row >= last*c.unit+rows {
 			return out // it only fills up the unit
 		}
 	}
@@ -90,7 +90,7 @@ func (d *file) smooth(c *component, row int) []int16 {
 		coarse = coarse && b == -1
 	}
 	// libjpeg numbers the rows of the last unit by its own count, which matters where there are few.
-	number, all := unit*rows+row%c.v, rows*d.mcusY
+	number, all := unit*rows+row%c.unit, rows*d.units
 	var around [5]int
 	for i, step := range [5]int{-2, -1, 0, 1, 2} {
 		switch {
