@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/chart/svg"
+	"clipnb/clipkit/imaging"
 )
 
 // maxPicture bounds one embedded picture: a page holds many.
@@ -22,7 +23,7 @@ const (
 
 // Picture is one cell of a [Grid], one row of a [Heatmap] or one point of a [Map].
 type Picture struct {
-	Encoded []byte  // the file as it is: png, jpeg, gif, webp or bmp
+	Encoded []byte  // the file as it is, in a format that package imaging reads
 	Caption string  // any text
 	Score   float64 // cosine similarity or probability; 0 and NaN are not shown
 	Right   *bool   // true: green frame and ✓; false: red frame and ✗; nil: unknown, no frame
@@ -84,15 +85,16 @@ func (p Picture) uri() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(p.Encoded) > embedWhole {
-		if small, err := p.thumbnail(gridSide); err == nil {
-			return small, nil
+	if kind == "" || len(p.Encoded) > embedWhole {
+		if small, err := p.thumbnail(gridSide); err == nil || kind == "" {
+			return small, err
 		}
 	}
 	return dataURI(kind, p.Encoded), nil
 }
 
-// kind is the media type by the first bytes; a file's name or its sender may say anything.
+// kind is the media type by the first bytes, "" for a format that package imaging reads and browsers do not; a file's name or its sender may say
+// anything.
 func (p Picture) kind() (string, error) {
 	if len(p.Encoded) == 0 {
 		return "", fmt.Errorf("no picture: 0 bytes")
@@ -105,5 +107,8 @@ func (p Picture) kind() (string, error) {
 	case "image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp":
 		return kind, nil
 	}
-	return "", fmt.Errorf("not a picture that can be embedded: %s; expected png, jpeg, gif, webp or bmp", kind)
+	if _, err := imaging.DecodeConfig(p.Encoded); err != nil {
+		return "", fmt.Errorf("not a picture that can be embedded: %w; expected png, jpeg, gif, webp or bmp", err)
+	}
+	return "", nil
 }

@@ -12,13 +12,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"clipnb/clipkit/imaging"
 )
 
 // CaptionFiles are the names that [Open] takes a folder of pictures by, in this order.
 var CaptionFiles = []string{"captions.csv", "captions.tsv", "captions.jsonl", "metadata.csv", "metadata.jsonl"}
-
-// pictureEndings are the files that count as pictures, in any case.
-var pictureEndings = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
 
 // FolderSplit says how the pictures of a folder are parted. All captions of a picture stay together.
 type FolderSplit struct {
@@ -78,7 +77,7 @@ func OpenFolder(dir, captions string, split FolderSplit) (*Dataset, error) {
 		id := ids[c.image]
 		if id == 0 {
 			return nil, fmt.Errorf("%w: %s:%d: %s is not among the %d pictures in %s; name it by its path there (pictures end in %s)",
-				ErrFormat, captions, c.line, c.image, len(pictures), dir, strings.Join(pictureEndings, " "))
+				ErrFormat, captions, c.line, c.image, len(pictures), dir, strings.Join(imaging.Endings, " "))
 		}
 		texts[i] = Text{ID: int64(i + 1), Text: c.text, ImageIDs: []int64{id}}
 	}
@@ -105,7 +104,7 @@ func listPictures(dir string) ([]string, error) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}
-		case !d.IsDir() && slices.Contains(pictureEndings, strings.ToLower(path.Ext(p))):
+		case !d.IsDir() && imaging.HasEnding(p):
 			pictures = append(pictures, p)
 		}
 		return nil
@@ -114,7 +113,7 @@ func listPictures(dir string) ([]string, error) {
 		return nil, fmt.Errorf("listing pictures in %s: %w", dir, err)
 	}
 	if len(pictures) == 0 {
-		return nil, fmt.Errorf("%w: no pictures (%s) in %s", ErrNotFound, strings.Join(pictureEndings, " "), dir)
+		return nil, fmt.Errorf("%w: no pictures (%s) in %s", ErrNotFound, strings.Join(imaging.Endings, " "), dir)
 	}
 	slices.Sort(pictures)
 	return pictures, nil

@@ -3,7 +3,6 @@ package imaging
 import (
 	"errors"
 	"fmt"
-	"image"
 	"slices"
 
 	"clipnb/clipkit/imaging/bmp"
@@ -17,7 +16,7 @@ import (
 // The errors of Decode, for errors.Is.
 var (
 	ErrTooLarge = errors.New("picture too large")
-	ErrFormat   = errors.New("not a picture format that can be read (JPEG, PNG, GIF, BMP, WebP)")
+	ErrFormat   = errors.New("not a picture format that can be read (JPEG, PNG, GIF, BMP, WebP, PNM)")
 	ErrCorrupt  = errors.New("damaged picture")
 )
 
@@ -26,35 +25,34 @@ const (
 	maxSide   = 1 << 18  // also bounds the filter tables of Resize
 )
 
-// codec reads one file format. decode is only called after the size that config reports has been checked.
+// codec reads one file format. decode is only called after the size that the header says has been checked.
 type codec struct {
 	name   string
 	begins func(encoded []byte) bool
-	config func(encoded []byte) (image.Config, error)
-	decode func(encoded []byte, c image.Config) (*Picture, error)
+	size   func(encoded []byte) (width, height int, err error)
+	decode func(encoded []byte) (*raster.Picture, error)
 }
 
 var codecs = []codec{
-	{"JPEG", magic("\xff\xd8\xff"), jpegConfig, decodeJPEG},
-	{"PNG", magic(png.Signature), sized(png.DecodeConfig), rastered(png.Decode)},
-	{"GIF", magic("GIF8?a"), sized(gif.DecodeConfig), rastered(gif.Decode)},
-	{"BMP", magic("BM"),
-		sized(bmp.DecodeConfig), rastered(bmp.Decode)},
-	{"PNM", pnm.Accepts, sized(pnm.DecodeConfig), rastered(pnm.Decode)},
-	{"WebP", magic("RIFF????WEBP"), webpConfig, decodeWebP},
+	{"JPEG", magic("\xff\xd8\xff"), jpeg.DecodeConfig, decodeJPEG},
+	{"PNG", magic(png.Signature), png.DecodeConfig, png.Decode},
+	{"GIF", magic("GIF8?a"), gif.DecodeConfig, gif.Decode},
+	{"BMP", magic("BM"), bmp.DecodeConfig, bmp.Decode},
+	{"PNM", pnm.Accepts, pnm.DecodeConfig, pnm.Decode},
+	{"WebP", magic("RIFF????WEBP"), webpSize, decodeWebP},
 }
 
 // Config is what the header of a picture says.
 type Config struct {
-	Format        string // JPEG, PNG, GIF, BMP or WebP
+	Format        string // JPEG, PNG, GIF, BMP, WebP or PNM
 	Width, Height int
 }
 
 // DecodeConfig reads the header alone. It refuses what Decode refuses by the header: the same formats, the same limits, the same errors.
 func DecodeConfig(encoded []byte) (config Config, err error) {
 	err = withCodec(encoded, func(c codec) error {
-		header, err := c.header(encoded)
-		config = Config{c.name, header.Width, header.Height}
+		w, h, err := c.header(encoded)
+		config = Config{c.name, w, h}
 		return err
 	})
 	if err != nil {
@@ -63,13 +61,15 @@ func DecodeConfig(encoded []byte) (config Config, err error) {
 	return config, nil
 }
 
-// Decode reads a picture in the mode that Pillow gives it; the first frame of a GIF. See the package comment for limits and errors.
+// Decode reads a picture in the mode that Pillow gives it; the first frame of an animation. See the package comment for limits and errors.
 func Decode(encoded []byte) (p *Picture, err error) {
 	err = withCodec(encoded, func(c codec) error {
-		header, err := c.header(encoded)
-		if err == nil {
-			p, err = c.decode(encoded, header)
+		_, _, err := c.header(encoded)
+		if err != nil {
+			return err
 		}
+		decoded, err := c.decode(encoded)
+		p = (*Picture)(decoded)
 		return err
 	})
 	if err != nil {
@@ -82,6 +82,9 @@ func Decode(encoded []byte) (p *Picture, err error) {
 func withCodec(encoded []byte, read func(codec) error) error {
 	i := slices.IndexFunc(codecs, func(c codec) bool { return c.begins(encoded) })
 	if i < 0 {
+		if name := foreign(encoded); name != "" {
+			return fmt.Errorf("imaging: %d bytes of %s: %w; convert it to JPEG or PNG", len(encoded), name, ErrFormat)
+		}
 		return fmt.Errorf("imaging: %d bytes that start with %.12q: %w", len(encoded), encoded[:min(len(encoded), 12)], ErrFormat)
 	}
 	err := func() (err error) {
@@ -105,20 +108,18 @@ func withCodec(encoded []byte, read func(codec) error) error {
 }
 
 // header reads the size and holds it to the limits.
-func (c codec) header(encoded []byte) (image.Config, error) {
-	config, err := c.config(encoded)
-	if err != nil {
-		return config, err
-	}
-	w, h := config.Width, config.Height
+func (c codec) header(encoded []byte) (w, h int, err error) {
+	w, h, err = c.size(encoded)
 	switch {
+	case err != nil:
+		return 0, 0, err
 	case w < 1 || h < 1:
-		return config, fmt.Errorf("%w: the header says %d × %d pixels", ErrCorrupt, w, h)
+		return 0, 0, fmt.Errorf("%w: the header says %d × %d pixels", ErrCorrupt, w, h)
 	case w > maxSide || h > maxSide || w*h > maxPixels:
-		return config, fmt.Errorf("%w: the header says %d × %d pixels, the limits are %d megapixels and %d pixels a side; make it smaller first",
+		return 0, 0, fmt.Errorf("%w: the header says %d × %d pixels, the limits are %d megapixels and %d pixels a side; make it smaller first",
 			ErrTooLarge, w, h, maxPixels>>20, maxSide)
 	}
-	return config, nil
+	return w, h, nil
 }
 
 // magic accepts files that begin with bytes, in which '?' stands for any.
@@ -141,31 +142,11 @@ func isUnsupported(err error) bool {
 	return errors.Is(err, raster.ErrUnsupported) || errors.Is(err, jpeg.ErrUnsupported)
 }
 
-// sized and rastered make the two functions of a codec out of those of a decoder.
-func sized(config func([]byte) (int, int, error)) func([]byte) (image.Config, error) {
-	return func(encoded []byte) (image.Config, error) {
-		w, h, err := config(encoded)
-		return image.Config{Width: w, Height: h}, err
-	}
-}
-
-func rastered(decode func([]byte) (*raster.Picture, error)) func([]byte, image.Config) (*Picture, error) {
-	return func(encoded []byte, _ image.Config) (*Picture, error) {
-		p, err := decode(encoded)
-		return (*Picture)(p), err
-	}
-}
-
-func jpegConfig(encoded []byte) (image.Config, error) {
-	w, h, err := jpeg.DecodeConfig(encoded)
-	return image.Config{Width: w, Height: h}, err
-}
-
-func decodeJPEG(encoded []byte, _ image.Config) (*Picture, error) {
+func decodeJPEG(encoded []byte) (*raster.Picture, error) {
 	p, err := jpeg.Decode(encoded)
 	if err != nil {
 		return nil, err
 	}
 	mode := map[int]Mode{1: Grey, 3: RGB, 4: CMYK}[p.Channels]
-	return &Picture{Mode: mode, Width: p.Width, Height: p.Height, Pix: p.Pix}, nil
+	return &raster.Picture{Mode: mode, Width: p.Width, Height: p.Height, Pix: p.Pix}, nil
 }

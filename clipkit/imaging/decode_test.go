@@ -43,41 +43,81 @@ func TestModes(t *testing.T) {
 
 func TestBrokenFiles(t *testing.T) {
 	for name, want := range map[string]error{
-		"truncated.jpg":              ErrCorrupt,
-		"no_end_marker.jpg":          ErrCorrupt,
-		"twelve_bits.jpg":            ErrFormat,
-		"arithmetic.jpg":             ErrFormat,
-		"lossless.jpg":               ErrFormat,
-		"small_but_giant.jpg":        ErrCorrupt,
-		"two_frames.jpg":             ErrCorrupt,
-		"no_scan.jpg":                ErrCorrupt,
-		"marker_in_scan.jpg":         ErrCorrupt,
-		"many_scans.jpg":             ErrCorrupt,
-		"no_huffman_table.jpg":       ErrCorrupt,
-		"overfull_huffman_table.jpg": ErrCorrupt,
-		"no_quantisation_table.jpg":  ErrCorrupt,
-		"wrong_restart.jpg":          ErrCorrupt,
-		"bad_progression.jpg":        ErrCorrupt,
-		"bad_crc.png":                ErrCorrupt,
-		"giant.png":                  ErrTooLarge,
-		"long_side.png":              ErrTooLarge,
-		"zero_width.png":             ErrCorrupt,
-		"zero_height.jpg":            ErrCorrupt,
-		"text.png":                   ErrFormat,
-		"empty.jpg":                  ErrFormat,
-		"no_frame.gif":               ErrCorrupt,
-		"frame_off_canvas.gif":       ErrCorrupt,
-		"truncated.gif":              ErrCorrupt,
-		"truncated.webp":             ErrCorrupt,
-		"canvas_mismatch.webp":       ErrCorrupt,
-		"giant_canvas.webp":          ErrTooLarge,
-		"animated.webp":              ErrFormat,
-		"truncated.bmp":              ErrCorrupt,
-		"run_length_coding.bmp":      ErrFormat,
+		"truncated.jpg":                  ErrCorrupt,
+		"no_end_marker.jpg":              ErrCorrupt,
+		"twelve_bits.jpg":                ErrFormat,
+		"arithmetic.jpg":                 ErrFormat,
+		"lossless.jpg":                   ErrFormat,
+		"small_but_giant.jpg":            ErrCorrupt,
+		"two_frames.jpg":                 ErrCorrupt,
+		"no_scan.jpg":                    ErrCorrupt,
+		"many_scans.jpg":                 ErrCorrupt,
+		"overfull_huffman_table.jpg":     ErrCorrupt,
+		"no_quantisation_table.jpg":      ErrCorrupt,
+		"bad_progression.jpg":            ErrCorrupt,
+		"giant.png":                      ErrTooLarge,
+		"long_side.png":                  ErrTooLarge,
+		"zero_width.png":                 ErrCorrupt,
+		"zero_height.jpg":                ErrCorrupt,
+		"text.png":                       ErrFormat,
+		"empty.jpg":                      ErrFormat,
+		"no_frame.gif":                   ErrCorrupt,
+		"truncated.gif":                  ErrCorrupt,
+		"truncated.webp":                 ErrCorrupt,
+		"canvas_mismatch.webp":           ErrCorrupt,
+		"giant_canvas.webp":              ErrTooLarge,
+		"animated.webp":                  ErrCorrupt,
+		"frame_off_canvas.webp":          ErrCorrupt,
+		"bad_adler.png":                  ErrCorrupt,
+		"no_pixels.png":                  ErrCorrupt,
+		"cut_pixels.png":                 ErrCorrupt,
+		"bad_header_sum.png":             ErrCorrupt,
+		"filter_9.png":                   ErrCorrupt,
+		"giant_deflate.png":              ErrCorrupt,
+		"bad_code.gif":                   ErrCorrupt,
+		"empty_frame.gif":                ErrCorrupt,
+		"bits_13.gif":                    ErrCorrupt,
+		"giant.gif":                      ErrTooLarge,
+		"giant.bmp":                      ErrTooLarge,
+		"bits_2.bmp":                     ErrFormat,
+		"short_runs.bmp":                 ErrCorrupt,
+		"jpeg_inside.bmp":                ErrFormat,
+		"odd_fields.bmp":                 ErrFormat,
+		"short_header.bmp":               ErrCorrupt,
+		"truncated.ppm":                  ErrCorrupt,
+		"text_level.pgm":                 ErrCorrupt,
+		"above_level.pgm":                ErrCorrupt,
+		"no_level.pgm":                   ErrCorrupt,
+		"giant.pgm":                      ErrTooLarge,
+		"endless_number.ppm":             ErrCorrupt,
+		"progressive_without_end.jpg":    ErrCorrupt,
+		"progressive_without_tables.jpg": ErrCorrupt,
+		"picture.avif":                   ErrFormat,
+		"picture.heic":                   ErrFormat,
+		"picture.svg":                    ErrFormat,
+		"truncated.bmp":                  ErrCorrupt,
 	} {
 		p, err := Decode(readFile(t, path.Join("broken", name)))
 		if !errors.Is(err, want) || p != nil {
 			t.Errorf("%s: error %v, want one that wraps %q", name, err, want)
+		}
+	}
+}
+
+// What people have beside pictures is named as what it is, with what to do.
+func TestForeignFormatsAreNamed(t *testing.T) {
+	for name, want := range map[string]string{"picture.avif": "AVIF", "picture.heic": "HEIC", "picture.svg": "SVG"} {
+		_, err := Decode(readFile(t, path.Join("broken", name)))
+		if err == nil || !strings.Contains(err.Error(), "of "+want+":") || !strings.Contains(err.Error(), "convert it to JPEG or PNG") {
+			t.Errorf("%s: error %v, want one that names %s and says what to do", name, err, want)
+		}
+	}
+}
+
+func TestEndings(t *testing.T) {
+	for name, want := range map[string]bool{"a.JPG": true, "b/c.jfif": true, "d.jpe": true, "e.PpM": true, "jpg": false, "f.txt": false, "g.avif": false, "": false} {
+		if got := HasEnding(name); got != want {
+			t.Errorf("%q: %v", name, got)
 		}
 	}
 }
@@ -92,7 +132,7 @@ func TestDecodeConfig(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]error{"giant.png": ErrTooLarge, "giant_canvas.webp": ErrTooLarge, "zero_height.jpg": ErrCorrupt,
-		"zero_width.png": ErrCorrupt, "text.png": ErrFormat, "arithmetic.jpg": ErrFormat, "animated.webp": ErrFormat} {
+		"zero_width.png": ErrCorrupt, "text.png": ErrFormat, "arithmetic.jpg": ErrFormat, "animated.webp": ErrCorrupt, "picture.avif": ErrFormat, "giant.gif": ErrTooLarge, "giant.pgm": ErrTooLarge, "bits_2.bmp": ErrFormat} {
 		if c, err := DecodeConfig(readFile(t, path.Join("broken", name))); !errors.Is(err, want) || c != (Config{}) {
 			t.Errorf("%s: %+v, error %v, want one that wraps %q", name, c, err, want)
 		}
@@ -111,6 +151,9 @@ func FuzzDecode(f *testing.F) {
 		"p_transparent_64x77.png", "webp_lossless_80x66.webp", "decode/lossy_alpha.webp", "decode/jpeg_422.jpg", "../jpeg/testdata/9x7_420_progressive.jpg", "../jpeg/testdata/restart_progressive.jpg", "../jpeg/testdata/apart_restart.jpg", "../jpeg/testdata/ycck_420.jpg", "../jpeg/testdata/mixed.jpg", "broken/many_scans.jpg", "decode/palette8.bmp",
 		"decode/rgba32.bmp", "decode/transparent.gif", "decode/palette4_short.png", "broken/giant.png", "broken/canvas_mismatch.webp"} {
 		f.Add(readFile(f, name))
+	}
+	for name := range pillowReads(f) {
+		f.Add(readFile(f, path.Join("formats", name)))
 	}
 	f.Fuzz(func(t *testing.T, encoded []byte) {
 		header, headerErr := DecodeConfig(encoded)

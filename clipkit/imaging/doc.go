@@ -20,8 +20,13 @@
 // # What equals Pillow
 //
 // Resizing, RGB conversion, normalisation and every augmentation equal Pillow 13 to the last bit; the tests hold them to values made with it.
-// So does decoding, of JPEG too, for which package jpeg has a decoder of its own. As in the reference, EXIF orientation and the colour profile
-// are ignored.
+// So does decoding, for which there are decoders of their own below this package: jpeg, png, gif, bmp and pnm; lossy and lossless WebP
+// come from golang.org/x/image. What Pillow reads is read, to the same pixels: of an animation the first frame, a GIF's frame outside its screen, a JPEG
+// without Huffman tables or end marker, with damaged scans, or with the first scans of a progressive file alone, which libjpeg smooths, a PNG without
+// its end. As in the reference, EXIF orientation and the colour profile are ignored.
+//
+// testdata/make_formats.py makes the golden values; the script pillow_pictures.py in package golden's testdata/make compares with any folder of
+// pictures, such as Pillow's own tests.
 //
 // # Speed
 //
@@ -34,10 +39,8 @@
 // [Decode] reads the header before it allocates pixels and refuses more than 64 megapixels or a side of more than 262,144 pixels.
 // A JPEG may not announce more blocks than its bytes can hold. Its errors wrap [ErrTooLarge], [ErrFormat] or [ErrCorrupt].
 //
-// It is in places stricter than Pillow: a wrong checksum in PNG pixel data, or damaged entropy-coded data in a JPEG, is an error, where Pillow
-// shows a part of the picture. Rare variants are left out and reported as ErrFormat: animated WebP, compressed or 16-bit BMP and BMP with bit
-// fields in a short header, arithmetic-coded, lossless or 12-bit JPEG. A JPEG that relies on
-// a motion picture's Huffman tables instead of its own counts as damaged.
+// It refuses what Pillow refuses, with a few rare kinds more, as ErrFormat: arithmetic-coded JPEG. A file that announces more pixels than its bytes can
+// hold counts as damaged. Formats that are not read (AVIF, HEIC, SVG and others) are named, with the advice to convert them.
 //
 // No function modifies the picture it is given.
 package imaging

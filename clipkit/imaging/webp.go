@@ -5,7 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"image"
-	"image/color"
+
+	"clipnb/clipkit/imaging/raster"
 
 	"golang.org/x/image/webp"
 )
@@ -14,40 +15,56 @@ import (
 type webpHeader struct {
 	width, height int
 	alpha         bool
-	lossless      []byte // the VP8L chunk, if there is one
+	x, y          int    // where the picture, or an animation's first frame, lies
+	w, h          int    // its size
+	opacity       []byte // the ALPH chunk before lossy pixels, if there is one
+	pixels        []byte // the VP8 or VP8L chunk
+	lossless      bool
 }
 
 // readWebPHeader also checks that the canvas and the pixel data agree on the size: the decoder allocates alpha for the one and colour for the other.
 func readWebPHeader(encoded []byte) (h webpHeader, err error) {
 	b := encoded[min(len(encoded), 12):]
+	animated, framed := false, false
 	for len(b) >= 8 {
 		name, size := string(b[:4]), int(binary.LittleEndian.Uint32(b[4:]))
-		head := b[8:min(len(b), 8+min(size, 10))]
+		whole := b[:min(len(b), 8+size)]
+		head := whole[8:min(len(whole), 8+16)]
+		at24 := func(i int) int { return int(head[i]) | int(head[i+1])<<8 | int(head[i+2])<<16 }
 		w, ht := 0, 0
 		switch {
-		case name == "VP8X" && len(head) == 10:
+		case name == "VP8X" && len(head) >= 10:
 			const animation, alpha = 1 << 1, 1 << 4
-			if head[0]&animation != 0 {
-				return h, fmt.Errorf("%w: an animated WebP", ErrFormat)
+			animated, h.alpha = head[0]&animation != 0, head[0]&alpha != 0
+			h.width, h.height = 1+at24(4), 1+at24(7)
+			h.w, h.h = h.width, h.height
+		case name == "ANMF" && animated && !framed && len(head) == 16: // its chunks follow
+			framed = true
+			h.x, h.y, h.w, h.h = 2*at24(0), 2*at24(3), 1+at24(6), 1+at24(9)
+			if h.x+h.w > h.width || h.y+h.h > h.height {
+				return h, fmt.Errorf("%w: a frame of %d × %d at %d, %d on a canvas of %d × %d", ErrCorrupt, h.w, h.h, h.x, h.y, h.width, h.height)
 			}
-			h.alpha = head[0]&alpha != 0
-			h.width = 1 + int(head[4]) + int(head[5])<<8 + int(head[6])<<16
-			h.height = 1 + int(head[7]) + int(head[8])<<8 + int(head[9])<<16
-		case name == "VP8 " && len(head) == 10:
+			b = b[8+16:]
+			continue
+		case animated && !framed: // other pixels than a frame's are not shown
+		case name == "ALPH":
+			h.opacity = whole
+		case name == "VP8 " && len(head) >= 10:
 			w, ht = int(binary.LittleEndian.Uint16(head[6:])&0x3fff), int(binary.LittleEndian.Uint16(head[8:])&0x3fff)
 		case name == "VP8L" && len(head) >= 5:
 			bits := binary.LittleEndian.Uint32(head[1:])
 			w, ht = 1+int(bits&0x3fff), 1+int(bits>>14&0x3fff)
-			h.alpha = h.alpha || bits>>28&1 != 0
-			h.lossless = b[:min(len(b), 8+size)]
+			h.alpha = h.alpha || !animated && bits>>28&1 != 0
+			h.lossless = true
 		}
 		if w > 0 {
 			if h.width == 0 {
-				h.width, h.height = w, ht
+				h.width, h.height, h.w, h.h = w, ht, w, ht
 			}
-			if w != h.width || ht != h.height {
-				return h, fmt.Errorf("%w: a picture of %d × %d on a canvas of %d × %d", ErrCorrupt, w, ht, h.width, h.height)
+			if w != h.w || ht != h.h {
+				return h, fmt.Errorf("%w: a picture of %d × %d on a canvas of %d × %d", ErrCorrupt, w, ht, h.w, h.h)
 			}
+			h.pixels = whole
 			return h, nil
 		}
 		b = b[min(len(b), 8+size+size&1):]
@@ -55,48 +72,66 @@ func readWebPHeader(encoded []byte) (h webpHeader, err error) {
 	return h, fmt.Errorf("%w: it holds no picture", ErrCorrupt)
 }
 
-func webpConfig(encoded []byte) (image.Config, error) {
+func webpSize(encoded []byte) (width, height int, err error) {
 	h, err := readWebPHeader(encoded)
-	return image.Config{Width: h.width, Height: h.height, ColorModel: color.NRGBAModel}, err
+	return h.width, h.height, err
 }
 
-// decodeWebP gives RGBA where the header announces alpha, otherwise RGB.
-func decodeWebP(encoded []byte, _ image.Config) (*Picture, error) {
+// alone is the picture, or the first frame, as a file of its own. Lossless pixels get the simple container, because the decoder refuses those with
+// alpha in the extended one.
+func (h webpHeader) alone() []byte {
+	var chunks []byte
+	put := func(chunk []byte) { chunks = append(append(chunks, chunk...), make([]byte, len(chunk)&1)...) }
+	if h.opacity != nil && !h.lossless {
+		const alpha = 1 << 4
+		put([]byte{'V', 'P', '8', 'X', 10, 0, 0, 0, alpha, 0, 0, 0, byte(h.w - 1), byte((h.w - 1) >> 8), byte((h.w - 1) >> 16),
+			byte(h.h - 1), byte((h.h - 1) >> 8), byte((h.h - 1) >> 16)})
+		put(h.opacity)
+	}
+	put(h.pixels)
+	file := append([]byte("RIFF"), binary.LittleEndian.AppendUint32(nil, uint32(4+len(chunks)))...)
+	return append(append(file, "WEBP"...), chunks...)
+}
+
+// decodeWebP gives RGBA where the header announces alpha, otherwise RGB. Around an animation's first frame everything is 0, as in Pillow.
+func decodeWebP(encoded []byte) (*raster.Picture, error) {
 	h, err := readWebPHeader(encoded)
 	if err != nil {
 		return nil, err
 	}
-	if h.lossless != nil {
-		// The decoder refuses lossless pixels with alpha in the extended container, so it gets them in the simple one.
-		size := len(h.lossless) + len(h.lossless)&1
-		encoded = append([]byte("RIFF"), binary.LittleEndian.AppendUint32(nil, uint32(4+size))...)
-		encoded = append(append(encoded, "WEBP"...), h.lossless...)
-		encoded = append(encoded, make([]byte, size-len(h.lossless))...)
-	}
-	m, err := webp.Decode(bytes.NewReader(encoded))
+	m, err := webp.Decode(bytes.NewReader(h.alone()))
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{Mode: RGB, Width: h.width, Height: h.height}
+	mode := RGB
 	if h.alpha {
-		p.Mode = RGBA
+		mode = RGBA
 	}
+	n := mode.Bytes()
+	var pix []byte // of the frame
 	switch m := m.(type) {
 	case *image.NRGBA:
-		p.Pix = pick(m.Pix, m.Stride, p.Width, p.Height, 4, []int{0, 1, 2, 3}[:p.Mode.Bytes()]...)
+		pix = pick(m.Pix, m.Stride, h.w, h.h, 4, []int{0, 1, 2, 3}[:n]...)
 	case *image.YCbCr:
-		p.Pix = webpRGB(m, p.Mode.Bytes())
+		pix = webpRGB(m, n)
 	case *image.NYCbCrA:
-		p.Pix = webpRGB(&m.YCbCr, p.Mode.Bytes())
-		if p.Mode == RGBA {
-			for y := range p.Height {
-				for x := range p.Width {
-					p.Pix[4*(y*p.Width+x)+3] = m.A[y*m.AStride+x]
+		pix = webpRGB(&m.YCbCr, n)
+		if mode == RGBA {
+			for y := range h.h {
+				for x := range h.w {
+					pix[4*(y*h.w+x)+3] = m.A[y*m.AStride+x]
 				}
 			}
 		}
 	default:
 		return nil, fmt.Errorf("%w: unexpected pixel type %T", ErrFormat, m)
+	}
+	if h.w == h.width && h.h == h.height {
+		return &raster.Picture{Mode: mode, Width: h.width, Height: h.height, Pix: pix}, nil
+	}
+	p := raster.New(mode, h.width, h.height)
+	for y := range h.h {
+		copy(p.Row(h.y + y)[n*h.x:], pix[n*h.w*y:][:n*h.w])
 	}
 	return p, nil
 }

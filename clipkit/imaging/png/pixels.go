@@ -57,6 +57,9 @@ func (h header) pixels(p *raster.Picture) error {
 			}
 		}
 	}
+	if _, err := stream.Read(make([]byte, 1)); errors.Is(err, zlib.ErrChecksum) { // more pixels, or no sum, are passed over
+		return err
+	}
 	return nil
 }
 

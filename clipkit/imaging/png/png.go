@@ -7,7 +7,7 @@
 // Of 16-bit colour only the high byte is kept. A transparent colour in an otherwise opaque picture is passed over, since conversion to RGB drops it. Of
 // an animation it is the first frame. As in Pillow, checksums count before the pixels and nowhere else, and what follows the pixels is not looked at.
 //
-// The size in the header bounds the memory, at the bytes of the mode a pixel; a stream of pixels that ends too early is an error.
+// A file of too few bytes for its pixels is refused before memory is asked for; a stream of pixels that ends too early is an error.
 package png
 
 import (
@@ -164,6 +164,10 @@ func Decode(encoded []byte) (*raster.Picture, error) {
 	}
 	if h.interlaced && (h.w != h.width || h.h != h.height) {
 		return nil, fmt.Errorf("%w: an interlaced frame that is smaller than its picture", raster.ErrUnsupported)
+	}
+	const most = 1032 // what deflate can make of a byte (zlib's technical details)
+	if h.w*h.h*h.format.bits()/8 > most*len(h.rest) {
+		return nil, fmt.Errorf("%w: %d bytes cannot hold %d × %d pixels", raster.ErrTruncated, len(h.rest), h.w, h.h)
 	}
 	p := raster.New(modes[h.format], h.width, h.height)
 	if p.Mode == raster.Palette {
