@@ -3,7 +3,7 @@
 //	p := raster.New(raster.RGB, width, height)      // black
 //	raster.Unpack(p.Row(0), packed, 4, 17)          // 4-bit levels, stretched to bytes
 //
-// Each decoder is a package of its own below imaging (bmp, gif, jpeg, png, pnm, tiff) with two functions: DecodeConfig reads the size, which the caller
+// Each decoder is a package of its own below imaging (bmp, gif, jpeg, png, pnm) with two functions: DecodeConfig reads the size, which the caller
 // holds to a limit, and Decode the pixels.
 package raster
 
