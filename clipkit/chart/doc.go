@@ -44,6 +44,6 @@
 //
 // Captions, titles and names come from data sets. In HTML and SVG they are escaped, without control characters; in scripts they are JSON
 // with <, >, & escaped; tooltips are drawn as text, not as HTML. Pictures are embedded only if their first bytes say png, jpeg, gif, webp
-// or bmp (never SVG, which can hold scripts) and they are at most 16 MiB; any other becomes a cell that says what was wrong. Thumbnails
-// are made of pictures of at most 64 million pixels.
+// or bmp (never SVG, which can hold scripts) and they are at most 16 MiB; another format that package imaging reads becomes a thumbnail, and any
+// other a cell that says what was wrong. Thumbnails are made of pictures of at most 64 million pixels.
 package chart

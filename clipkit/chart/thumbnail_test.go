@@ -115,3 +115,38 @@ func FuzzThumbnail(f *testing.F) {
 		}
 	})
 }
+
+// A bitmap whose pixels point beyond its palette once ended the program; a format that browsers do not show becomes a thumbnail, and what nothing
+// shows leaves its reason in its place.
+func TestGridOfOddPictures(t *testing.T) {
+	bitmap := func(w, h int) []byte { // 8 bits a pixel, 2 colours, and every pixel is 200
+		b := append([]byte("BM"), make([]byte, 52+8+w*h)...)
+		binary.LittleEndian.PutUint32(b[10:], 62)
+		binary.LittleEndian.PutUint32(b[14:], 40)
+		binary.LittleEndian.PutUint32(b[18:], uint32(w))
+		binary.LittleEndian.PutUint32(b[22:], uint32(h))
+		binary.LittleEndian.PutUint16(b[28:], 8)
+		binary.LittleEndian.PutUint32(b[46:], 2)
+		for i := 62; i < len(b); i++ {
+			b[i] = 200
+		}
+		return b
+	}
+	for name, test := range map[string]struct {
+		encoded []byte
+		want    string
+	}{
+		"small bitmap with bad indices": {bitmap(8, 8), `src="data:image/bmp;`},
+		"large bitmap with bad indices": {bitmap(400, 300), `src="data:image/jpeg;`},
+		"pgm":                           {[]byte("P5 2 2 255 abcd"), `src="data:image/jpeg;`},
+		"broken ppm":                    {[]byte("P6 9 9 255 abcd"), "truncated"},
+		"avif":                          {[]byte("\x00\x00\x00\x18ftypavif\x00\x00\x00\x00avifmif1"), "AVIF"},
+	} {
+		if html := Grid("", []Picture{{Encoded: test.encoded, Caption: "x"}}).HTML(); !strings.Contains(html, test.want) {
+			t.Errorf("%s: no %q in %.900s", name, test.want, html)
+		}
+		if uris, broken := thumbnails([]Picture{{Encoded: test.encoded}}, 16, 1); (broken == 0) != strings.HasPrefix(test.want, "src") || (broken == 0) != (uris != nil) {
+			t.Errorf("%s: %d broken, %v", name, broken, uris)
+		}
+	}
+}

@@ -9,6 +9,10 @@
 // factors divide the largest. What it understands and does not read is [ErrUnsupported]; every other error means a damaged file. EXIF is
 // ignored.
 //
+// Files that libjpeg reads with a warning are read to the same levels: without Huffman tables, as motion JPEG has them; without an end marker, where
+// bytes follow the last block; with codes that no table has, with scans that a marker ends early, with restart markers that are lost or repeated
+// (scan.go); progressive files of which only the first scans are there, which libjpeg smooths (smooth.go).
+//
 // # Bytes from outside
 //
 // A header may not announce more blocks than its file has bits, nor a file hold more than 200 scans. The loops over pixels are C (kernels.c);
