@@ -1,6 +1,6 @@
 """Compares clipkit's imaging with Pillow on Pillow's own test pictures, or on the pictures of any other folder: a table by format of those that are
 equal (mode, size and the bytes of convert("RGB")), different, refused by clipkit alone, and read by clipkit alone; then each that is not equal.
-What Pillow itself refuses, and formats that clipkit does not list, are not counted.
+What Pillow itself refuses, and formats that clipkit does not list, are not counted; but TIFF is, which clipkit names and does not read.
 
 pip download --no-binary :all: --no-deps pillow==13.0.0 && tar xf pillow-13.0.0.tar.gz
 python pillow_pictures.py pillow-13.0.0/Tests/images [more folders]        # needs Pillow 13 and Go
