@@ -29,27 +29,32 @@ import (
 
 var kills = flag.Int("kills", 3, "how often the run is killed")
 
-// killedRun is the run that is killed: a tiny model with everything random on, that saves and validates all the time. tell hears of every step
-// and validation, and of what the run says. In a world of several processes each of them has a rank of the run.
-func killedRun(w exchange.World, root, name string, steps int, tell func(line string)) (err error) {
+// tinyModel is a model of the fixtures on cpu:go, without weights, for a process that is no test.
+func tinyModel(dropout float64, names ...string) (*model.Model, error) {
 	var files [][]byte
-	for _, name := range []string{"tiny-vit.json", "tiny-text-e2e.json"} {
+	for _, name := range names {
 		b, err := os.ReadFile(golden.Path(name))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		files = append(files, b)
 	}
 	cfg, err := arch.Parse("tiny-e2e", files...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	cfg.TextDropout = 0.1
+	cfg.TextDropout = dropout
 	dev, err := device.Open("cpu:go")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	m, err := model.New(cfg, dev)
+	return model.New(cfg, dev)
+}
+
+// killedRun is the run that is killed: a tiny model with everything random on, that saves and validates all the time. tell hears of every step
+// and validation, and of what the run says. In a world of several processes each of them has a rank of the run.
+func killedRun(w exchange.World, root, name string, steps int, tell func(line string)) (err error) {
+	m, err := tinyModel(0.1, "tiny-vit.json", "tiny-text-e2e.json")
 	if err == nil {
 		err = m.Init(1)
 	}
@@ -108,11 +113,18 @@ func startVictim(t *testing.T, root string, steps int) *victim {
 // startChild starts this test program as something else.
 func startChild(t *testing.T, what string, environment ...string) *victim {
 	t.Helper()
+	return startChildBy(t, nil, what, environment...)
+}
+
+// startChildBy starts it by a command that takes programs, such as mpirun.
+func startChildBy(t *testing.T, launcher []string, what string, environment ...string) *victim {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &victim{cmd: exec.Command(exe), lines: make(chan string)}
+	command := append(slices.Clone(launcher), exe)
+	v := &victim{cmd: exec.Command(command[0], command[1:]...), lines: make(chan string)}
 	v.cmd.Env = append(append(os.Environ(), childEnv+"="+what), environment...)
 	out, err := v.cmd.StdoutPipe()
 	if err != nil {
@@ -136,7 +148,7 @@ func (v *victim) steps(n int) (last time.Duration) {
 	began := time.Now()
 	for line := range v.lines {
 		v.told = append(v.told, line)
-		if strings.HasPrefix(line, "train ") {
+		if strings.Contains(line, "train ") {
 			last, began = time.Since(began), time.Now()
 			if n--; n == 0 {
 				break

