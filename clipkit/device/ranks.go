@@ -48,18 +48,20 @@ func cards(options string) bool {
 func Available(name string) int {
 	kind, rest := kindOf(name)
 	rest, options, _ := strings.Cut(rest, ",")
-	found, shown := 0, visible[kind]
+	found, shown := 0, os.Getenv(visible[kind])
 	switch {
 	case kind == "cuda":
 		found = len(gpuNames("/proc/driver/nvidia/gpus"))
 	case kind == "npu" && cards(options) && !strings.Contains(rest, ".so"):
 		found = len(ascend.Look(ascend.Here).Devices)
-		if rest == "openvino" || rest == "" && found == 0 {
+		if rest == "openvino" || rest == "" && found == 0 && shown == "" {
 			found, shown = len(intelNPUs()), ""
 		}
+	default:
+		return 0
 	}
-	if list := os.Getenv(shown); shown != "" && list != "" {
-		return len(strings.Split(list, ","))
+	if shown != "" {
+		return len(strings.Split(shown, ","))
 	}
 	return found
 }

@@ -33,12 +33,9 @@ var ErrUnknown = errors.New("no such recipe")
 //	full, performance                                    the ModelZoo's test scripts for one device, "1p"
 //	full-8p, performance-8p                              the same for eight
 //
-// A script for eight devices compares the pairs of all eight with each other in a step. On one device its recipe takes the eight batches
-// one after another, with as many pairs in a step and the same loss over all of them (train.Config.AccumFreq), for a second forward pass over
-// each. Three things differ: batches at an epoch's end that do not fill a step are left out (435 steps of Flickr30k-CN), where the scripts fill
-// up with the epoch's first pairs (438); flip's masks are absent from the features that a batch is compared with; and the scripts' gradients are
-// an eighth, which AdamW mostly evens out. A recipe of the "1p" kind compares the pairs of one batch only, as its script does.
-// MicroBatches makes the batches smaller where memory does not do.
+// A script for eight devices compares the pairs of all eight with each other in a step, and so does its recipe (train.Config.WorldSize): the same step and the
+// same order of the data on eight devices at once (clipkit.Processes) and on one, which takes the eight batches in turns for a second forward pass over each.
+// A recipe of the "1p" kind compares the pairs of one batch only, as its script does. MicroBatches makes the batches smaller where memory does not do.
 //
 // All scripts use mixed precision; the recipes train in float32 (train.Config.Precision can be "amp"), and keep the last three checkpoints
 // where the scripts keep all.
@@ -85,7 +82,9 @@ func (r Recipe) Result() string {
 }
 
 // PairsPerStep is how many pairs a step compares with each other.
-func (r Recipe) PairsPerStep() int { return r.Config.BatchSize * max(1, r.Config.AccumFreq) }
+func (r Recipe) PairsPerStep() int {
+	return r.Config.BatchSize * max(1, r.Config.AccumFreq) * max(1, r.Config.WorldSize)
+}
 
 // Memory is about how many bytes training takes on cpu (train.EstimateMemory); 0 = the architecture is not known.
 func (r Recipe) Memory() int64 {
@@ -102,8 +101,8 @@ func (r Recipe) Run(pairs dataset.Source, cfg arch.Config) string {
 		float64(train.EstimateMemory(cfg, r.Config))/1e9)
 }
 
-// MicroBatches is c with the same pairs in a step, in batches of at most n: for a machine whose memory does not hold c.BatchSize. The loss
-// and its gradients stay the same; a ResNet's batch norm sees smaller batches.
+// MicroBatches is c with the same number of pairs in a step, in batches of at most n: for a machine whose memory does not hold c.BatchSize. A ResNet's
+// batch norm sees smaller batches.
 func MicroBatches(c train.Config, n int) train.Config {
 	pairs := c.BatchSize * max(1, c.AccumFreq)
 	for size := min(n, c.BatchSize); size >= 2; size-- { // a batch of one has nothing to compare

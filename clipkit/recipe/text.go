@@ -70,11 +70,10 @@ func (r Recipe) does() string {
 		step = fmt.Sprintf("%d %s", train.TotalSteps(r.Pairs, c), step)
 	}
 	if c.AccumFreq > 1 {
-		step += fmt.Sprintf(" (%d batches of %d one after another", c.AccumFreq, c.BatchSize)
-		if r.Devices > 1 {
-			step += fmt.Sprintf(" for the script's %d devices", r.Devices)
-		}
-		step += ")"
+		step += fmt.Sprintf(" (%d batches of %d one after another)", c.AccumFreq, c.BatchSize)
+	}
+	if c.WorldSize > 1 {
+		step += fmt.Sprintf(" (%d ranks with %d each: on as many devices, or in turns)", c.WorldSize, c.BatchSize*max(1, c.AccumFreq))
 	}
 	epochs := fmt.Sprintf("%d epochs", c.MaxEpochs)
 	if c.MaxEpochs == 1 {

@@ -32,6 +32,7 @@ import (
 	"syscall"
 
 	_ "clipnb/clipkit/device/blocks" // for training
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/train"
 
 	"github.com/spf13/cobra"
@@ -91,12 +92,15 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return 0
 	case err == nil:
 		return 2 // no command was named; help says which there are
+	case errors.Is(err, train.ErrInterrupted): // by any signal, with where it is saved
+		fmt.Fprintln(errOut, err)
+		return 130
+	case errors.Is(err, exchange.ErrElsewhere) && ctx.Err() != nil: // a rank of train -n, which says so
+		return 130
+	case errors.Is(err, exchange.ErrElsewhere):
+		return 1
 	case ctx.Err() != nil:
-		text := "interrupted"
-		if errors.Is(err, train.ErrInterrupted) {
-			text = err.Error() // where it is saved, and that it goes on
-		}
-		fmt.Fprintln(errOut, text)
+		fmt.Fprintln(errOut, "interrupted")
 		return 130
 	case !began || errors.As(err, &usage):
 		fmt.Fprintf(errOut, "%s; see: %s --help\n", oneLine(err), c.CommandPath())

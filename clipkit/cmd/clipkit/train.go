@@ -12,6 +12,9 @@ import (
 	"clipnb/clipkit"
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/device"
+	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/mpi"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/recipe"
 	"clipnb/clipkit/train"
@@ -29,6 +32,8 @@ type trainFlags struct {
 	distillation         bool
 	teacher              string
 	memory               float64
+	processes            int
+	mapBy                string
 	config               configFlags
 }
 
@@ -59,6 +64,8 @@ func (f *trainFlags) command() *cobra.Command {
 	flags.StringVar(&f.teacher, "teacher-model-name", "", "the teacher `MODEL`, which sees pictures of the same resolution")
 	f.config.add(c)
 	f.model.addDevice(c)
+	flags.IntVarP(&f.processes, "processes", "n", 0, "so many processes of this host share the run, each on an npu or cuda of its own; it starts itself under mpirun")
+	flags.StringVar(&f.mapBy, "map-by", "", "mpirun's: `slot:PE=24` binds each process of -n to 24 cores of its own")
 	flags.Float64Var(&f.memory, "memory-limit", 0, "refuse what needs more than so many `GB`, instead of what is free; below 0 starts anything")
 	flags.StringVar(&f.logs, "logs", "", "accepted and not used: runs lie under experiments/, where all commands and notebooks look for them")
 	flags.String("dist-backend", "", "accepted and not used: processes talk over MPI")
@@ -81,49 +88,128 @@ func (f *trainFlags) command() *cobra.Command {
 }
 
 func (f *trainFlags) run(c *cobra.Command) error {
-	ctx := c.Context()
-	if err := f.check(); err != nil {
+	if err := f.check(c.Flags().Changed("processes")); err != nil {
 		return err
 	}
-	data, err := f.openData(ctx)
-	if err != nil {
-		return err
-	}
-	defer data.Close()
-	m, cfg, err := f.loadModel(ctx)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	opts := []clipkit.Option{clipkit.MemoryLimit(int64(f.memory * 1e9))}
-	if f.teacher != "" {
-		teacher, err := clipkit.Load(ctx, f.teacher, clipkit.On(f.model.device))
-		if errors.Is(err, clipkit.ErrNoModel) && strings.HasPrefix(f.teacher, "damo/") {
-			return fmt.Errorf("--teacher-model-name: ModelScope's models do not load: take one that Load opens, for pictures of %d pixels, such as ViT-L-14 (%w)", m.Towers.Config.ImageResolution, err)
+	w := exchange.Alone
+	switch {
+	case mpi.Launched():
+		var err error
+		if w, err = mpi.Join(); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("--teacher-model-name: %w", err)
+		defer w.Close()
+		if err := exchange.ShareCores(w); err != nil {
+			return err
 		}
-		defer teacher.Close()
-		opts = append(opts, clipkit.Teacher(teacher))
+	case f.processes > 1:
+		return f.start(c)
 	}
-	run, err := clipkit.Finetune(ctx, m, data, cfg, opts...)
+	dir, err := f.train(c.Context(), w)
+	switch {
+	case errors.Is(err, exchange.ErrElsewhere):
+		return nil // the rank that says why ends with a status
+	case err == nil && w.Rank() == 0:
+		fmt.Fprintln(c.OutOrStdout(), dir)
+	}
+	return err
+}
+
+// train opens everything and trains; a rank of several takes its share.
+func (f *trainFlags) train(ctx context.Context, w exchange.World) (dir string, err error) {
+	j, err := f.open(ctx, w)
+	defer j.close()
+	if err := exchange.Agree(w, err); err != nil {
+		return "", err
+	}
+	run, err := clipkit.Finetune(ctx, j.model, j.data, j.settings, j.options...)
+	if err != nil {
+		return "", err
+	}
+	return run.Dir, nil
+}
+
+// start starts this command line under mpirun. An interrupt has the ranks save, and rank 0 says so.
+func (f *trainFlags) start(c *cobra.Command) error {
+	program, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(c.OutOrStdout(), run.Dir)
+	run := mpi.Command{N: f.processes, Args: append([]string{program}, os.Args[1:]...), Env: os.Environ(), MapBy: f.mapBy, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr()}
+	if err := run.Run(c.Context()); err != nil {
+		return fmt.Errorf("%w: %w", exchange.ErrElsewhere, err)
+	}
 	return nil
 }
 
-// check refuses what the command line alone shows to be wrong.
-func (f *trainFlags) check() error {
+// trainJob is all that Finetune takes.
+type trainJob struct {
+	model, teacher *clipkit.Model
+	data           *dataset.Dataset
+	settings       train.Config
+	options        []clipkit.Option
+}
+
+func (j trainJob) close() {
+	for _, m := range []*clipkit.Model{j.model, j.teacher} {
+		if m != nil {
+			m.Close()
+		}
+	}
+	if j.data != nil {
+		j.data.Close()
+	}
+}
+
+// open opens what the run needs. On a rank of several it takes the rank's own device.
+func (f *trainFlags) open(ctx context.Context, w exchange.World) (j trainJob, err error) {
+	on := []clipkit.Option{clipkit.On(f.model.device)}
 	switch {
+	case w.Size() == 1:
+		j.options = append(j.options, clipkit.Processes(f.processes))
+	case f.processes > 0 && f.processes != w.Size():
+		return j, wrong("-n is %d in a world of %d processes: leave it to the launcher", f.processes, w.Size())
+	default:
+		on, j.options = append(on, clipkit.Ranks(w)), append(j.options, clipkit.Ranks(w))
+	}
+	j.options = append(j.options, clipkit.MemoryLimit(int64(f.memory*1e9)))
+	if j.data, err = f.openData(ctx); err != nil {
+		return j, err
+	}
+	if j.model, j.settings, err = f.loadModel(ctx, on); err != nil || f.teacher == "" {
+		return j, err
+	}
+	j.teacher, err = clipkit.Load(ctx, f.teacher, on...)
+	if errors.Is(err, clipkit.ErrNoModel) && strings.HasPrefix(f.teacher, "damo/") {
+		err = fmt.Errorf("ModelScope's models do not load: take one that Load opens, for pictures of %d pixels, such as ViT-L-14 (%w)", j.model.Towers.Config.ImageResolution, err)
+	}
+	if err != nil {
+		return j, fmt.Errorf("--teacher-model-name: %w", err)
+	}
+	j.options = append(j.options, clipkit.Teacher(j.teacher))
+	return j, nil
+}
+
+// check refuses what the command line alone shows to be wrong.
+func (f *trainFlags) check(processes bool) error {
+	switch cards := device.Available(f.model.device); {
+	case processes && f.processes < 1:
+		return wrong("-n is %d, want 1 or more processes", f.processes)
+	case f.processes > 1 && cards > 0 && f.processes > cards:
+		return wrong("-n is %d, and there are %d devices for --device %s", f.processes, cards, cmp.Or(f.model.device, os.Getenv("CLIPKIT_DEVICE")))
+	case f.mapBy != "" && f.processes < 2:
+		return wrong("--map-by is for the processes of -n")
 	case f.recipe.Name == "" && f.trainData == "":
 		return wrong("it takes a recipe or --train-data; recipes: %s", strings.Join(recipeNames(), ", "))
 	case f.recipe.Data == "" && f.trainData == "":
 		return wrong("recipe %s is for pictures of your own: it takes --train-data", f.recipe.Name)
 	case f.distillation != (f.teacher != ""):
 		return wrong("--distillation and --teacher-model-name go together")
+	}
+	if f.processes > 1 {
+		if _, err := device.OfRank(f.model.device, 0); err != nil {
+			return wrong("--device: %w", err)
+		}
 	}
 	_, err := f.model.towers()
 	return err
@@ -151,7 +237,7 @@ func (f *trainFlags) settings(model arch.Config) (train.Config, error) {
 
 // loadModel gives the model that the run begins with, and the settings: --resume's, the recipe's, or one made of --clip-weight-path,
 // --bert-weight-path and random numbers.
-func (f *trainFlags) loadModel(ctx context.Context) (*clipkit.Model, train.Config, error) {
+func (f *trainFlags) loadModel(ctx context.Context, options []clipkit.Option) (*clipkit.Model, train.Config, error) {
 	as, err := f.model.towers()
 	if err != nil {
 		return nil, train.Config{}, err
@@ -173,7 +259,6 @@ func (f *trainFlags) loadModel(ctx context.Context) (*clipkit.Model, train.Confi
 	if weights == "" && !initial {
 		weights = f.recipe.Weights
 	}
-	options := []clipkit.Option{clipkit.On(f.model.device)}
 	switch {
 	case weights != "" && initial:
 		return nil, cfg, wrong("--clip-weight-path and --bert-weight-path are for training from scratch, without --resume")

@@ -108,14 +108,14 @@ func TestScriptsOfTheReference(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := parsed(t, script(t, path, "/data")...)
+		f := parsed(t, append(script(t, path, "/data"), "-n", "8")...)
 		model, err := arch.Lookup(r.Architecture)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, err := f.settings(model)
 		if err == nil {
-			err = f.check()
+			err = f.check(false)
 		}
 		if err != nil || got.Resume != "/data/pretrained_weights/clip_cn_vit-b-16.pt" || f.trainData != "/data/datasets/"+r.Data+"/lmdb/train" || f.validData != "/data/datasets/"+r.Data+"/lmdb/valid" {
 			t.Errorf("%s: %v, %+v", name, err, f)
@@ -130,6 +130,7 @@ func TestScriptsOfTheReference(t *testing.T) {
 		if want.ValidStepInterval == 0 {
 			want.ValidStepInterval = 999999
 		}
+		got.WorldSize = f.processes // as Finetune settles it
 		want.AccumFreq = 1
 		if got != want {
 			t.Errorf("%s:\n     %+v\nwant %+v", name, got, want)
