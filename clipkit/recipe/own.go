@@ -10,8 +10,8 @@ import (
 func ownRecipes() []Recipe {
 	small := emojiFinetune()
 	small.Name, small.BatchSize, small.LR = "", 64, 2e-4
-	vit := script("ViT-B-16", 16, 1)
-	vit.AccumFreq, vit.LR, vit.Recompute, vit.LogInterval, vit.ValidBatchSize = 3, 3e-6, true, 10, 48
+	vit := script("ViT-B-16", 16, 3)
+	vit.LR, vit.Recompute, vit.LogInterval, vit.ValidBatchSize = 3e-6, true, 10, 48
 	for _, c := range []*train.Config{&small, &vit} {
 		c.BestMetric, c.Patience, c.SpikeFactor = "mean_recall", 3, 5
 	}

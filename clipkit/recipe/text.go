@@ -69,11 +69,13 @@ func (r Recipe) does() string {
 	if r.Pairs > 0 {
 		step = fmt.Sprintf("%d %s", train.TotalSteps(r.Pairs, c), step)
 	}
-	if c.AccumFreq > 1 {
+	switch {
+	case c.WorldSize > 1 && c.AccumFreq > 1:
+		step += fmt.Sprintf(" (%d batches of %d on each of %d devices, or on fewer one after another)", c.AccumFreq, c.BatchSize, c.WorldSize)
+	case c.WorldSize > 1:
+		step += fmt.Sprintf(" (%d batches of %d on as many devices, or on fewer one after another)", c.WorldSize, c.BatchSize)
+	case c.AccumFreq > 1:
 		step += fmt.Sprintf(" (%d batches of %d one after another)", c.AccumFreq, c.BatchSize)
-	}
-	if c.WorldSize > 1 {
-		step += fmt.Sprintf(" (%d ranks with %d each: on as many devices, or in turns)", c.WorldSize, c.BatchSize*max(1, c.AccumFreq))
 	}
 	epochs := fmt.Sprintf("%d epochs", c.MaxEpochs)
 	if c.MaxEpochs == 1 {
