@@ -9,6 +9,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/exchange"
 
 	"github.com/spf13/cobra"
 )
@@ -71,7 +72,7 @@ func (f *extractFlags) run(c *cobra.Command) error {
 		return err
 	}
 	defer m.Close()
-	features, err := m.KeptFeatures(c.Context(), split, base)
+	features, err := m.KeptFeatures(c.Context(), exchange.Alone, split, base)
 	if err != nil {
 		return err
 	}
