@@ -18,6 +18,7 @@ import (
 	"clipnb/clipkit/exchange/deal"
 	"clipnb/clipkit/exchange/exchangetest"
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/index"
 )
 
 // everywhere runs work on n ranks and gives what each of them returned.
@@ -273,6 +274,40 @@ func TestValidateCountsTheReferencesRanks(t *testing.T) {
 		return err
 	}) {
 		if err == nil || errors.Is(err, ErrHidden) != (rank == 0) {
+			t.Errorf("rank %d: %v", rank, err)
+		}
+	}
+}
+
+// The vectors that an index asks for, in pieces of a batch for each rank, are those that it gets a batch at a time from one process.
+func TestRanksEncodeTheSameForAnIndex(t *testing.T) {
+	m, s := tiny(t), manyOf(fixtureSplit(t, "train"), 600)
+	for i := range s.texts { // lengths that differ, so that it shows if other texts were encoded together
+		s.texts[i].Text = strings.Repeat(s.texts[i].Text, 1+i%3)
+	}
+	ctx := t.Context()
+	encode := func(w exchange.World, at, end int) (images, texts []float32, err error) {
+		if images, err = EncodePictures(ctx, w, m, s, s.ids[at:end]); err == nil {
+			texts, err = EncodeCaptions(ctx, w, m, s.texts[at:end], 52)
+		}
+		return images, texts, err
+	}
+	var images, texts []float32
+	for at := 0; at < 600; at += index.BuildBatch {
+		i, x, err := encode(exchange.Alone, at, min(at+index.BuildBatch, 600))
+		if err != nil {
+			t.Fatal(err)
+		}
+		images, texts = append(images, i...), append(texts, x...)
+	}
+	for rank, err := range everywhere(3, func(w exchange.World) error {
+		i, x, err := encode(w, 0, 600)
+		if err == nil && (!slices.Equal(i, images) || !slices.Equal(x, texts)) {
+			err = errors.New("other vectors")
+		}
+		return err
+	}) {
+		if err != nil {
 			t.Errorf("rank %d: %v", rank, err)
 		}
 	}
