@@ -28,19 +28,28 @@ type computing struct{ device, precision string }
 var precisions = map[string]string{"amp": "f32", "fp32": "f32", "fp16": "f16"}
 
 func (f *computing) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.device, "device", "", "`DEVICE`: cpu, npu:1, cuda …; default the environment's CLIPKIT_DEVICE, else cpu")
+	f.addDevice(c)
 	c.Flags().StringVar(&f.precision, "precision", "amp", "`PRECISION`: amp or fp32, which both compute in float32, or fp16")
 	complete(c, "precision", "amp", "fp32", "fp16")
 }
 
+func (f *computing) addDevice(c *cobra.Command) {
+	c.Flags().StringVar(&f.device, "device", "", "`DEVICE`: cpu, npu:1, cuda …; default the environment's CLIPKIT_DEVICE, else cpu")
+}
+
 func (f *modelFlags) add(c *cobra.Command, resume, note string) {
 	c.Flags().StringVar(&f.resume, "resume", resume, "the `MODEL`: a checkpoint's file, a published model's name, a run, \"emoji\""+note)
+	f.addTowers(c)
+	c.Flags().IntVar(&f.contextLength, "context-length", tokenizer.DefaultLength, "most `TOKENS` of a text, [CLS] and [SEP] included")
+	f.computing.add(c)
+}
+
+// addTowers adds the names of the two towers.
+func (f *modelFlags) addTowers(c *cobra.Command) {
 	c.Flags().StringVar(&f.vision, "vision-model", "", "`NAME` of its architecture, where the file does not tell: "+strings.Join(arch.Names(), ", ")+"; or a configuration file")
 	c.Flags().StringVar(&f.text, "text-model", "", "`NAME` of its text tower: "+strings.Join(arch.TextTowers(), ", ")+"; or a configuration file")
 	complete(c, "vision-model", arch.Names()...)
 	complete(c, "text-model", arch.TextTowers()...)
-	c.Flags().IntVar(&f.contextLength, "context-length", tokenizer.DefaultLength, "most `TOKENS` of a text, [CLS] and [SEP] included")
-	f.computing.add(c)
 }
 
 // complete offers the values of a flag to the shell.

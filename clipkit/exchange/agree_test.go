@@ -1,0 +1,63 @@
+package exchange_test
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"testing"
+
+	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/exchangetest"
+
+	"golang.org/x/sync/errgroup"
+)
+
+var errData = errors.New("no data")
+
+// onRanks has every rank of a world do the same.
+func onRanks(t *testing.T, n int, do func(exchange.World) error) {
+	t.Helper()
+	var g errgroup.Group
+	for _, w := range exchangetest.Threads(n) {
+		g.Go(func() error { return do(w) })
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// All ranks go on or none, and one of them shows why.
+func TestAgree(t *testing.T) {
+	for _, c := range []struct {
+		failing map[int]bool
+		first   int
+	}{{nil, -1}, {map[int]bool{0: true, 1: true, 2: true}, 0}, {map[int]bool{2: true}, 2}, {map[int]bool{1: true, 2: true}, 1}} {
+		onRanks(t, 3, func(w exchange.World) error {
+			var mine error
+			if c.failing[w.Rank()] {
+				mine = fmt.Errorf("opening: %w", errData)
+			}
+			got := exchange.Agree(w, mine)
+			if isFirst := w.Rank() == c.first; errors.Is(got, errData) != isFirst || errors.Is(got, exchange.ErrElsewhere) != (c.first >= 0 && !isFirst) {
+				t.Errorf("%v, rank %d: %v", c.failing, w.Rank(), got)
+			}
+			return nil
+		})
+	}
+	if err := exchange.Agree(exchange.Alone, errData); err != errData {
+		t.Error(err)
+	}
+}
+
+func TestCores(t *testing.T) {
+	onRanks(t, 2, func(w exchange.World) error {
+		n, err := exchange.Cores(w)
+		if want := max(1, runtime.NumCPU()/2); n != want {
+			t.Errorf("rank %d has %d cores, want %d", w.Rank(), n, want)
+		}
+		return err
+	})
+	if n, err := exchange.Cores(exchange.Alone); n != runtime.NumCPU() || err != nil {
+		t.Error(n, err)
+	}
+}
