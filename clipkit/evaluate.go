@@ -11,7 +11,6 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
-	"clipnb/clipkit/exchange/deal"
 	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
 )
@@ -87,7 +86,7 @@ func (m *Model) sharedPrefix(split dataset.Source) string {
 // where the work was interrupted, it continues. The ranks of w share the work, and all get the features; exchange.Alone is one process.
 func (m *Model) KeptFeatures(ctx context.Context, w exchange.World, split dataset.Source, prefix string) (*eval.Features, error) {
 	sum, err := m.Towers.Fingerprint()
-	if err := deal.Agree(w, err); err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return nil, err
 	}
 	bar := encodingBar(w, split)

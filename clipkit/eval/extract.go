@@ -36,7 +36,7 @@ const (
 // The ranks of w share the batches, and all get the features of all. They have loaded the same weights.
 func Extract(ctx context.Context, w exchange.World, m *model.Model, s dataset.Source, contextLength int, progress func(done, total int)) (*Features, error) {
 	f, err := newFeatures(m.Config.EmbedDim, s)
-	if err := deal.Agree(w, err); err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return nil, err
 	}
 	if w.Size() > 1 {

@@ -53,7 +53,7 @@ func ExtractTo(ctx context.Context, w exchange.World, path string, m *model.Mode
 			f, err = kept, missing
 		}
 	}
-	if err := deal.Agree(w, err); err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return nil, err
 	}
 	if err := f.share(w); err != nil {
@@ -63,7 +63,7 @@ func ExtractTo(ctx context.Context, w exchange.World, path string, m *model.Mode
 	if err := e.run(ctx, f, store); err != nil {
 		return nil, err
 	}
-	if err := deal.Agree(w, save()); err != nil {
+	if err := exchange.Agree(w, save()); err != nil {
 		return nil, err
 	}
 	return f, nil

@@ -48,14 +48,14 @@ func BuildOver(ctx context.Context, w exchange.World, dst Index, items []Item, e
 		} else if err == nil {
 			report(len(rows))
 		}
-		if err := deal.Agree(w, err); err != nil {
+		if err := exchange.Agree(w, err); err != nil {
 			return fmt.Errorf("building an index, %d of %d in: %w", done, len(items), err)
 		}
 	}
 	if f, ok := dst.(Finisher); ok {
 		err = f.Finish(ctx)
 	}
-	if err := deal.Agree(w, err); err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return fmt.Errorf("building an index: %w", err)
 	}
 	return nil
@@ -67,7 +67,7 @@ func missingRows(ctx context.Context, w exchange.World, dst Index, items []Item)
 	ids := make([]int64, len(items))
 	for i, it := range items {
 		if _, twice := row[it.ID]; twice {
-			return nil, deal.Agree(w, fmt.Errorf("%w: ID %d stands twice among the items", ErrValue, it.ID))
+			return nil, exchange.Agree(w, fmt.Errorf("%w: ID %d stands twice among the items", ErrValue, it.ID))
 		}
 		ids[i], row[it.ID] = it.ID, i
 	}
@@ -76,7 +76,7 @@ func missingRows(ctx context.Context, w exchange.World, dst Index, items []Item)
 	if w.Rank() == 0 {
 		missing, err = dst.Missing(ctx, ids...)
 	}
-	if err := deal.Agree(w, err); err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return nil, err
 	}
 	if err := deal.Same(w, "items", ids); err != nil {

@@ -83,8 +83,7 @@ func TestBuildOver(t *testing.T) {
 	for ranks := 2; ranks <= 5; ranks++ {
 		dir := t.TempDir()
 		for rank, err := range everywhere(ranks, func(w exchange.World) error { return build(w, dir, 600) }) {
-			var elsewhere *deal.Elsewhere
-			if failed := rank == ranks-1; failed && !errors.Is(err, broken) || !failed && !errors.As(err, &elsewhere) {
+			if failed := rank == ranks-1; failed && !errors.Is(err, broken) || !failed && !errors.Is(err, exchange.ErrElsewhere) {
 				t.Errorf("rank %d of %d: %v", rank, ranks, err)
 			}
 		}

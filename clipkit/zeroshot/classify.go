@@ -34,7 +34,7 @@ type Classifier struct {
 //
 // The ranks of w share the texts, and all get the whole classifier. They have the same weights, labels and templates.
 func NewClassifier(ctx context.Context, w exchange.World, m *model.Model, labels []string, templates Templates, contextLength int, progress func(done, total int)) (*Classifier, error) {
-	if err := deal.Agree(w, checkLabels(labels, templates)); err != nil {
+	if err := exchange.Agree(w, checkLabels(labels, templates)); err != nil {
 		return nil, err
 	}
 	if err := sameModel(w, m); err != nil {
@@ -66,7 +66,7 @@ func NewClassifier(ctx context.Context, w exchange.World, m *model.Model, labels
 	if err := deal.Collect(w, total, batch, dim, encodeTexts(ctx, m, deal.Mine(w, texts, batch), contextLength), add); err != nil {
 		return nil, fmt.Errorf("making a classifier: %w", err)
 	}
-	if err := deal.Agree(w, c.normalise()); err != nil {
+	if err := exchange.Agree(w, c.normalise()); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -94,7 +94,7 @@ func sameModel(w exchange.World, m *model.Model) error {
 		return nil
 	}
 	sum, err := m.Fingerprint()
-	if err := deal.Agree(w, err); err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return err
 	}
 	return deal.Same(w, "weights", m.Config.Name, m.Precision(), sum)
@@ -159,7 +159,7 @@ func (c *Classifier) Logits(features []float32) ([]float32, error) {
 //
 // The ranks of w share the pictures, and all get the whole result. They have the same set, and c is of one NewClassifier.
 func Classify(ctx context.Context, w exchange.World, m *model.Model, set Set, c *Classifier, record func(i int, probabilities []float32), progress func(done, total int)) (*Result, error) {
-	if err := deal.Agree(w, checkSet(set, c)); err != nil {
+	if err := exchange.Agree(w, checkSet(set, c)); err != nil {
 		return nil, err
 	}
 	all, classes := numbers(set), len(c.Labels)

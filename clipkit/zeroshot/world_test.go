@@ -13,7 +13,6 @@ import (
 
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
-	"clipnb/clipkit/exchange/deal"
 	"clipnb/clipkit/exchange/exchangetest"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/internal/golden"
@@ -118,8 +117,7 @@ func TestRanksClassifyTheSame(t *testing.T) {
 		}},
 	} {
 		for rank, err := range everywhere(3, c.run) {
-			var elsewhere *deal.Elsewhere
-			if err == nil || !strings.Contains(err.Error(), c.says) || errors.As(err, &elsewhere) != (rank != c.rank) {
+			if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, exchange.ErrElsewhere) != (rank != c.rank) {
 				t.Errorf("%s: rank %d: %v", name, rank, err)
 			}
 		}

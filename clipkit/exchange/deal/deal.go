@@ -6,8 +6,8 @@
 // Whole batches are dealt, never rows: a batch of another size would be another graph, which may round in another way. So what is collected has the
 // same bits whatever the number of ranks is, as far as one batch has the same bits on all of them.
 //
-// All ranks call these functions, in the same order. One that failed says so in its next call ([Agree]): the others end with an [Elsewhere] in
-// place of waiting for what will never come, and the reason is told once, by the rank that knows it. A rank that dies is its engine's matter.
+// All ranks call these functions, in the same order. One that failed says so in its next call ([exchange.Agree]): the others end in place
+// of waiting for what will never come. A rank that dies is its engine's matter.
 package deal
 
 import (
@@ -49,7 +49,7 @@ func Collect(w exchange.World, rows, size, width int, mine iter.Seq2[[]float32, 
 			copy(block, v)
 			failed = err
 		}
-		if err := Agree(w, failed); err != nil {
+		if err := exchange.Agree(w, failed); err != nil {
 			return err
 		}
 		all, err := exchange.Gather(w, block)
@@ -62,5 +62,5 @@ func Collect(w exchange.World, rows, size, width int, mine iter.Seq2[[]float32, 
 			}
 		}
 	}
-	return Agree(w, failed)
+	return exchange.Agree(w, failed)
 }
