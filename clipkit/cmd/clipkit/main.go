@@ -32,6 +32,7 @@ import (
 	"syscall"
 
 	_ "clipnb/clipkit/device/blocks" // for training
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/train"
 
 	"github.com/spf13/cobra"
@@ -102,7 +103,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "%s; see: %s --help\n", oneLine(err), c.CommandPath())
 		return 2
 	}
-	fmt.Fprintln(errOut, err)
+	if !errors.Is(err, exchange.ErrElsewhere) { // the rank that has the cause says it
+		fmt.Fprintln(errOut, err)
+	}
 	return 1
 }
 
