@@ -225,23 +225,9 @@ func OpenRun(name string) (*Run, error) {
 
 // validate is what the trainer records at an epoch's end: the reference's in-batch figures and true recall.
 func validate(ctx context.Context, m *Model, valid dataset.Source, cfg train.Config) (experiment.Row, error) {
-	f, err := eval.Extract(ctx, m.Towers, valid, cfg.ContextLength, nil)
-	if err != nil {
-		return experiment.Row{}, err
-	}
-	rep, err := eval.Retrieval(f, valid.Texts())
-	if err != nil {
-		return experiment.Row{}, err
-	}
-	row := experiment.Row{TextToImage: &rep.TextToImage, ImageToText: &rep.ImageToText}
-	scale, err := m.Towers.LogitScale()
-	if err != nil {
-		return row, err
-	}
-	pairs := dataset.Pairs(valid)
-	order := dataset.Order(cfg.Seed, 0, len(pairs), cfg.ValidBatchSize, 1, 0)
-	row.Loss, row.ImageToTextAcc, row.TextToImageAcc, err = eval.InBatch(f, pairs, order, cfg.ValidBatchSize, scale)
-	return row, err
+	return eval.Validate(ctx, exchange.Alone, m.Towers, valid, eval.Validation{
+		ContextLength: cfg.ContextLength, BatchSize: cfg.ValidBatchSize, Ranks: cfg.WorldSize, Seed: cfg.Seed,
+	})
 }
 
 // Export writes the run's newest checkpoint as a .pt with which the reference's training goes on (--resume):

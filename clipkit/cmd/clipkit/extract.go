@@ -9,6 +9,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/exchange"
 
 	"github.com/spf13/cobra"
 )
@@ -45,12 +46,13 @@ func extractCommand() *cobra.Command {
 	say := debug(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		say()
-		return f.run(c)
+		return f.run(c, exchange.Alone)
 	}
 	return c
 }
 
-func (f *extractFlags) run(c *cobra.Command) error {
+// run is the whole command on one rank of w. The first writes the files and says so.
+func (f *extractFlags) run(c *cobra.Command, w exchange.World) error {
 	base, isTexts := strings.CutSuffix(f.textData, "_texts.jsonl")
 	if f.model.resume == "" || !isTexts {
 		return wrong("it takes --resume MODEL and --text-data FOLDER/<split>_texts.jsonl")
@@ -62,19 +64,23 @@ func (f *extractFlags) run(c *cobra.Command) error {
 		f.images, f.texts = true, true
 	}
 	split, err := openSplit(base, f.imageData)
-	if err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return err
 	}
 	defer split.Close()
 	m, err := f.model.load(c.Context())
-	if err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return err
 	}
 	defer m.Close()
-	features, err := m.KeptFeatures(c.Context(), split, base)
-	if err != nil {
-		return err
+	features, err := m.KeptFeatures(c.Context(), w, split, base)
+	if err == nil && w.Rank() == 0 {
+		err = f.write(c, base, features)
 	}
+	return exchange.Agree(w, err)
+}
+
+func (f *extractFlags) write(c *cobra.Command, base string, features *eval.Features) error {
 	for _, side := range []struct {
 		asked      bool
 		path, name string

@@ -106,7 +106,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "%s; see: %s --help\n", oneLine(err), c.CommandPath())
 		return 2
 	}
-	fmt.Fprintln(errOut, err)
+	if !errors.Is(err, exchange.ErrElsewhere) { // the rank that has the cause says it
+		fmt.Fprintln(errOut, err)
+	}
 	return 1
 }
 
