@@ -126,7 +126,7 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 		job.Teacher = f.teacher.Towers.EncodeImages
 	}
 	if data.Valid != nil {
-		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, m, data.Valid, cfg) }
+		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, f.world, m, data.Valid, cfg) }
 	}
 	err = job.Do(ctx)
 	finish()
@@ -224,8 +224,8 @@ func OpenRun(name string) (*Run, error) {
 }
 
 // validate is what the trainer records at an epoch's end: the reference's in-batch figures and true recall.
-func validate(ctx context.Context, m *Model, valid dataset.Source, cfg train.Config) (experiment.Row, error) {
-	return eval.Validate(ctx, exchange.Alone, m.Towers, valid, eval.Validation{
+func validate(ctx context.Context, w exchange.World, m *Model, valid dataset.Source, cfg train.Config) (experiment.Row, error) {
+	return eval.Validate(ctx, w, m.Towers, valid, eval.Validation{
 		ContextLength: cfg.ContextLength, BatchSize: cfg.ValidBatchSize, Ranks: cfg.WorldSize, Seed: cfg.Seed,
 	})
 }

@@ -32,8 +32,9 @@ func TestFinetuneWithProcesses(t *testing.T) {
 	inFreshRoot(t)
 	t.Setenv("CLIPKIT_DEVICE", "cpu:go")
 	data, cfg := emoji(t), quick(t, "two", 2)
-	two := load(t, "emoji")
-	run, err := clipkit.Finetune(ctx, two, data, cfg, clipkit.Processes(2))
+	cfg.KDLossWeight = 0.5
+	two, teacher := load(t, "emoji"), clipkit.Teacher(load(t, "emoji"))
+	run, err := clipkit.Finetune(ctx, two, data, cfg, teacher, clipkit.Processes(2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func TestFinetuneWithProcesses(t *testing.T) {
 	}
 	cfg.Name, cfg.WorldSize = "one", 2
 	one, train := load(t, "emoji"), &dataset.Dataset{Name: data.Name, Train: data.Train}
-	if _, err := clipkit.Finetune(ctx, one, train, cfg); err != nil {
+	if _, err := clipkit.Finetune(ctx, one, train, cfg, teacher); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"text_projection", "visual.conv1.weight"} {
@@ -65,7 +66,7 @@ func TestFinetuneWithProcesses(t *testing.T) {
 		}
 	}
 	cfg.Name, cfg.WorldSize = "two", 0 // the run knows
-	if _, err := clipkit.Finetune(ctx, load(t, "emoji"), data, cfg); err != nil {
+	if _, err := clipkit.Finetune(ctx, load(t, "emoji"), data, cfg, teacher); err != nil {
 		t.Errorf("with one process the run of two does not load: %v", err)
 	}
 }
@@ -109,7 +110,7 @@ func TestProcessesRefuse(t *testing.T) {
 // inMemory is a source that no process can open.
 type inMemory struct{ dataset.Source }
 
-// A stopped cell saves, and goes on where it was.
+// A stopped cell saves. Its model, which lies in no file, was saved for the processes.
 func TestProcessesStop(t *testing.T) {
 	root := inFreshRoot(t)
 	t.Setenv("CLIPKIT_DEVICE", "cpu:go")
@@ -123,7 +124,12 @@ func TestProcessesStop(t *testing.T) {
 			}
 		}
 	}()
-	_, err := clipkit.Finetune(ctx, load(t, "emoji"), data, cfg, clipkit.Processes(2))
+	m, err := clipkit.New(ctx, "emoji", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	_, err = clipkit.Finetune(ctx, m, data, cfg, clipkit.Processes(2))
 	if !errors.Is(err, train.ErrInterrupted) || !strings.Contains(err.Error(), "run it again to continue") {
 		t.Fatal(err)
 	}

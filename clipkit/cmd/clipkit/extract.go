@@ -20,6 +20,7 @@ type extractFlags struct {
 	imageData, textData string
 	imageOut, textOut   string
 	model               modelFlags
+	ranks               rankFlags
 }
 
 func extractCommand() *cobra.Command {
@@ -43,10 +44,11 @@ func extractCommand() *cobra.Command {
 	unused(c, "img-batch-size", 64, "batches are chosen here, and features do not depend on them")
 	unused(c, "text-batch-size", 64, "as --img-batch-size")
 	f.model.add(c, "", " (needed)")
+	f.ranks.add(c)
 	say := debug(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		say()
-		return f.run(c, exchange.Alone)
+		return f.ranks.run(c, f.model.device, func(w exchange.World) error { return f.run(c, w) })
 	}
 	return c
 }
@@ -68,6 +70,7 @@ func (f *extractFlags) run(c *cobra.Command, w exchange.World) error {
 		return err
 	}
 	defer split.Close()
+	f.model.world = w
 	m, err := f.model.load(c.Context())
 	if err := exchange.Agree(w, err); err != nil {
 		return err

@@ -95,7 +95,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case errors.Is(err, train.ErrInterrupted): // by any signal, with where it is saved
 		fmt.Fprintln(errOut, err)
 		return 130
-	case errors.Is(err, exchange.ErrElsewhere) && ctx.Err() != nil: // a rank of train -n, which says so
+	case errors.Is(err, exchange.ErrElsewhere) && ctx.Err() != nil: // a rank of -n, which says so
 		return 130
 	case errors.Is(err, exchange.ErrElsewhere):
 		return 1
@@ -106,9 +106,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "%s; see: %s --help\n", oneLine(err), c.CommandPath())
 		return 2
 	}
-	if !errors.Is(err, exchange.ErrElsewhere) { // the rank that has the cause says it
-		fmt.Fprintln(errOut, err)
-	}
+	fmt.Fprintln(errOut, err)
 	return 1
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/tokenizer"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,10 @@ type modelFlags struct {
 }
 
 // computing is where a model computes, and in which precision.
-type computing struct{ device, precision string }
+type computing struct {
+	device, precision string
+	world             exchange.World // that this process is a rank of; nil: none
+}
 
 // precisions translates the reference's words; amp and fp32 are the same there too (cn_clip/eval/extract_features.py:135).
 var precisions = map[string]string{"amp": "f32", "fp32": "f32", "fp16": "f16"}
@@ -68,6 +72,9 @@ func (f *computing) check() error {
 }
 
 func (f *computing) load(ctx context.Context, name string, more ...clipkit.Option) (*clipkit.Model, error) {
+	if f.world != nil {
+		more = append(more, clipkit.Ranks(f.world))
+	}
 	return clipkit.Load(ctx, name, append(more, clipkit.On(f.device), clipkit.In(precisions[f.precision]))...)
 }
 

@@ -12,9 +12,7 @@ import (
 	"clipnb/clipkit"
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
-	"clipnb/clipkit/exchange/mpi"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/recipe"
 	"clipnb/clipkit/train"
@@ -32,8 +30,7 @@ type trainFlags struct {
 	distillation         bool
 	teacher              string
 	memory               float64
-	processes            int
-	mapBy                string
+	ranks                rankFlags
 	config               configFlags
 }
 
@@ -64,8 +61,7 @@ func (f *trainFlags) command() *cobra.Command {
 	flags.StringVar(&f.teacher, "teacher-model-name", "", "the teacher `MODEL`, which sees pictures of the same resolution")
 	f.config.add(c)
 	f.model.addDevice(c)
-	flags.IntVarP(&f.processes, "processes", "n", 0, "so many processes of this host share the run, each on an npu or cuda of its own; it starts itself under mpirun")
-	flags.StringVar(&f.mapBy, "map-by", "", "mpirun's: `slot:PE=24` binds each process of -n to 24 cores of its own")
+	f.ranks.add(c)
 	flags.Float64Var(&f.memory, "memory-limit", 0, "refuse what needs more than so many `GB`, instead of what is free; below 0 starts anything")
 	flags.StringVar(&f.logs, "logs", "", "accepted and not used: runs lie under experiments/, where all commands and notebooks look for them")
 	flags.String("dist-backend", "", "accepted and not used: processes talk over MPI")
@@ -88,31 +84,16 @@ func (f *trainFlags) command() *cobra.Command {
 }
 
 func (f *trainFlags) run(c *cobra.Command) error {
-	if err := f.check(c.Flags().Changed("processes")); err != nil {
+	if err := f.check(); err != nil {
 		return err
 	}
-	w := exchange.Alone
-	switch {
-	case mpi.Launched():
-		var err error
-		if w, err = mpi.Join(); err != nil {
-			return err
+	return f.ranks.run(c, f.model.device, func(w exchange.World) error {
+		dir, err := f.train(c.Context(), w)
+		if err == nil && w.Rank() == 0 {
+			fmt.Fprintln(c.OutOrStdout(), dir)
 		}
-		defer w.Close()
-		if err := exchange.ShareCores(w); err != nil {
-			return err
-		}
-	case f.processes > 1:
-		return f.start(c)
-	}
-	dir, err := f.train(c.Context(), w)
-	switch {
-	case errors.Is(err, exchange.ErrElsewhere):
-		return nil // the rank that says why ends with a status
-	case err == nil && w.Rank() == 0:
-		fmt.Fprintln(c.OutOrStdout(), dir)
-	}
-	return err
+		return err
+	})
 }
 
 // train opens everything and trains; a rank of several takes its share.
@@ -127,19 +108,6 @@ func (f *trainFlags) train(ctx context.Context, w exchange.World) (dir string, e
 		return "", err
 	}
 	return run.Dir, nil
-}
-
-// start starts this command line under mpirun. An interrupt has the ranks save, and rank 0 says so.
-func (f *trainFlags) start(c *cobra.Command) error {
-	program, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	run := mpi.Command{N: f.processes, Args: append([]string{program}, os.Args[1:]...), Env: os.Environ(), MapBy: f.mapBy, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr()}
-	if err := run.Run(c.Context()); err != nil {
-		return fmt.Errorf("%w: %w", exchange.ErrElsewhere, err)
-	}
-	return nil
 }
 
 // trainJob is all that Finetune takes.
@@ -164,13 +132,10 @@ func (j trainJob) close() {
 // open opens what the run needs. On a rank of several it takes the rank's own device.
 func (f *trainFlags) open(ctx context.Context, w exchange.World) (j trainJob, err error) {
 	on := []clipkit.Option{clipkit.On(f.model.device)}
-	switch {
-	case w.Size() == 1:
-		j.options = append(j.options, clipkit.Processes(f.processes))
-	case f.processes > 0 && f.processes != w.Size():
-		return j, wrong("-n is %d in a world of %d processes: leave it to the launcher", f.processes, w.Size())
-	default:
+	if w.Size() > 1 {
 		on, j.options = append(on, clipkit.Ranks(w)), append(j.options, clipkit.Ranks(w))
+	} else {
+		j.options = append(j.options, clipkit.Processes(f.ranks.processes))
 	}
 	j.options = append(j.options, clipkit.MemoryLimit(int64(f.memory*1e9)))
 	if j.data, err = f.openData(ctx); err != nil {
@@ -191,25 +156,14 @@ func (f *trainFlags) open(ctx context.Context, w exchange.World) (j trainJob, er
 }
 
 // check refuses what the command line alone shows to be wrong.
-func (f *trainFlags) check(processes bool) error {
-	switch cards := device.Available(f.model.device); {
-	case processes && f.processes < 1:
-		return wrong("-n is %d, want 1 or more processes", f.processes)
-	case f.processes > 1 && cards > 0 && f.processes > cards:
-		return wrong("-n is %d, and there are %d devices for --device %s", f.processes, cards, cmp.Or(f.model.device, os.Getenv("CLIPKIT_DEVICE")))
-	case f.mapBy != "" && f.processes < 2:
-		return wrong("--map-by is for the processes of -n")
+func (f *trainFlags) check() error {
+	switch {
 	case f.recipe.Name == "" && f.trainData == "":
 		return wrong("it takes a recipe or --train-data; recipes: %s", strings.Join(recipeNames(), ", "))
 	case f.recipe.Data == "" && f.trainData == "":
 		return wrong("recipe %s is for pictures of your own: it takes --train-data", f.recipe.Name)
 	case f.distillation != (f.teacher != ""):
 		return wrong("--distillation and --teacher-model-name go together")
-	}
-	if f.processes > 1 {
-		if _, err := device.OfRank(f.model.device, 0); err != nil {
-			return wrong("--device: %w", err)
-		}
 	}
 	_, err := f.model.towers()
 	return err

@@ -115,7 +115,7 @@ func TestScriptsOfTheReference(t *testing.T) {
 		}
 		got, err := f.settings(model)
 		if err == nil {
-			err = f.check(false)
+			err = f.check()
 		}
 		if err != nil || got.Resume != "/data/pretrained_weights/clip_cn_vit-b-16.pt" || f.trainData != "/data/datasets/"+r.Data+"/lmdb/train" || f.validData != "/data/datasets/"+r.Data+"/lmdb/valid" {
 			t.Errorf("%s: %v, %+v", name, err, f)
@@ -130,7 +130,7 @@ func TestScriptsOfTheReference(t *testing.T) {
 		if want.ValidStepInterval == 0 {
 			want.ValidStepInterval = 999999
 		}
-		got.WorldSize = f.processes // as Finetune settles it
+		got.WorldSize = f.ranks.processes // as Finetune settles it
 		want.AccumFreq = 1
 		if got != want {
 			t.Errorf("%s:\n     %+v\nwant %+v", name, got, want)

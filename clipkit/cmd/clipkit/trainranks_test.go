@@ -2,14 +2,19 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
+
+	"github.com/spf13/cobra"
 )
 
 // tinyTrain is a command line that trains a tiny model, with experiments/ under root.
@@ -121,5 +126,45 @@ func TestInterruptedRanksGoOn(t *testing.T) {
 	}
 	if all := losses(t, root, "stopped"); len(all) != 150 || done >= 150 {
 		t.Errorf("%d steps, after %d with two processes", len(all), done)
+	}
+}
+
+// A rank that was started with other settings, another model or without the data ends all of them, and one says why.
+func TestRanksThatDiffer(t *testing.T) {
+	common := []string{"--train-data", goldenData + "/e2e", "--batch-size", "2", "--max-steps", "1", "--resume", goldenData + "/e2e/init.pt", "--reset-optimizer", "--reset-data-offset",
+		"--vision-model", goldenData + "/tiny-vit.json", "--text-model", goldenData + "/tiny-text-e2e.json", "--device", "cpu:go"}
+	for _, c := range []struct{ second, says string }{
+		{"--lr=0.25", "lr"},
+		{"--resume=" + goldenData + "/e2e/epoch2.pt", "weights"},
+		{"--train-data=no-such-folder", "no-such-folder"},
+		{"--val-data=" + goldenData + "/e2e", ""},
+	} {
+		t.Setenv("CLIPKIT_ROOT", t.TempDir())
+		_, errs := onRanks(t, 2, func(cmd *cobra.Command, w exchange.World) error {
+			args := common
+			if w.Rank() == 1 {
+				args = append(slices.Clone(common), c.second)
+			}
+			_, err := parsed(t, args...).train(cmd.Context(), w)
+			return err
+		})
+		if c.says == "" { // the same data by another name
+			if errs[0] != nil || errs[1] != nil {
+				t.Error(errs)
+			}
+			continue
+		}
+		elsewhere := 0
+		for _, err := range errs {
+			switch {
+			case errors.Is(err, exchange.ErrElsewhere):
+				elsewhere++
+			case err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n"):
+				t.Errorf("%s: %v, want one line with %q", c.second, err, c.says)
+			}
+		}
+		if elsewhere != 1 {
+			t.Errorf("%s: %v", c.second, errs)
+		}
 	}
 }

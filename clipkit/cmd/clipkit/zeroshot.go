@@ -18,6 +18,7 @@ type zeroshotFlags struct {
 	templates, templateSet  string
 	index, saveDir          string
 	model                   modelFlags
+	ranks                   rankFlags
 }
 
 func zeroshotCommand() *cobra.Command {
@@ -43,6 +44,7 @@ func zeroshotCommand() *cobra.Command {
 	f.model.add(c, "emoji", "")
 	unused(c, "img-batch-size", 64, "batches are chosen here, and results do not depend on them")
 	unused(c, "num-workers", 4, "pictures are decoded on all processors")
+	f.ranks.add(c)
 	say := debug(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		say()
@@ -51,7 +53,7 @@ func zeroshotCommand() *cobra.Command {
 		} else if len(args) == 1 || f.folder == "" {
 			return wrong("it takes one folder of pictures in classes, or \"emoji\"")
 		}
-		return f.run(c, exchange.Alone)
+		return f.ranks.run(c, f.model.device, func(w exchange.World) error { return f.run(c, w) })
 	}
 	return c
 }
@@ -78,6 +80,7 @@ func (f *zeroshotFlags) run(c *cobra.Command, w exchange.World) error {
 		return err
 	}
 	o.World = w
+	f.model.world = w
 	m, err := f.model.load(ctx)
 	if err := exchange.Agree(w, err); err != nil {
 		return err
