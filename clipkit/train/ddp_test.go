@@ -86,8 +86,19 @@ func (r ddpRun) config(name string, m *model.Model) Config {
 	return c
 }
 
-// doJobs runs one job by n processes, which are goroutines, each with a model of its own.
+// doJobs runs one job by as many processes as models, which are goroutines.
 func doJobs(t *testing.T, root string, c Config, models []*model.Model, data *dataset.Dataset, change func(rank int, j *Job)) []error {
+	t.Helper()
+	return doJobsIn(t, root, c, models, data, func(rank int, j *Job) context.Context {
+		if change != nil {
+			change(rank, j)
+		}
+		return context.Background()
+	})
+}
+
+// doJobsIn is that with a context for each.
+func doJobsIn(t *testing.T, root string, c Config, models []*model.Model, data *dataset.Dataset, change func(rank int, j *Job) context.Context) []error {
 	t.Helper()
 	worlds, errs := exchangetest.Threads(len(models)), make([]error, len(models))
 	run, err := experiment.Open(root, c.Name, c, time.Now)
@@ -101,10 +112,8 @@ func doJobs(t *testing.T, root string, c Config, models []*model.Model, data *da
 		if rank == 0 {
 			j.Run = run
 		}
-		if change != nil {
-			change(rank, j)
-		}
-		wait.Go(func() { errs[rank] = j.Do(context.Background()) })
+		ctx := change(rank, j)
+		wait.Go(func() { errs[rank] = j.Do(ctx) })
 	}
 	wait.Wait()
 	return errs
