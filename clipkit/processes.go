@@ -17,6 +17,7 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/mpi"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/repo"
@@ -156,7 +157,7 @@ func (f *tuning) apart(ctx context.Context, n int) (*Run, error) {
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := launchRanks(ctx, n, filepath.Join(dir, "job.json"), w)
+		err := mpi.Run(ctx, mpi.Job{Processes: n, Env: []string{rankEnv + "=" + filepath.Join(dir, "job.json")}, Stdout: w})
 		w.Close()
 		ended <- err
 	}()

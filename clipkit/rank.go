@@ -10,6 +10,7 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/mpi"
 	"clipnb/clipkit/experiment"
 )
 
@@ -26,7 +27,7 @@ func init() {
 
 // rankMain is a rank from its start to its end. An error that all ranks know of is reported by the one whose it is, and no failure of the processes.
 func rankMain(path string) int {
-	w, err := joinRanks()
+	w, err := mpi.Join()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "clipkit:", err)
 		return 1
@@ -45,9 +46,6 @@ func rankMain(path string) int {
 
 // rank opens what the job names and trains.
 func rank(ctx context.Context, w exchange.World, path string, tell func(experiment.Row)) error {
-	if err := exchange.ShareCores(w); err != nil {
-		return err
-	}
 	f := &tuning{world: w, tell: tell}
 	closeAll, err := f.open(ctx, path)
 	defer closeAll()
