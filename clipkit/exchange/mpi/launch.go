@@ -1,0 +1,233 @@
+package mpi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"clipnb/clipkit/exchange"
+
+	"golang.org/x/sys/unix"
+)
+
+// Job is a program that a launcher starts Processes times; each of them calls Join.
+type Job struct {
+	Processes int
+	Program   string // its file
+	Args, Env []string
+
+	MapBy    string // mpirun's --map-by, such as "slot:PE=24", which binds each process to 24 cores of its own; "" = as many as wanted, bound to none
+	Hostfile string // mpirun's --hostfile: a host a line, "name slots=8"; "" = this host
+
+	Stdout, Stderr io.Writer
+	Say            func(line string) // told before something is fetched; nil = nobody
+	Grace          time.Duration     // after ctx ends, how long the processes may take to save; 0 = ten minutes
+}
+
+// shm is what the buffers between the processes of a host want of /dev/shm; Docker gives it 64 MiB.
+const shm = 256 << 20
+
+// Run starts the job and waits for its end. When ctx ends, the processes get SIGUSR1, which launchers hand on, and may save; a launcher that gets SIGINT
+// or SIGTERM ends them at once. Where one fails, all are ended, and what it wrote to its standard error is what a person should read.
+func Run(ctx context.Context, j Job) error {
+	if j.Processes < 1 {
+		return fmt.Errorf("%w: %d processes, want 1 or more", exchange.ErrWorld, j.Processes)
+	}
+	if j.Say == nil {
+		j.Say = func(string) {}
+	}
+	home, err := launcherHome(j.Say)
+	if err != nil {
+		return err
+	}
+	mpirun, of, err := launcherIn(home)
+	if err != nil {
+		return err
+	}
+	lib, ok := libraryIn(home, of)
+	if !ok {
+		return fmt.Errorf("%w: %s has no library beside it: set MPI_HOME to a whole installation of MPI", exchange.ErrWorld, mpirun)
+	}
+	dir, err := os.MkdirTemp("", "clipkit-mpi-") // what a killed run would leave in /tmp and /dev/shm
+	if err != nil {
+		return fmt.Errorf("%w: %w", exchange.ErrWorld, err)
+	}
+	defer os.RemoveAll(dir)
+	backing := dir
+	var space unix.Statfs_t
+	if unix.Statfs("/dev/shm", &space) == nil && space.Bavail*uint64(space.Bsize) > shm {
+		if backing, err = os.MkdirTemp("/dev/shm", "clipkit-mpi-"); err != nil {
+			backing = dir
+		}
+		defer os.RemoveAll(backing)
+	}
+	noise := &launcherNoise{to: j.Stderr}
+	cmd := exec.Command(mpirun, j.arguments(of)...)
+	cmd.Env = append(os.Environ(), "MPI_LIBRARY="+lib, "OMPI_MCA_btl_sm_backing_directory="+backing, "PRTE_MCA_prte_tmpdir_base="+dir, "OMPI_MCA_orte_tmpdir_base="+dir)
+	for _, system := range []string{"OMPI", "PRTE"} { // root is what a container has
+		cmd.Env = append(cmd.Env, system+"_ALLOW_RUN_AS_ROOT=1", system+"_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+	}
+	cmd.Env = append(cmd.Env, j.Env...)
+	cmd.Stdout, cmd.Stderr = j.Stdout, noise
+	cmd.WaitDelay = 10 * time.Second
+	err = j.wait(ctx, cmd)
+	noise.flush()
+	var status *exec.ExitError
+	if err != nil && ctx.Err() != nil { // it was stopped before it could answer, or did not in time
+		return fmt.Errorf("%w: %d processes of %s were stopped (%w)", exchange.ErrWorld, j.Processes, filepath.Base(j.Program), context.Cause(ctx))
+	}
+	if errors.As(err, &status) {
+		if !noise.wrote && noise.kept.Len() > 0 {
+			return fmt.Errorf("%w: %d processes of %s: %s", exchange.ErrWorld, j.Processes, filepath.Base(j.Program), oneLine(noise.kept.String()))
+		}
+		return fmt.Errorf("%w: one of %d processes of %s failed, and all were ended (%w)", exchange.ErrWorld, j.Processes, filepath.Base(j.Program), err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: starting %s: %w", exchange.ErrWorld, mpirun, err)
+	}
+	return nil
+}
+
+// wait starts cmd, which dies with this process, and waits for it.
+func (j Job) wait(ctx context.Context, cmd *exec.Cmd) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // a terminal's Ctrl-C reaches only us
+	started, ended := make(chan error), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // Pdeathsig means this thread's death
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			ended <- cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	grace := j.Grace
+	if grace == 0 {
+		grace = 10 * time.Minute
+	}
+	again := time.NewTicker(time.Second) // a launcher that has not yet started everything would lose the first one
+	defer again.Stop()
+	for end := time.After(grace); ; {
+		_ = cmd.Process.Signal(syscall.SIGUSR1)
+		select {
+		case err := <-ended:
+			return err
+		case <-end:
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case err := <-ended:
+				return err
+			case <-time.After(10 * time.Second):
+				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+				return <-ended
+			}
+		case <-again.C:
+		}
+	}
+}
+
+// arguments of the launcher.
+func (j Job) arguments(of flavour) []string {
+	args := []string{"-n", strconv.Itoa(j.Processes)}
+	if j.Hostfile != "" {
+		args = append(args, map[flavour]string{openMPI: "--hostfile", mpich: "-f"}[of], j.Hostfile)
+	}
+	switch {
+	case j.MapBy != "" && of == mpich:
+		args = append(args, "-map-by", j.MapBy)
+	case j.MapBy != "":
+		args = append(args, "--map-by", j.MapBy)
+	case of == openMPI:
+		args = append(args, "--map-by", ":OVERSUBSCRIBE", "--bind-to", "none")
+	}
+	if j.Hostfile != "" && of == openMPI {
+		for _, e := range append([]string{"MPI_LIBRARY="}, j.Env...) {
+			name, _, _ := strings.Cut(e, "=")
+			args = append(args, "-x", name)
+		}
+	}
+	return append(append(args, j.Program), j.Args...)
+}
+
+// launcherHome is MPI_HOME, the pinned wheel, or where that cannot be had the folder of the mpirun on PATH.
+func launcherHome(say func(string)) (string, error) {
+	if home := os.Getenv("MPI_HOME"); home != "" {
+		return home, nil
+	}
+	home, err := wheel(say)
+	if err == nil {
+		return home, nil
+	}
+	if path, missing := exec.LookPath("mpirun"); missing == nil {
+		return filepath.Dir(filepath.Dir(path)), nil
+	}
+	return "", err
+}
+
+// launcherIn finds an installation's mpirun, and whose it is.
+func launcherIn(home string) (mpirun string, of flavour, err error) {
+	mpirun = filepath.Join(home, "bin", "mpirun")
+	real, err := filepath.EvalSymlinks(mpirun)
+	if err != nil {
+		return "", "", fmt.Errorf("%w: MPI_HOME is %s: %w; set it to the folder with bin/mpirun in it", exchange.ErrWorld, home, err)
+	}
+	if _, err := os.Stat(filepath.Join(home, "bin", "prterun")); err == nil || strings.Contains(filepath.Base(real), "orterun") {
+		return mpirun, openMPI, nil
+	}
+	return mpirun, mpich, nil
+}
+
+// launcherNoise hands lines on, but for what launchers say about the end of a process: it stands between lines of dashes.
+type launcherNoise struct {
+	to     io.Writer
+	line   bytes.Buffer
+	inside bool
+	kept   bytes.Buffer // the noise, for when nobody says more
+	wrote  bool
+}
+
+func (n *launcherNoise) Write(p []byte) (int, error) {
+	for _, c := range p {
+		n.line.WriteByte(c)
+		if c == '\n' || c == '\r' {
+			n.flush()
+		}
+	}
+	return len(p), nil
+}
+
+func (n *launcherNoise) flush() {
+	defer n.line.Reset()
+	line := n.line.Bytes()
+	text := strings.TrimSpace(string(line))
+	rule := len(text) > 40 && strings.Trim(text, "-=") == ""
+	switch {
+	case rule:
+		n.inside = !n.inside
+	case n.inside || strings.HasPrefix(text, "=   ") || strings.HasPrefix(text, "YOUR APPLICATION TERMINATED"):
+		n.kept.Write(line)
+	case len(line) > 0 && n.to != nil:
+		n.wrote = n.wrote || text != ""
+		_, _ = n.to.Write(line)
+	}
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
