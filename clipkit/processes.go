@@ -150,6 +150,10 @@ func (f *tuning) apart(ctx context.Context, n int) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting %d processes: %w", n, err)
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("starting %d processes: %w", n, err)
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	run := filepath.Join(repo.Experiments(), f.config.Name)
@@ -157,7 +161,7 @@ func (f *tuning) apart(ctx context.Context, n int) (*Run, error) {
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := mpi.Run(ctx, mpi.Job{Processes: n, Env: []string{rankEnv + "=" + filepath.Join(dir, "job.json")}, Stdout: w})
+		err := mpi.Run(ctx, mpi.Job{Processes: n, Program: program, Env: []string{rankEnv + "=" + filepath.Join(dir, "job.json"), "GONB_PIPE="}, Stdout: w, Stderr: os.Stderr, Say: say})
 		w.Close()
 		ended <- err
 	}()

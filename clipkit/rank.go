@@ -46,6 +46,9 @@ func rankMain(path string) int {
 
 // rank opens what the job names and trains.
 func rank(ctx context.Context, w exchange.World, path string, tell func(experiment.Row)) error {
+	if err := exchange.ShareCores(w); err != nil {
+		return err
+	}
 	f := &tuning{world: w, tell: tell}
 	closeAll, err := f.open(ctx, path)
 	defer closeAll()

@@ -60,6 +60,9 @@ func (f *rankFlags) run(c *cobra.Command, on string, work func(exchange.World) e
 		err = wrong("-n is %d among %d processes that a launcher has started: leave it out", f.processes, w.Size())
 	}
 	if err = exchange.Agree(w, err); err == nil {
+		err = exchange.ShareCores(w)
+	}
+	if err == nil {
 		err = exchange.Agree(w, work(w))
 	}
 	if errors.Is(err, exchange.ErrElsewhere) {
@@ -70,7 +73,12 @@ func (f *rankFlags) run(c *cobra.Command, on string, work func(exchange.World) e
 
 // start starts this command line under mpirun. An interrupt has the ranks save, and one of them says so.
 func (f *rankFlags) start(c *cobra.Command) error {
-	job := mpi.Job{Processes: f.processes, Args: os.Args[1:], Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr()}
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	job := mpi.Job{Processes: f.processes, Program: program, Args: os.Args[1:], MapBy: f.mapBy, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr()}
+	job.Say = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
 	if err := mpi.Run(c.Context(), job); err != nil {
 		return fmt.Errorf("%w: %w", exchange.ErrElsewhere, err)
 	}
