@@ -24,7 +24,7 @@ const (
 // libraries are the names under which each is installed, the most particular first.
 var libraries = map[flavour][]string{
 	openMPI: {"libmpi.so.40", "libmpi.so"},
-	mpich:   {"libmpi.so.12", "libmpich.so.12", "libmpi_abi.so.0", "libmpi.so"},
+	mpich:   {"libmpi.so.12", "libmpich.so.12", "libmpi_abi.so.1", "libmpi.so"},
 }
 
 // sizes are the variables in which launchers say how many processes they started.

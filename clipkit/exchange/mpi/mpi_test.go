@@ -144,7 +144,7 @@ func mpichHome(t *testing.T) string {
 func TestConformsWithMPICH(t *testing.T) {
 	home := mpichHome(t)
 	t.Setenv("MPI_HOME", home)
-	for _, c := range []struct{ lib, abi string }{{"libmpi.so.12", "MPICH"}, {"libmpi_abi.so.0", "the standard ABI"}} {
+	for _, c := range []struct{ lib, abi string }{{"libmpi.so.12", "MPICH"}, {"libmpi_abi.so.1", "the standard ABI"}} {
 		path := filepath.Join(home, "lib", c.lib)
 		for _, tcp := range []string{"", "UCX_TLS=tcp,self"} {
 			var out safeBuffer

@@ -74,6 +74,14 @@ func (w *world) init(path string) error {
 		return fmt.Errorf("%w: opening %s: %s; set MPI_LIBRARY to the libmpi.so of the launcher", exchange.ErrWorld, path, C.GoString(text))
 	}
 	w.abi = C.GoString(abi)
+	name, started := promised()
+	foreign := func(sees string) error {
+		return fmt.Errorf("%w: the launcher (%s) started %d processes, but %s (%s) sees %s: it belongs to another MPI; set MPI_LIBRARY to the launcher's own",
+			exchange.ErrWorld, name, started, path, w.version(), sees)
+	}
+	if fromOpenMPI := strings.HasPrefix(w.version(), "Open MPI"); fromOpenMPI != (launcherFlavour() == openMPI) && os.Getenv("SLURM_STEP_ID") == "" {
+		return foreign("none of them") // it would end the process, or wait for ever
+	}
 	if err := failure("joining the ranks", C.mpi_init()); err != nil {
 		return err
 	}
@@ -82,9 +90,8 @@ func (w *world) init(path string) error {
 		return err
 	}
 	w.rank, w.size, w.local = int(rank), int(size), int(local)
-	if name, n := promised(); n > 0 && n != w.size {
-		return fmt.Errorf("%w: the launcher started %d processes (%s), but %s (%s) sees %d: it belongs to another MPI; set MPI_LIBRARY to the launcher's own",
-			exchange.ErrWorld, n, name, path, w.version(), w.size)
+	if started > 0 && started != w.size {
+		return foreign(fmt.Sprint(w.size))
 	}
 	return nil
 }
