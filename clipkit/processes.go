@@ -157,7 +157,7 @@ func (f *tuning) apart(ctx context.Context, n int) (*Run, error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	run := filepath.Join(repo.Experiments(), f.config.Name)
-	tell, finish := show(run, s.Pairs, f.config)
+	tell, finish := show(run, s.Pairs, f.config, false)
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {

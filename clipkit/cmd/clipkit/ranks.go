@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"clipnb/clipkit/device"
@@ -77,10 +79,26 @@ func (f *rankFlags) start(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	job := mpi.Job{Processes: f.processes, Program: program, Args: os.Args[1:], MapBy: f.mapBy, Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr()}
+	job := mpi.Job{Processes: f.processes, Program: program, Args: os.Args[1:], MapBy: f.mapBy, Stdout: c.OutOrStdout(), Stderr: &oneLineOfProgress{to: c.ErrOrStderr()}}
 	job.Say = func(line string) { fmt.Fprintln(c.ErrOrStderr(), line) }
 	if err := mpi.Run(c.Context(), job); err != nil {
 		return fmt.Errorf("%w: %w", exchange.ErrElsewhere, err)
 	}
 	return nil
+}
+
+// oneLineOfProgress takes away again the end that ranks give to every piece of a line of progress: what follows a carriage return is written over.
+type oneLineOfProgress struct {
+	to       io.Writer
+	returned bool
+}
+
+func (o *oneLineOfProgress) Write(p []byte) (int, error) {
+	n, text := len(p), p
+	if o.returned || bytes.HasPrefix(p, []byte("\r")) {
+		text = bytes.TrimSuffix(p, []byte("\n"))
+	}
+	o.returned = bytes.HasSuffix(text, []byte("\r"))
+	_, err := o.to.Write(text)
+	return n, err
 }
