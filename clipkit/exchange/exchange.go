@@ -1,4 +1,3 @@
-// Package exchange is what the processes of one training run tell each other: gather features, sum gradients, share a decision.
 package exchange
 
 import (
