@@ -4,10 +4,9 @@ import (
 	"cmp"
 	"context"
 	"image"
-	"os"
 	"slices"
 
-	"clipnb/clipkit/internal/progress"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/zeroshot"
 )
 
@@ -19,7 +18,7 @@ func Classify(ctx context.Context, m *Model, pictures []image.Image, labels []st
 	if len(templates) == 0 {
 		templates = []string{"{}"}
 	}
-	c, err := zeroshot.NewClassifier(ctx, m.Towers, labels, templates, m.Towers.Config.ContextLength, nil)
+	c, err := zeroshot.NewClassifier(ctx, exchange.Alone, m.Towers, labels, templates, m.Towers.Config.ContextLength, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +51,12 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 	if o.Templates == nil {
 		o.Templates = zeroshot.ChineseTemplates
 	}
-	texts := progress.New(os.Stderr, "labels", len(o.Labels)*len(o.Templates))
+	if o.World == nil {
+		o.World = exchange.Alone
+	}
+	texts := barOf(o.World, "labels", len(o.Labels)*len(o.Templates))
 	defer texts.Finish()
-	c, err := zeroshot.NewClassifier(ctx, m.Towers, o.Labels, o.Templates, m.Towers.Config.ContextLength, texts.Of)
+	c, err := zeroshot.NewClassifier(ctx, o.World, m.Towers, o.Labels, o.Templates, m.Towers.Config.ContextLength, texts.Of)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +64,7 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 	if o.Predictions != nil {
 		record = o.Predictions.Record
 	}
-	bar := progress.New(os.Stderr, "classifying "+set.Name(), set.Len())
+	bar := barOf(o.World, "classifying "+set.Name(), set.Len())
 	defer bar.Finish()
-	return zeroshot.Classify(ctx, m.Towers, set, c, record, bar.Of)
+	return zeroshot.Classify(ctx, o.World, m.Towers, set, c, record, bar.Of)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"clipnb/clipkit"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/report"
@@ -39,7 +40,7 @@ func TestZeroShotIsTheReferences(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := zeroshot.NewClassifier(ctx, m.Towers, set.Labels(), templates, 52, nil)
+		c, err := zeroshot.NewClassifier(ctx, exchange.Alone, m.Towers, set.Labels(), templates, 52, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
 )
@@ -22,7 +23,7 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 	if err != nil {
 		return nil, err
 	}
-	f, err := m.features(ctx, split, o.run)
+	f, err := m.features(ctx, exchange.Alone, split, o.run)
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +49,11 @@ func (m *Model) Features(ctx context.Context, split dataset.Source, opts ...Opti
 	if err != nil {
 		return nil, err
 	}
-	return m.features(ctx, split, o.run)
+	return m.features(ctx, exchange.Alone, split, o.run)
 }
 
 // features are read where they are kept: with a run, or for all cells and notebooks.
-func (m *Model) features(ctx context.Context, split dataset.Source, run string) (*eval.Features, error) {
+func (m *Model) features(ctx context.Context, w exchange.World, split dataset.Source, run string) (*eval.Features, error) {
 	if split == nil {
 		return nil, fmt.Errorf("evaluating: the data set has no such split")
 	}
@@ -61,14 +62,14 @@ func (m *Model) features(ctx context.Context, split dataset.Source, run string) 
 		prefix = keptPrefix(run, split)
 	}
 	if prefix == "" {
-		bar := encodingBar(split)
+		bar := encodingBar(w, split)
 		defer bar.Finish()
-		return eval.Extract(ctx, m.Towers, split, m.Towers.Config.ContextLength, bar.Of)
+		return eval.Extract(ctx, w, m.Towers, split, m.Towers.Config.ContextLength, bar.Of)
 	}
 	if err := os.MkdirAll(filepath.Dir(prefix), 0o755); err != nil {
 		return nil, fmt.Errorf("keeping features: %w", err)
 	}
-	return m.KeptFeatures(ctx, split, prefix)
+	return m.KeptFeatures(ctx, w, split, prefix)
 }
 
 // sharedPrefix is what the names of features begin with that any cell may use again: those of the embedded model on the embedded set, neither of
@@ -82,15 +83,15 @@ func (m *Model) sharedPrefix(split dataset.Source) string {
 }
 
 // KeptFeatures encodes a split and keeps the features in <prefix>-<hash of the model>.features.safetensors. Where that file is, it is read;
-// where the work was interrupted, it continues.
-func (m *Model) KeptFeatures(ctx context.Context, split dataset.Source, prefix string) (*eval.Features, error) {
+// where the work was interrupted, it continues. The ranks of w share the work, and all get the features; exchange.Alone is one process.
+func (m *Model) KeptFeatures(ctx context.Context, w exchange.World, split dataset.Source, prefix string) (*eval.Features, error) {
 	sum, err := m.Towers.Fingerprint()
-	if err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return nil, err
 	}
-	bar := encodingBar(split)
+	bar := encodingBar(w, split)
 	defer bar.Finish()
-	return eval.ExtractTo(ctx, featuresFile(prefix, sum), m.Towers, sum, split, m.Towers.Config.ContextLength, bar.Of)
+	return eval.ExtractTo(ctx, w, featuresFile(prefix, sum), m.Towers, sum, split, m.Towers.Config.ContextLength, bar.Of)
 }
 
 // keptPrefix is what the names of a split's features begin with where Keep keeps them.
@@ -102,6 +103,14 @@ func featuresFile(prefix, sum string) string {
 	return prefix + "-" + sum[:12] + ".features.safetensors"
 }
 
-func encodingBar(split dataset.Source) *progress.Line {
-	return progress.New(os.Stderr, "encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
+func encodingBar(w exchange.World, split dataset.Source) *progress.Line {
+	return barOf(w, "encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
+}
+
+// barOf counts the samples of all ranks, on rank 0.
+func barOf(w exchange.World, what string, total int) *progress.Line {
+	if w.Rank() != 0 {
+		return nil
+	}
+	return progress.New(os.Stderr, what, total)
 }

@@ -11,7 +11,6 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/explore"
-	"clipnb/clipkit/model"
 	"clipnb/clipkit/page"
 
 	"github.com/janpfeifer/gonb/gonbui"
@@ -62,13 +61,9 @@ type pageSpec struct {
 
 // sideSpec is one checkpoint of a page.
 type sideSpec struct {
-	Name      string      // on the page
-	Model     model.Ident // which the index is of
-	Again     string      // for Load
-	As        []string
-	Device    string
-	Precision string
-	Index     location
+	Name string // on the page
+	reopened
+	Index location
 }
 
 func newSpec(ctx context.Context, ix *Index, m *Model, o options) (s pageSpec, err error) {
@@ -110,22 +105,15 @@ func newSpec(ctx context.Context, ix *Index, m *Model, o options) (s pageSpec, e
 
 // newSide puts index and model where another process can open them.
 func newSide(ctx context.Context, ix *Index) (s sideSpec, err error) {
-	m := ix.model
-	if s.Model, err = m.Identity(); err != nil {
+	is, err := ix.model.Identity()
+	if err != nil {
 		return s, err
 	}
-	s.Again, s.As, s.Device, s.Precision = m.again, m.as, m.Towers.Device.Name+":"+m.Towers.Device.Engine, string(m.Towers.Precision())
-	if s.Index, err = ix.inPlace(ctx, s.Model.Fingerprint); err != nil || s.Again != "" {
+	if s.Index, err = ix.inPlace(ctx, is.Fingerprint); err != nil {
 		return s, err
 	}
-	s.Again, s.As = filepath.Join(page.Dir(), s.Model.Fingerprint[:12]+".safetensors"), nil
-	if isFile(s.Again) {
-		return s, nil
-	}
-	if err := os.MkdirAll(page.Dir(), 0o755); err != nil {
-		return s, fmt.Errorf("saving the model for the page: %w", err)
-	}
-	return s, m.Save(s.Again, false)
+	s.reopened, err = reopen(ix.model, page.Dir())
+	return s, err
 }
 
 // inPlace is where another process finds the index; one in memory is written into a folder first.
@@ -207,7 +195,7 @@ func openPage(ctx context.Context, spec json.RawMessage, token string) (h *explo
 	closers = append(closers, func() { source.Close() })
 	c := explore.Config{Title: s.Title, Source: source, Token: token}
 	for _, x := range s.Sides {
-		m, err := x.load(ctx)
+		m, err := x.load(ctx, x.Device)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", x.Name, err)
 		}
@@ -221,25 +209,4 @@ func openPage(ctx context.Context, spec json.RawMessage, token string) (h *explo
 	}
 	h, err = explore.New(ctx, c)
 	return h, closeOpened, err
-}
-
-// load opens the model of a side and makes sure that it is the one that the index is of.
-func (s sideSpec) load(ctx context.Context) (*Model, error) {
-	opts := []Option{On(s.Device), In(s.Precision)}
-	if len(s.As) > 0 {
-		opts = append(opts, As(s.As...))
-	}
-	m, err := Load(ctx, s.Again, opts...)
-	if err != nil {
-		return nil, err
-	}
-	is, err := m.Identity()
-	if want := s.Model.Fingerprint; err == nil && is.Fingerprint != want {
-		err = fmt.Errorf("%s holds other weights (%.12s) than the model in the notebook (%.12s); save that one, Load it and build its index", s.Again, is.Fingerprint, want)
-	}
-	if err != nil {
-		m.Close()
-		return nil, err
-	}
-	return m, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
@@ -23,8 +25,9 @@ import (
 
 // Run is a finished or interrupted training run on disk.
 type Run struct {
-	Dir  string
-	Rows []experiment.Row // metrics.jsonl: what the charts read
+	Dir       string
+	Rows      []experiment.Row // metrics.jsonl: what the charts read
+	Processes int              // that Finetune had it trained by just now; 0 of a run that is only looked at
 }
 
 // settings is what a run directory is bound to: a run continues only where all of it is the same.
@@ -42,60 +45,146 @@ type settings struct {
 // settings, data and initial weights it continues, or just loads the result when it was finished, and says which; where it exists with
 // others, it is left alone and the error asks for another name. Ctrl-C, a notebook's interrupt and ctx save a checkpoint first.
 // In a notebook loss and accuracy are drawn meanwhile.
+//
+// Settings of several ranks (cfg.WorldSize) are taken in turns, or by as many processes, with the same result (Processes).
 func Finetune(ctx context.Context, m *Model, data *dataset.Dataset, cfg train.Config, opts ...Option) (*Run, error) {
 	o, err := chosen("Finetune", finetuning, opts)
 	if err != nil {
 		return nil, err
 	}
-	if data.Train == nil {
-		return nil, fmt.Errorf("finetuning on %s: it has no train split", data.Name)
+	f := &tuning{model: m, data: data, config: cfg, options: o, world: exchange.Alone}
+	if o.world != nil {
+		f.world = o.world
+		return f.here(ctx, f.check())
 	}
-	if err := cfg.Check(m.Towers.Config); err != nil {
+	if err := f.check(); err != nil {
 		return nil, err
 	}
-	s, err := bind(m, data, cfg, o.teacher)
+	n, err := f.processes()
 	if err != nil {
 		return nil, err
 	}
-	run, err := experiment.Open(repo.Experiments(), cfg.Name, s, time.Now)
-	if err != nil {
-		return nil, err
+	if n > 1 {
+		return f.apart(ctx, n)
 	}
-	defer run.Close()
-	if run.New {
-		if err := logContents(run, data); err != nil {
-			return nil, err
+	return f.here(ctx, nil)
+}
+
+// tuning is one call of Finetune.
+type tuning struct {
+	model  *Model
+	data   *dataset.Dataset
+	config train.Config
+	options
+	world exchange.World
+	tell  func(experiment.Row) // of every step and validation; nil: they are shown
+}
+
+// check refuses what cannot train, before anything is opened.
+func (f *tuning) check() error {
+	if f.data.Train == nil {
+		return fmt.Errorf("finetuning on %s: it has no train split", f.data.Name)
+	}
+	if err := f.settleWorldSize(); err != nil {
+		return err
+	}
+	return f.config.Check(f.model.Towers.Config)
+}
+
+// here trains in this process, which may be one rank of a world. err is what this rank has met before.
+func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
+	m, data, cfg, first := f.model, f.data, f.config, f.world.Rank() == 0
+	var s settings
+	if err == nil {
+		s, err = bind(m, data, cfg, f.teacher)
+	}
+	var run *experiment.Run // of rank 0, which writes
+	if err == nil && first {
+		if run, err = experiment.Open(repo.Experiments(), cfg.Name, s, time.Now); err == nil {
+			defer run.Close()
+			if run.New {
+				err = logContents(run, data)
+			}
 		}
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	if err := exchange.Agree(f.world, err); err != nil {
+		return nil, err
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1) // a launcher passes on the last
 	defer stop()
 
-	bar, charts := progress.New(os.Stderr, "training", train.TotalSteps(s.Pairs, cfg)), newLive(run.Dir)
-	job := train.Job{Model: m.Towers, Train: data.Train, Config: cfg, Run: run, Memory: o.memory, Say: say}
-	job.Progress = func(at train.Progress) {
-		if at.Row.Kind == "train" {
-			bar.Describe(training(at.Row))
-			bar.Of(at.Row.Step, 0)
+	job := train.Job{Model: m.Towers, Train: data.Train, Config: cfg, Run: run, World: f.world, Memory: f.memory}
+	finish := func() {}
+	if first {
+		job.Say = say
+		tell := f.tell
+		if tell == nil {
+			tell, finish = show(run.Dir, s.Pairs, cfg, f.world.Size() > 1)
 		}
-		charts.add(at.Row)
+		job.Progress = func(at train.Progress) { tell(at.Row) }
 	}
-	if o.teacher != nil {
-		job.Teacher = o.teacher.Towers.EncodeImages
+	if f.teacher != nil {
+		job.Teacher = f.teacher.Towers.EncodeImages
 	}
 	if data.Valid != nil {
-		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, m, data.Valid, cfg) }
+		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, f.world, m, data.Valid, cfg) }
 	}
 	err = job.Do(ctx)
-	bar.Finish()
-	charts.finish()
+	finish()
 	if err != nil {
-		return nil, errors.Join(err, freeName(run, err))
+		err = errors.Join(err, freeName(run, err))
 	}
-	m.name, m.source = cfg.Name, run.Dir
-	if m.again, err = filepath.Abs(run.Dir); err != nil {
+	if err := exchange.Agree(f.world, err); err != nil {
 		return nil, err
 	}
-	return OpenRun(cfg.Name)
+	if !first {
+		return &Run{Processes: f.world.Size()}, nil
+	}
+	return f.finished(run.Dir, f.world.Size())
+}
+
+// finished calls the model by its run, which so many processes have trained.
+func (f *tuning) finished(dir string, processes int) (*Run, error) {
+	again, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	f.model.name, f.model.source, f.model.again = f.config.Name, dir, again
+	run, err := OpenRun(f.config.Name)
+	if err == nil {
+		run.Processes = processes
+	}
+	return run, err
+}
+
+// show makes the line of progress and, in a notebook, the charts of a run.
+func show(dir string, pairs int, cfg train.Config, launched bool) (tell func(experiment.Row), finish func()) {
+	var out io.Writer = os.Stderr
+	if launched {
+		out = ended{out}
+	}
+	bar, charts := progress.New(out, "training", train.TotalSteps(pairs, cfg)), newLive(dir)
+	tell = func(row experiment.Row) {
+		if row.Kind == "train" {
+			bar.Describe(training(row))
+			bar.Of(row.Step, 0)
+		}
+		charts.add(row)
+	}
+	return tell, func() {
+		bar.Finish()
+		charts.finish()
+	}
+}
+
+// ended ends every piece of the line of progress, because launchers hand on whole lines only.
+type ended struct{ to io.Writer }
+
+func (e ended) Write(p []byte) (int, error) {
+	if _, err := e.to.Write(append(p[:len(p):len(p)], '\n')); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // bind gathers what the run will be bound to.
@@ -126,6 +215,9 @@ func logContents(run *experiment.Run, data *dataset.Dataset) error {
 
 // freeName lets go of the name of a run that was refused before its first step, so that the run can be started under it with corrected settings.
 func freeName(run *experiment.Run, err error) error {
+	if run == nil {
+		return nil
+	}
 	rows, readErr := experiment.ReadRows(run.Dir)
 	if !run.New || len(rows) > 0 || readErr != nil || !errors.Is(err, train.ErrMemory) && !errors.Is(err, train.ErrConfig) {
 		return nil
@@ -147,24 +239,10 @@ func OpenRun(name string) (*Run, error) {
 }
 
 // validate is what the trainer records at an epoch's end: the reference's in-batch figures and true recall.
-func validate(ctx context.Context, m *Model, valid dataset.Source, cfg train.Config) (experiment.Row, error) {
-	f, err := eval.Extract(ctx, m.Towers, valid, cfg.ContextLength, nil)
-	if err != nil {
-		return experiment.Row{}, err
-	}
-	rep, err := eval.Retrieval(f, valid.Texts())
-	if err != nil {
-		return experiment.Row{}, err
-	}
-	row := experiment.Row{TextToImage: &rep.TextToImage, ImageToText: &rep.ImageToText}
-	scale, err := m.Towers.LogitScale()
-	if err != nil {
-		return row, err
-	}
-	pairs := dataset.Pairs(valid)
-	order := dataset.Order(cfg.Seed, 0, len(pairs), cfg.ValidBatchSize, 1, 0)
-	row.Loss, row.ImageToTextAcc, row.TextToImageAcc, err = eval.InBatch(f, pairs, order, cfg.ValidBatchSize, scale)
-	return row, err
+func validate(ctx context.Context, w exchange.World, m *Model, valid dataset.Source, cfg train.Config) (experiment.Row, error) {
+	return eval.Validate(ctx, w, m.Towers, valid, eval.Validation{
+		ContextLength: cfg.ContextLength, BatchSize: cfg.ValidBatchSize, Ranks: cfg.WorldSize, Seed: cfg.Seed,
+	})
 }
 
 // Export writes the run's newest checkpoint as a .pt with which the reference's training goes on (--resume):

@@ -9,6 +9,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/page"
@@ -55,13 +56,13 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Opt
 // extractAny gives the features of a split, also for pictures that have no captions.
 func extractAny(ctx context.Context, m *Model, split dataset.Source) (*eval.Features, error) {
 	if len(split.Texts()) > 0 {
-		return m.features(ctx, split, "")
+		return m.features(ctx, exchange.Alone, split, "")
 	}
 	f := &eval.Features{Dim: m.Towers.Config.EmbedDim, ImageIDs: split.ImageIDs()}
 	bar := progress.New(os.Stderr, "encoding "+split.Name(), len(f.ImageIDs))
 	defer bar.Finish()
 	for part := range slices.Chunk(f.ImageIDs, 256) {
-		v, err := eval.EncodePictures(ctx, m.Towers, split, part)
+		v, err := eval.EncodePictures(ctx, exchange.Alone, m.Towers, split, part)
 		if err != nil {
 			return nil, err
 		}

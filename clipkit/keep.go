@@ -15,6 +15,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/index/pgvector"
 	"clipnb/clipkit/internal/atomicfile"
@@ -105,7 +106,7 @@ func (ix *Index) storedFeatures(ctx context.Context, run, sum string) (*eval.Fea
 	if m.sharedPrefix(split) == "" {
 		return nil, nil
 	}
-	return m.features(ctx, split, "")
+	return m.features(ctx, exchange.Alone, split, "")
 }
 
 // fill adds what is missing: from stored features, which are in the split's order, else it encodes. A complete index asks for neither.
@@ -155,7 +156,7 @@ func (ix *Index) encodePictures(ctx context.Context, rows []int) ([]float32, err
 	for k, i := range rows {
 		ids[k] = all[i]
 	}
-	return eval.EncodePictures(ctx, ix.model.Towers, ix.split, ids)
+	return eval.EncodePictures(ctx, exchange.Alone, ix.model.Towers, ix.split, ids)
 }
 
 func (ix *Index) encodeCaptions(ctx context.Context, rows []int) ([]float32, error) {
@@ -164,7 +165,7 @@ func (ix *Index) encodeCaptions(ctx context.Context, rows []int) ([]float32, err
 	for k, i := range rows {
 		texts[k] = all[i]
 	}
-	return eval.EncodeCaptions(ctx, ix.model.Towers, texts, ix.model.Towers.Config.ContextLength)
+	return eval.EncodeCaptions(ctx, exchange.Alone, ix.model.Towers, texts, ix.model.Towers.Config.ContextLength)
 }
 
 func items(ids []int64, split string) []index.Item {

@@ -130,7 +130,14 @@ func NewFrom(ctx context.Context, architecture, openai, bert string, seed uint64
 
 // assemble makes a model on its device and has it filled.
 func assemble(cfg arch.Config, o options, fill func(*model.Model) error) (*Model, error) {
-	dev, err := device.Open(o.device)
+	name, err := o.device, error(nil)
+	if o.world != nil {
+		name, err = device.OfRank(name, o.world.Local())
+	}
+	if err != nil {
+		return nil, err
+	}
+	dev, err := device.Open(name)
 	if err != nil {
 		return nil, err
 	}

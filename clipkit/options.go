@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/model"
 )
@@ -34,8 +35,10 @@ type options struct {
 	precision model.Precision
 	as        []string
 
-	teacher *Model
-	memory  int64
+	teacher   *Model
+	memory    int64
+	processes int
+	world     exchange.World
 
 	run       string
 	files     string
@@ -87,6 +90,24 @@ func Teacher(m *Model) Option {
 // MemoryLimit is for Finetune: what the estimate of memory may be at most, instead of what the machine has free; negative lets anything start.
 func MemoryLimit(bytes int64) Option {
 	return Option{"MemoryLimit", finetuning, func(o *options) { o.memory = bytes }}
+}
+
+// Processes is for Finetune: n processes of this host share the run, each on a device of its own, the npu or cuda of its number, or on its share of the
+// processor's cores. cfg.WorldSize is then n where it is not set, and n divides WorldSize × AccumFreq where it is; a run that was begun by other numbers
+// of processes goes on with the very next samples. 1 takes all in turns. 0 is as without Processes: a run of several ranks
+// on an NPU takes as many cards as there are.
+//
+// The processes are this program, started again under mpirun (package exchange/mpi says which and how): they never come to its main function, but load
+// model and data again from where these were opened. A model that lies in no file is saved for them first; one whose weights were changed after it
+// was loaded, and data that were made in memory, are refused.
+func Processes(n int) Option {
+	return Option{"Processes", finetuning, func(o *options) { o.processes = n }}
+}
+
+// Ranks is for Load, New, NewFrom and Finetune in a program that was started under mpirun or srun: this process is one of w's, and every one of them
+// makes the same calls. Load takes the rank's own device ("npu" is npu:3 on the fourth of a host), Finetune its share of the run.
+func Ranks(w exchange.World) Option {
+	return Option{"Ranks", loading | making | finetuning, func(o *options) { o.world = w }}
 }
 
 // Keep is for EvaluateRetrieval, BuildIndex and Model.Features: what they make is kept with the run of this name, under experiments/<run>, and used again.

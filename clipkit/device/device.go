@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 // Device is an open engine. It is safe for concurrent use; close it when the models on it are done.
 type Device struct {
 	Name    string // "cpu", "cuda", "cuda:1"
+	Asked   string // what Open takes to open it once more
 	Engine  string // "xla", "onnx" or "go"
 	Backend compute.Backend
 
@@ -72,16 +74,7 @@ var engines = []struct {
 
 // Open opens a device: "cpu", "cuda" or "npu", with what may follow; "" takes CLIPKIT_DEVICE, else "cpu".
 func Open(name string) (*Device, error) {
-	if name == "" {
-		name = os.Getenv("CLIPKIT_DEVICE")
-	}
-	if name == "" {
-		name = "cpu"
-	}
-	kind, rest, _ := strings.Cut(name, ":")
-	if at := strings.Index(kind, ","); at >= 0 { // "npu,precision=f16"
-		kind, rest = kind[:at], name[at:]
-	}
+	kind, rest := kindOf(name)
 	open, ok := kinds[kind]
 	if !ok {
 		return nil, fmt.Errorf("opening device %q: %w; there are \"cpu\" (cpu:xla, cpu:onnx, cpu:openvino, cpu:go), \"cuda\" (cuda:0, cuda:1, …) and \"npu\" (npu:0, npu:cann:0, npu:openvino)", name, ErrUnknown)
@@ -90,7 +83,21 @@ func Open(name string) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening device %q: %w", name, err)
 	}
+	dev.Asked = kind
+	if rest != "" {
+		dev.Asked = strings.Replace(kind+":"+rest, ":,", ",", 1)
+	}
 	return dev, nil
+}
+
+// kindOf divides a name, or what stands for "": "npu,precision=f16" is "npu" and ",precision=f16".
+func kindOf(name string) (kind, rest string) {
+	name = cmp.Or(name, os.Getenv("CLIPKIT_DEVICE"), "cpu")
+	kind, rest, _ = strings.Cut(name, ":")
+	if at := strings.Index(kind, ","); at >= 0 {
+		kind, rest = kind[:at], name[at:]
+	}
+	return kind, rest
 }
 
 // openCPU takes the asked engine, or the first that works.

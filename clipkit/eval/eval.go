@@ -1,8 +1,8 @@
 // Package eval measures retrieval: features of a split, exact top-k, recall both ways, and the in-batch figures that the reference logs in
 // training. Zero-shot classification is package zeroshot's.
 //
-//	f, err := eval.Extract(ctx, m, split, length, progress)                 // unit vectors of every picture and text
-//	f, err = eval.ExtractTo(ctx, path, m, sum, split, length, progress)     // the same, kept in a file; a killed one continues
+//	f, err := eval.Extract(ctx, w, m, split, length, progress)              // unit vectors of every picture and text
+//	f, err = eval.ExtractTo(ctx, w, path, m, sum, split, length, progress)  // the same, kept in a file; a killed one continues
 //	rep, err := eval.Retrieval(f, split.Texts())                            // R@1, R@5, R@10 and their mean, percent, both directions
 //	err = rep.Save("experiments/run/eval/test.json")
 //	list, err := eval.TopK(ctx, f, eval.TextToImage, 10, nil)               // for the reference's prediction files
@@ -10,7 +10,12 @@
 //
 // Recall@k is the share of queries with at least one right answer among the first k results (cn_clip/eval/evaluation.py:94); equal scores keep
 // file order. A text with no picture counts as a miss; a picture with no text is not asked. Texts go through the same preparation as in
-// training (cn_clip/eval/data.py:23). It is not the in-batch accuracy, which depends on the batch size (InBatch).
+// training (cn_clip/eval/data.py:23). It is not the in-batch accuracy, which depends on the batch size (InBatch, Validate).
+//
+// # Ranks
+//
+// w is exchange.Alone, or the ranks of a run: they share the batches, as package deal says, and each of them gets the whole. What is computed does
+// not depend on their number, nor do files, which rank 0 alone writes. A picture that one rank cannot read ends all of them.
 //
 // # Files
 //

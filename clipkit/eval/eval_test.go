@@ -73,6 +73,9 @@ func TestInBatch(t *testing.T) {
 	if _, _, _, err := InBatch(f, pairs, []int{0}, 2, 3); !errors.Is(err, ErrEmpty) {
 		t.Error(err)
 	}
+	if _, _, _, err := InBatch(f, pairs, []int{0, 1, 0}, 2, 3); err == nil || errors.Is(err, ErrEmpty) {
+		t.Error("a pair was left out silently", err)
+	}
 	pairs[0].ImageID = 99
 	if _, _, _, err := InBatch(f, pairs, []int{0, 1}, 2, 3); err == nil {
 		t.Error("a pair without features was accepted")

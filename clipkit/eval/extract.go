@@ -3,9 +3,14 @@ package eval
 import (
 	"context"
 	"fmt"
+	"iter"
+	"slices"
 
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/deal"
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/index"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
 )
@@ -25,14 +30,21 @@ const (
 	textBatch = 512 // texts tokenized together; the model groups them by length
 )
 
-// Extract encodes every picture and text of a split. progress, when not nil, receives samples done and in all.
+// Extract encodes every picture and text of a split. progress, when not nil, receives samples done and in all, of all ranks.
 // A picture that cannot be decoded is an error: evaluation never leaves one out silently.
-func Extract(ctx context.Context, m *model.Model, s dataset.Source, contextLength int, progress func(done, total int)) (*Features, error) {
+//
+// The ranks of w share the batches, and all get the features of all. They have loaded the same weights.
+func Extract(ctx context.Context, w exchange.World, m *model.Model, s dataset.Source, contextLength int, progress func(done, total int)) (*Features, error) {
 	f, err := newFeatures(m.Config.EmbedDim, s)
-	if err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return nil, err
 	}
-	e := extraction{model: m, source: s, contextLength: contextLength, progress: progress}
+	if w.Size() > 1 {
+		if err := deal.Same(w, "pictures or captions", OriginOf(m, "", s, contextLength)); err != nil {
+			return nil, err
+		}
+	}
+	e := extraction{world: w, model: m, source: s, contextLength: contextLength, progress: progress}
 	return f, e.run(ctx, f, func([]float32) error { return nil })
 }
 
@@ -50,6 +62,7 @@ func newFeatures(dim int, s dataset.Source) (*Features, error) {
 
 // extraction encodes the pictures of a split batch by batch, then its texts.
 type extraction struct {
+	world         exchange.World
 	model         *model.Model
 	source        dataset.Source
 	contextLength int
@@ -60,27 +73,35 @@ type extraction struct {
 func (e extraction) run(ctx context.Context, f *Features, store func([]float32) error) error {
 	images, texts := len(f.Images)/f.Dim, len(f.Texts)/f.Dim
 	total := len(f.ImageIDs) + len(f.TextIDs)
-	add := func(to *[]float32, v []float32) error {
-		if err := store(v); err != nil {
-			return err
+	add := func(to *[]float32) func([]float32) error {
+		return func(v []float32) error {
+			if err := store(v); err != nil {
+				return err
+			}
+			*to = append(*to, v...)
+			if e.progress != nil {
+				e.progress((len(f.Images)+len(f.Texts))/f.Dim, total)
+			}
+			return nil
 		}
-		*to = append(*to, v...)
-		if e.progress != nil {
-			e.progress((len(f.Images)+len(f.Texts))/f.Dim, total)
-		}
-		return nil
 	}
-	if err := e.encodeImages(ctx, f.ImageIDs[images:], func(v []float32) error { return add(&f.Images, v) }); err != nil {
-		return fmt.Errorf("evaluating %s: %w", e.source.Name(), err)
+	err := e.encodeImages(ctx, f.ImageIDs[images:], add(&f.Images))
+	if err == nil {
+		err = e.encodeTexts(ctx, e.source.Texts()[texts:], textBatch, add(&f.Texts))
 	}
-	if err := e.encodeTexts(ctx, e.source.Texts()[texts:], func(v []float32) error { return add(&f.Texts, v) }); err != nil {
+	if err != nil {
 		return fmt.Errorf("evaluating %s: %w", e.source.Name(), err)
 	}
 	return nil
 }
 
-// encodeImages encodes one batch while the next is prepared.
+// encodeImages gives every batch of vectors to add, on every rank.
 func (e extraction) encodeImages(ctx context.Context, ids []int64, add func([]float32) error) error {
+	return deal.Collect(e.world, len(ids), batch, e.model.Config.EmbedDim, e.images(ctx, deal.Mine(e.world, ids, batch)), add)
+}
+
+// images encodes one batch while the next is prepared.
+func (e extraction) images(ctx context.Context, ids []int64) iter.Seq2[[]float32, error] {
 	r := e.model.Config.ImageResolution
 	prepare := func(i int) ([]float32, error) {
 		encoded, err := e.source.Image(ids[i])
@@ -93,47 +114,51 @@ func (e extraction) encodeImages(ctx context.Context, ids []int64, add func([]fl
 		}
 		return pixels, nil
 	}
-	for b, err := range imaging.Batches(ctx, len(ids), batch, r, prepare) {
-		if err != nil {
-			return err
-		}
-		v, err := e.model.EncodeImages(ctx, b.Pixels, b.N)
-		if err != nil {
-			return err
-		}
-		if err := add(v); err != nil {
-			return err
+	return func(yield func([]float32, error) bool) {
+		for b, err := range imaging.Batches(ctx, len(ids), batch, r, prepare) {
+			var v []float32
+			if err == nil {
+				v, err = e.model.EncodeImages(ctx, b.Pixels, b.N)
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
 		}
 	}
-	return nil
 }
 
-func (e extraction) encodeTexts(ctx context.Context, texts []dataset.Text, add func([]float32) error) error {
+// encodeTexts is encodeImages for texts. Of those that are tokenized together the model encodes together what is equally long, so their number is part
+// of what is computed.
+func (e extraction) encodeTexts(ctx context.Context, texts []dataset.Text, together int, add func([]float32) error) error {
+	mine := e.texts(ctx, deal.Mine(e.world, texts, together), together)
+	return deal.Collect(e.world, len(texts), together, e.model.Config.EmbedDim, mine, add)
+}
+
+func (e extraction) texts(ctx context.Context, texts []dataset.Text, together int) iter.Seq2[[]float32, error] {
 	tok := tokenizer.Default()
-	for at := 0; at < len(texts); at += textBatch {
-		part := texts[at:min(at+textBatch, len(texts))]
-		prepared := make([]string, len(part))
-		for i, t := range part {
-			prepared[i] = tokenizer.Prepare(t.Text)
-		}
-		rows, _, err := tok.Tokenize(prepared, e.contextLength)
-		if err != nil {
-			return err
-		}
-		v, err := e.model.EncodeTexts(ctx, rows, len(part))
-		if err != nil {
-			return err
-		}
-		if err := add(v); err != nil {
-			return err
+	return func(yield func([]float32, error) bool) {
+		for part := range slices.Chunk(texts, together) {
+			prepared := make([]string, len(part))
+			for i, t := range part {
+				prepared[i] = tokenizer.Prepare(t.Text)
+			}
+			rows, _, err := tok.Tokenize(prepared, e.contextLength)
+			var v []float32
+			if err == nil {
+				v, err = e.model.EncodeTexts(ctx, rows, len(part))
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
 		}
 	}
-	return nil
 }
 
-// EncodePictures encodes some pictures of a split, [len(ids), dim]: for indexes, which keep vectors themselves.
-func EncodePictures(ctx context.Context, m *model.Model, s dataset.Source, ids []int64) (vectors []float32, err error) {
-	err = extraction{model: m, source: s}.encodeImages(ctx, ids, func(v []float32) error { vectors = append(vectors, v...); return nil })
+// EncodePictures encodes some pictures of a split, [len(ids), dim]: for indexes, which keep vectors themselves. The ranks of w share them, and all get
+// all vectors.
+func EncodePictures(ctx context.Context, w exchange.World, m *model.Model, s dataset.Source, ids []int64) (vectors []float32, err error) {
+	e := extraction{world: w, model: m, source: s}
+	err = e.encodeImages(ctx, ids, func(v []float32) error { vectors = append(vectors, v...); return nil })
 	if err != nil {
 		return nil, fmt.Errorf("encoding pictures of %s: %w", s.Name(), err)
 	}
@@ -141,9 +166,9 @@ func EncodePictures(ctx context.Context, m *model.Model, s dataset.Source, ids [
 }
 
 // EncodeCaptions is EncodePictures for texts, which are prepared as captions are.
-func EncodeCaptions(ctx context.Context, m *model.Model, texts []dataset.Text, contextLength int) (vectors []float32, err error) {
-	e := extraction{model: m, contextLength: contextLength}
-	err = e.encodeTexts(ctx, texts, func(v []float32) error { vectors = append(vectors, v...); return nil })
+func EncodeCaptions(ctx context.Context, w exchange.World, m *model.Model, texts []dataset.Text, contextLength int) (vectors []float32, err error) {
+	e := extraction{world: w, model: m, contextLength: contextLength}
+	err = e.encodeTexts(ctx, texts, index.BuildBatch, func(v []float32) error { vectors = append(vectors, v...); return nil })
 	if err != nil {
 		return nil, fmt.Errorf("encoding captions: %w", err)
 	}

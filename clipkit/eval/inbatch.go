@@ -52,6 +52,9 @@ func InBatch(f *Features, pairs []dataset.Pair, order []int, batch int, scale fl
 	if n == 0 {
 		return 0, 0, 0, fmt.Errorf("%w: %d pairs are fewer than a validation batch of %d", ErrEmpty, len(order), batch)
 	}
+	if n != len(order) {
+		return 0, 0, 0, fmt.Errorf("validation: %d of %d pairs are in whole batches of %d; an order ends with a whole batch (dataset.Order)", n, len(order), batch)
+	}
 	return loss / float64(n), 100 * imageToText / float64(n), 100 * textToImage / float64(n), nil
 }
 

@@ -10,9 +10,12 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"unsafe"
 
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/deal"
 	"clipnb/clipkit/model"
 
 	"github.com/gofrs/flock"
@@ -22,30 +25,70 @@ import (
 var ErrBusy = errors.New("eval: another process is writing these features")
 
 // ExtractTo is Extract that keeps the features in a file. A path that is already complete is only read. While the work lasts, finished batches
-// gather in path.part, and an extraction that was killed continues after the last of them. Features of another model, split or preparation
-// are refused (ErrOtherModel, ErrOtherSplit).
-func ExtractTo(ctx context.Context, path string, m *model.Model, weightsSum string, s dataset.Source, contextLength int, progress func(done, total int)) (*Features, error) {
+// gather in path.part, and an extraction that was killed continues after the last of them, on any number of ranks. Features of another model, split
+// or preparation are refused (ErrOtherModel, ErrOtherSplit). Only rank 0 reads and writes the files; they are those of one process to the byte.
+func ExtractTo(ctx context.Context, w exchange.World, path string, m *model.Model, weightsSum string, s dataset.Source, contextLength int, progress func(done, total int)) (*Features, error) {
 	origin := OriginOf(m, weightsSum, s, contextLength)
-	f, err := loadFor(path, origin)
-	if !errors.Is(err, os.ErrNotExist) {
-		return f, err
-	}
-	if f, err = newFeatures(m.Config.EmbedDim, s); err != nil {
+	if err := deal.Same(w, "weights, pictures or captions", origin); err != nil {
 		return nil, err
 	}
-	part, err := openPart(path+".part", origin, f)
-	if err != nil {
+	f, err := newFeatures(m.Config.EmbedDim, s)
+	store := func([]float32) error { return nil }
+	save := func() error { return nil }
+	if w.Rank() == 0 && err == nil {
+		kept, missing := loadFor(path, origin)
+		if errors.Is(missing, os.ErrNotExist) {
+			var part *partFile
+			if part, err = openPart(path+".part", origin, f); err == nil {
+				defer part.Close()
+				store = part.append
+				save = func() error {
+					if err := f.Save(path, origin); err != nil {
+						return err
+					}
+					return os.Remove(path + ".part")
+				}
+			}
+		} else {
+			f, err = kept, missing
+		}
+	}
+	if err := exchange.Agree(w, err); err != nil {
 		return nil, err
 	}
-	defer part.Close()
-	e := extraction{model: m, source: s, contextLength: contextLength, progress: progress}
-	if err := e.run(ctx, f, part.append); err != nil {
+	if err := f.share(w); err != nil {
 		return nil, err
 	}
-	if err := f.Save(path, origin); err != nil {
+	e := extraction{world: w, model: m, source: s, contextLength: contextLength, progress: progress}
+	if err := e.run(ctx, f, store); err != nil {
 		return nil, err
 	}
-	return f, os.Remove(path + ".part")
+	if err := exchange.Agree(w, save()); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// sharePiece is how many values of features travel at a time.
+const sharePiece = 1 << 18
+
+// share gives all ranks the vectors that rank 0 has.
+func (f *Features) share(w exchange.World) error {
+	have := []int64{int64(len(f.Images)), int64(len(f.Texts))}
+	if err := exchange.Share(w, have, 0); err != nil {
+		return err
+	}
+	for i, v := range []*[]float32{&f.Images, &f.Texts} {
+		if w.Rank() != 0 {
+			*v = make([]float32, have[i])
+		}
+		for piece := range slices.Chunk(*v, sharePiece) {
+			if err := exchange.Share(w, piece, 0); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func loadFor(path string, want Origin) (*Features, error) {

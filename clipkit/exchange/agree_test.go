@@ -1,10 +1,13 @@
 package exchange_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/exchangetest"
@@ -47,6 +50,36 @@ func TestAgree(t *testing.T) {
 	if err := exchange.Agree(exchange.Alone, errData); err != errData {
 		t.Error(err)
 	}
+}
+
+// What was agreed on stays so, however often it is: one rank has the cause, and every one the text, with one "rank 2"; an interrupt stays one.
+func TestAgreeTwice(t *testing.T) {
+	for first := range 3 {
+		for _, cause := range []error{errData, context.Canceled} {
+			onRanks(t, 3, func(w exchange.World) error {
+				var mine error
+				if w.Rank() == first {
+					mine = fmt.Errorf("opening: %w", cause)
+				}
+				got := exchange.Agree(w, fmt.Errorf("training: %w", exchange.Agree(w, mine)))
+				if errors.Is(got, cause) != (w.Rank() == first || cause == context.Canceled) || errors.Is(got, exchange.ErrElsewhere) != (w.Rank() != first) {
+					t.Errorf("rank %d of %d: %v", w.Rank(), first, got)
+				}
+				if want := fmt.Sprintf("training: rank %d: opening: %v", first, cause); got.Error() != want && w.Rank()+first > 0 {
+					t.Errorf("rank %d: %v, want %v", w.Rank(), got, want)
+				}
+				return nil
+			})
+		}
+	}
+	long := errors.New(strings.Repeat("长", 5000))
+	onRanks(t, 2, func(w exchange.World) error {
+		got := exchange.Agree(w, []error{nil, long}[w.Rank()])
+		if w.Rank() == 0 && (len(got.Error()) < 4000 || len(got.Error()) > 4200 || !utf8.ValidString(got.Error())) {
+			t.Errorf("%d bytes travelled", len(got.Error()))
+		}
+		return nil
+	})
 }
 
 func TestCores(t *testing.T) {

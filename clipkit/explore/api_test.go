@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/explore"
 	"clipnb/clipkit/tokenizer"
 )
@@ -20,7 +21,7 @@ func TestRanksAreTheEvaluations(t *testing.T) {
 	s, e := serve(t, 2, ""), embedded()
 	texts := e.split.Texts()
 	for side, m := range e.models {
-		f, err := eval.Extract(t.Context(), m.Towers, e.split, m.Towers.Config.ContextLength, nil)
+		f, err := eval.Extract(t.Context(), exchange.Alone, m.Towers, e.split, m.Towers.Config.ContextLength, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,7 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/explore"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/internal/limit"
@@ -64,7 +65,7 @@ func openEmoji(ctx context.Context, spec json.RawMessage, token string) (*explor
 	if err := weights.Load(m, cfg, f); err != nil {
 		return nil, nil, err
 	}
-	features, err := eval.Extract(ctx, m, data.Valid, cfg.ContextLength, nil)
+	features, err := eval.Extract(ctx, exchange.Alone, m, data.Valid, cfg.ContextLength, nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -53,12 +53,12 @@ func keepResult(p recipe.Recipe, r Row) error {
 }
 
 // writeScriptLogs leaves the two files of the ModelZoo's scripts, with their fields.
-func writeScriptLogs(dir, goarch string, r Row) error {
+func writeScriptLogs(dir, goarch string, ranks int, r Row) error {
 	machine := cmp.Or(map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[goarch], goarch) // as uname -m has it
-	name := fmt.Sprintf("chinese_clip_bs%d_1p_acc", r.BatchSize)
+	name := fmt.Sprintf("chinese_clip_bs%d_%dp_acc", r.BatchSize, ranks)
 	for file, text := range map[string]string{
-		name + ".log": fmt.Sprintf("Network = chinese_clip\nRankSize = 1\nBatchSize = %d\nDeviceType = %s\nCaseName = %s\n"+
-			"text_to_image_acc_r5 = %.2f\nimage_to_text_acc_r5 = %.2f\n", r.BatchSize, machine, name, r.TextToImage.R5, r.ImageToText.R5),
+		name + ".log": fmt.Sprintf("Network = chinese_clip\nRankSize = %d\nBatchSize = %d\nDeviceType = %s\nCaseName = %s\n"+
+			"text_to_image_acc_r5 = %.2f\nimage_to_text_acc_r5 = %.2f\n", ranks, r.BatchSize, machine, name, r.TextToImage.R5, r.ImageToText.R5),
 		name + "_perf_report.log": fmt.Sprintf("ActualFPS = %.2f\nTrainingTime = %.3f\nE2ETrainingTime = %.0f\n", r.FPS, r.TrainingTime, r.E2ETrainingTime),
 	} {
 		if err := atomicfile.WriteBytes(filepath.Join(dir, file), []byte(text)); err != nil {

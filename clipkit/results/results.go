@@ -23,6 +23,7 @@ import (
 	"clipnb/clipkit"
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/device"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/recipe"
@@ -40,6 +41,7 @@ type Table struct {
 	Steps   int    // of each run, to try the table out; 0 = as the recipes say
 	Batch   int    // at most so many pairs in a batch where memory is short, the step keeps its pairs (recipe.MicroBatches); 0 = as the recipes say
 	Turns   bool   // one device may take the batches of eight one after another; else such rows need eight
+	Ranks   int    // processes for rows of several devices, to try that out on a processor; 0 = one for each NPU
 	Toy     bool   // the embedded set as well, which is measured anyway where none of the recipes can be
 }
 
@@ -86,7 +88,7 @@ func Missing(ctx context.Context, r recipe.Recipe, turns bool) (out []string) {
 		}
 		data.Close()
 	}
-	if r.Devices > 1 && !turns {
+	if r.Devices > 1 && !turns && devicesHere() < r.Devices {
 		out = append(out, fmt.Sprintf("%d devices", r.Devices))
 	}
 	if len(out) > 0 {
@@ -94,6 +96,17 @@ func Missing(ctx context.Context, r recipe.Recipe, turns bool) (out []string) {
 	}
 	return out
 }
+
+// devicesHere is how many devices of the kernel's kind Finetune uses at once.
+func devicesHere() int {
+	if name := os.Getenv("CLIPKIT_DEVICE"); strings.HasPrefix(name, "npu") {
+		return max(1, device.Available(name))
+	}
+	return 1
+}
+
+// turns tells whether rows of several devices can do with fewer.
+func (t Table) turns() bool { return t.Turns || t.Ranks > 0 }
 
 // weightsHere tells what a recipe's weights lack: a published file, or the run whose result they are.
 func weightsHere(ctx context.Context, name string) error {
@@ -142,7 +155,7 @@ func (t Table) plan(ctx context.Context) ([]recipe.Recipe, error) {
 		return nil, err
 	}
 	isEmoji := func(p recipe.Recipe) bool { return p.Name == emoji.Name }
-	canRun := func(p recipe.Recipe) bool { return len(Missing(ctx, p, t.Turns)) == 0 }
+	canRun := func(p recipe.Recipe) bool { return len(Missing(ctx, p, t.turns())) == 0 }
 	if !slices.ContainsFunc(all, isEmoji) && (t.Toy || !slices.ContainsFunc(all, canRun)) {
 		all = append(all, emoji)
 	}
@@ -171,7 +184,7 @@ func (t Table) Rows(ctx context.Context) ([]Row, error) {
 		}
 		if r.Status == "" {
 			r.Status = "not measured yet"
-			if missing := Missing(ctx, p, t.Turns); len(missing) > 0 {
+			if missing := Missing(ctx, p, t.turns()); len(missing) > 0 {
 				r.Status = "needs: " + strings.Join(missing, "; ")
 			}
 		}
@@ -188,11 +201,15 @@ func (t Table) Measure(ctx context.Context) error {
 		return err
 	}
 	for _, p := range plan {
-		if missing := Missing(ctx, p, t.Turns); len(missing) > 0 {
+		if missing := Missing(ctx, p, t.turns()); len(missing) > 0 {
 			fmt.Fprintln(os.Stderr, p.Name+" needs: "+strings.Join(missing, "; "))
 			continue
 		}
-		if err := measure(ctx, p); err != nil {
+		var more []clipkit.Option
+		if p.Devices > 1 && t.Ranks > 0 {
+			more = append(more, clipkit.Processes(t.Ranks))
+		}
+		if err := measure(ctx, p, more...); err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 	}
@@ -200,7 +217,7 @@ func (t Table) Measure(ctx context.Context) error {
 }
 
 // measure is one row.
-func measure(ctx context.Context, p recipe.Recipe) error {
+func measure(ctx context.Context, p recipe.Recipe, opts ...clipkit.Option) error {
 	r, err := readResult(p)
 	if err != nil {
 		return err
@@ -217,7 +234,7 @@ func measure(ctx context.Context, p recipe.Recipe) error {
 	defer m.Close()
 
 	start := time.Now()
-	run, err := clipkit.Finetune(ctx, m, data, p.Config)
+	run, err := clipkit.Finetune(ctx, m, data, p.Config, opts...)
 	session := time.Since(start).Seconds()
 	switch {
 	case errors.Is(err, train.ErrMemory):
@@ -238,9 +255,9 @@ func measure(ctx context.Context, p recipe.Recipe) error {
 		return err
 	}
 	times := batchTimes(run.Rows)
-	r.Name, r.Data, r.TextToImage, r.ImageToText = "1p-"+m.Towers.Device.String(), data.Name, rep.TextToImage, rep.ImageToText
-	r.BatchSize, r.Steps = p.PairsPerStep(), trained // of the one device
-	r.FPS, r.TrainingTime = FPS(r.BatchSize, times), TrainingTime(times)
+	r.Name, r.Data, r.TextToImage, r.ImageToText = fmt.Sprintf("%dp-%s", run.Processes, m.Towers.Device), data.Name, rep.TextToImage, rep.ImageToText
+	r.BatchSize, r.Steps = p.PairsPerStep()/run.Processes, trained
+	r.FPS, r.TrainingTime = FPS(p.PairsPerStep(), times), TrainingTime(times)
 	r.E2ETrainingTime += session
 	r.Status = measuredHere + " on " + data.Name
 	if data.Name == "emoji" {
@@ -249,7 +266,7 @@ func measure(ctx context.Context, p recipe.Recipe) error {
 	if p.Config.MaxSteps > 0 {
 		r.Status += fmt.Sprintf(", after %d steps only", trained)
 	}
-	if err := writeScriptLogs(run.Dir, runtime.GOARCH, r); err != nil {
+	if err := writeScriptLogs(run.Dir, runtime.GOARCH, run.Processes, r); err != nil {
 		return err
 	}
 	return keepResult(p, r)

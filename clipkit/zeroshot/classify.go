@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 
+	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/deal"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
@@ -28,47 +31,89 @@ type Classifier struct {
 
 // NewClassifier makes the reference's classifier. Every label is put into every template, and the texts are prepared as captions are and encoded;
 // the vector of a class is the mean of its unit vectors, made a unit vector again. progress, when not nil, receives texts done and in all.
-func NewClassifier(ctx context.Context, m *model.Model, labels []string, templates Templates, contextLength int, progress func(done, total int)) (*Classifier, error) {
-	if len(labels) < 2 {
-		return nil, fmt.Errorf("%w: %d labels; there must be at least two to choose from", ErrInput, len(labels))
-	}
-	if err := templates.Check(); err != nil {
+//
+// The ranks of w share the texts, and all get the whole classifier. They have the same weights, labels and templates.
+func NewClassifier(ctx context.Context, w exchange.World, m *model.Model, labels []string, templates Templates, contextLength int, progress func(done, total int)) (*Classifier, error) {
+	if err := exchange.Agree(w, checkLabels(labels, templates)); err != nil {
 		return nil, err
 	}
-	if progress == nil {
-		progress = func(int, int) {}
+	if err := sameModel(w, m); err != nil {
+		return nil, err
+	}
+	if err := deal.Same(w, "labels or templates", labels, templates, contextLength); err != nil {
+		return nil, err
 	}
 	dim, total := m.Config.EmbedDim, len(labels)*len(templates)
 	c := &Classifier{Labels: labels, Templates: len(templates), Dim: dim, Vectors: make([]float32, len(labels)*dim)}
-	tok := tokenizer.Default()
-	for at := 0; at < total; at += batch {
-		end := min(at+batch, total)
-		var texts []string
-		for i := at; i < end; i++ {
-			texts = append(texts, tokenizer.Prepare(templates.fill(i%len(templates), labels[i/len(templates)])))
-		}
-		ids, _, err := tok.Tokenize(texts, contextLength)
-		if err != nil {
-			return nil, fmt.Errorf("making a classifier: %w", err)
-		}
-		v, err := m.EncodeTexts(ctx, ids, len(texts))
-		if err != nil {
-			return nil, fmt.Errorf("making a classifier: %w", err)
-		}
-		for i := at; i < end; i++ {
-			sum := c.vector(i / len(templates))
-			for k, x := range v[(i-at)*dim : (i-at+1)*dim] {
+	texts := make([]string, total)
+	for i := range texts {
+		texts[i] = tokenizer.Prepare(templates.fill(i%len(templates), labels[i/len(templates)]))
+	}
+	done := 0
+	add := func(vectors []float32) error {
+		for v := range slices.Chunk(vectors, dim) {
+			sum := c.vector(done / len(templates))
+			for k, x := range v {
 				sum[k] += x
 			}
+			done++
 		}
-		progress(end, total)
+		if progress != nil {
+			progress(done, total)
+		}
+		return nil
 	}
-	for i := range labels {
-		if !normalise(c.vector(i)) {
-			return nil, fmt.Errorf("%w: the vectors of label %d, %q, have no direction: their sum is zero or not a number", ErrInput, i, labels[i])
-		}
+	if err := deal.Collect(w, total, batch, dim, encodeTexts(ctx, m, deal.Mine(w, texts, batch), contextLength), add); err != nil {
+		return nil, fmt.Errorf("making a classifier: %w", err)
+	}
+	if err := exchange.Agree(w, c.normalise()); err != nil {
+		return nil, err
 	}
 	return c, nil
+}
+
+func (c *Classifier) normalise() error {
+	for i, label := range c.Labels {
+		if !normalise(c.vector(i)) {
+			return fmt.Errorf("%w: the vectors of label %d, %q, have no direction: their sum is zero or not a number", ErrInput, i, label)
+		}
+	}
+	return nil
+}
+
+func checkLabels(labels []string, templates Templates) error {
+	if len(labels) < 2 {
+		return fmt.Errorf("%w: %d labels; there must be at least two to choose from", ErrInput, len(labels))
+	}
+	return templates.Check()
+}
+
+// sameModel checks that the ranks of w loaded the same weights.
+func sameModel(w exchange.World, m *model.Model) error {
+	if w.Size() == 1 {
+		return nil
+	}
+	sum, err := m.Fingerprint()
+	if err := exchange.Agree(w, err); err != nil {
+		return err
+	}
+	return deal.Same(w, "weights", m.Config.Name, m.Precision(), sum)
+}
+
+func encodeTexts(ctx context.Context, m *model.Model, texts []string, contextLength int) iter.Seq2[[]float32, error] {
+	tok := tokenizer.Default()
+	return func(yield func([]float32, error) bool) {
+		for part := range slices.Chunk(texts, batch) {
+			ids, _, err := tok.Tokenize(part, contextLength)
+			var v []float32
+			if err == nil {
+				v, err = m.EncodeTexts(ctx, ids, len(part))
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 func (c *Classifier) vector(class int) []float32 { return c.Vectors[class*c.Dim : (class+1)*c.Dim] }
@@ -111,50 +156,86 @@ func (c *Classifier) Logits(features []float32) ([]float32, error) {
 // Classify asks c for every picture of a set. record, when not nil, receives the probabilities [classes] of every picture in order, and may keep
 // them. progress, when not nil, receives pictures done and in all.
 // A picture that cannot be decoded is an error that names it: evaluation never leaves one out silently.
-func Classify(ctx context.Context, m *model.Model, set Set, c *Classifier, record func(i int, probabilities []float32), progress func(done, total int)) (*Result, error) {
-	if len(set.Labels()) != len(c.Labels) {
-		return nil, fmt.Errorf("%w: %s has %d classes, and there are %d labels; give one line of labels for each class, in the order of the classes",
-			ErrInput, set.Name(), len(set.Labels()), len(c.Labels))
+//
+// The ranks of w share the pictures, and all get the whole result. They have the same set, and c is of one NewClassifier.
+func Classify(ctx context.Context, w exchange.World, m *model.Model, set Set, c *Classifier, record func(i int, probabilities []float32), progress func(done, total int)) (*Result, error) {
+	if err := exchange.Agree(w, checkSet(set, c)); err != nil {
+		return nil, err
 	}
-	if set.Len() == 0 {
-		return nil, fmt.Errorf("%w: %s has no pictures", ErrInput, set.Name())
+	all, classes := numbers(set), len(c.Labels)
+	of := make([]int, len(all))
+	for i := range of {
+		of[i] = set.Class(i)
 	}
-	if progress == nil {
-		progress = func(int, int) {}
+	if err := deal.Same(w, "pictures", set.Name(), set.Labels(), of); err != nil {
+		return nil, err
 	}
 	z := newResult(c.Labels)
 	z.Model, z.Set, z.Templates = m.Config.Name, set.Name(), c.Templates
-	for b, err := range prepare(ctx, set, m.Config.ImageResolution) {
-		if err != nil {
-			return nil, fmt.Errorf("classifying %s: %w", set.Name(), err)
-		}
-		features, err := m.EncodeImages(ctx, b.Pixels, b.N)
-		if err != nil {
-			return nil, fmt.Errorf("classifying %s: %w", set.Name(), err)
-		}
-		logits, err := c.Logits(features)
-		if err != nil {
-			return nil, err
-		}
-		for i := range b.N {
-			row := logits[i*len(c.Labels) : (i+1)*len(c.Labels)]
-			if err := z.Add(set.Class(b.First+i), row); err != nil {
-				return nil, fmt.Errorf("picture %d: %w", b.First+i, err)
+	add := func(logits []float32) error {
+		for row := range slices.Chunk(logits, classes) {
+			i := z.Pictures
+			if err := z.Add(set.Class(i), row); err != nil {
+				return fmt.Errorf("picture %d: %w", i, err)
 			}
 			if record != nil {
-				record(b.First+i, Softmax(row))
+				record(i, Softmax(row))
 			}
 		}
-		progress(b.First+b.N, set.Len())
+		if progress != nil {
+			progress(z.Pictures, set.Len())
+		}
+		return nil
+	}
+	if err := deal.Collect(w, set.Len(), batch, classes, c.logitsOf(ctx, m, set, deal.Mine(w, all, batch)), add); err != nil {
+		return nil, fmt.Errorf("classifying %s: %w", set.Name(), err)
 	}
 	return z, nil
 }
 
-// prepare makes batches of the pictures in the order of the reference's image folders: RGB first, then the size (torchvision's ImageFolder, as
+// numbers are those of a set's pictures.
+func numbers(set Set) []int {
+	all := make([]int, set.Len())
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+func checkSet(set Set, c *Classifier) error {
+	if len(set.Labels()) != len(c.Labels) {
+		return fmt.Errorf("%w: %s has %d classes, and there are %d labels; give one line of labels for each class, in the order of the classes",
+			ErrInput, set.Name(), len(set.Labels()), len(c.Labels))
+	}
+	if set.Len() == 0 {
+		return fmt.Errorf("%w: %s has no pictures", ErrInput, set.Name())
+	}
+	return nil
+}
+
+// logitsOf gives the logits of some pictures of a set, batch by batch.
+func (c *Classifier) logitsOf(ctx context.Context, m *model.Model, set Set, numbers []int) iter.Seq2[[]float32, error] {
+	return func(yield func([]float32, error) bool) {
+		for b, err := range prepare(ctx, set, numbers, m.Config.ImageResolution) {
+			var v []float32
+			if err == nil {
+				v, err = m.EncodeImages(ctx, b.Pixels, b.N)
+			}
+			if err == nil {
+				v, err = c.Logits(v)
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// prepare makes batches of some pictures in the order of the reference's image folders: RGB first, then the size (torchvision's ImageFolder, as
 // in cn_clip/eval/data.py:155).
-func prepare(ctx context.Context, set Set, resolution int) iter.Seq2[imaging.Batch, error] {
-	return imaging.Batches(ctx, set.Len(), batch, resolution, func(i int) ([]float32, error) {
-		p, err := set.Picture(i)
+func prepare(ctx context.Context, set Set, numbers []int, resolution int) iter.Seq2[imaging.Batch, error] {
+	return imaging.Batches(ctx, len(numbers), batch, resolution, func(i int) ([]float32, error) {
+		p, err := set.Picture(numbers[i])
 		if err != nil {
 			return nil, err
 		}

@@ -1,5 +1,7 @@
 package zeroshot
 
+import "clipnb/clipkit/exchange"
+
 // Guess is a label with its probability among the labels that were given.
 type Guess struct {
 	Label       string
@@ -11,4 +13,6 @@ type Options struct {
 	Labels      []string     // the classes' names, in their order; nil: the set's own
 	Templates   Templates    // nil: ChineseTemplates
 	Predictions *Predictions // keeps every picture's probabilities, for ELEVATER; nil: they are not kept
+
+	World exchange.World // the ranks that share the texts and pictures; nil: this process alone
 }

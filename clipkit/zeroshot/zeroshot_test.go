@@ -57,7 +57,7 @@ func openFixture(t *testing.T) Set {
 }
 
 func prepared(t *testing.T, set Set, resolution int) (pixels []float32, err error) {
-	for b, err := range prepare(t.Context(), set, resolution) {
+	for b, err := range prepare(t.Context(), set, numbers(set), resolution) {
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
+	"clipnb/clipkit/exchange"
 
 	"github.com/spf13/cobra"
 )
@@ -19,6 +20,7 @@ type extractFlags struct {
 	imageData, textData string
 	imageOut, textOut   string
 	model               modelFlags
+	ranks               rankFlags
 }
 
 func extractCommand() *cobra.Command {
@@ -42,15 +44,17 @@ func extractCommand() *cobra.Command {
 	unused(c, "img-batch-size", 64, "batches are chosen here, and features do not depend on them")
 	unused(c, "text-batch-size", 64, "as --img-batch-size")
 	f.model.add(c, "", " (needed)")
+	f.ranks.add(c)
 	say := debug(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		say()
-		return f.run(c)
+		return f.ranks.run(c, f.model.device, func(w exchange.World) error { return f.run(c, w) })
 	}
 	return c
 }
 
-func (f *extractFlags) run(c *cobra.Command) error {
+// run is the whole command on one rank of w. The first writes the files and says so.
+func (f *extractFlags) run(c *cobra.Command, w exchange.World) error {
 	base, isTexts := strings.CutSuffix(f.textData, "_texts.jsonl")
 	if f.model.resume == "" || !isTexts {
 		return wrong("it takes --resume MODEL and --text-data FOLDER/<split>_texts.jsonl")
@@ -62,19 +66,24 @@ func (f *extractFlags) run(c *cobra.Command) error {
 		f.images, f.texts = true, true
 	}
 	split, err := openSplit(base, f.imageData)
-	if err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return err
 	}
 	defer split.Close()
+	f.model.world = w
 	m, err := f.model.load(c.Context())
-	if err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return err
 	}
 	defer m.Close()
-	features, err := m.KeptFeatures(c.Context(), split, base)
-	if err != nil {
-		return err
+	features, err := m.KeptFeatures(c.Context(), w, split, base)
+	if err == nil && w.Rank() == 0 {
+		err = f.write(c, base, features)
 	}
+	return exchange.Agree(w, err)
+}
+
+func (f *extractFlags) write(c *cobra.Command, base string, features *eval.Features) error {
 	for _, side := range []struct {
 		asked      bool
 		path, name string

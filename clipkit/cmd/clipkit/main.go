@@ -6,6 +6,7 @@
 //
 // A command that does what one of Chinese-CLIP's scripts does takes that script's flags, so that its command lines can be pasted behind the name:
 //
+//	train        cn_clip/training/main.py
 //	lmdb         cn_clip/preprocess/build_lmdb_dataset.py
 //	extract      cn_clip/eval/extract_features.py
 //	topk         cn_clip/eval/make_topk_predictions.py; --tr: make_topk_predictions_tr.py
@@ -30,7 +31,9 @@ import (
 	"strings"
 	"syscall"
 
-	_ "clipnb/clipkit/device/blocks" // for the commands that train
+	_ "clipnb/clipkit/device/blocks" // for training
+	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/train"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -38,7 +41,7 @@ import (
 
 // commands in the order of help: from data to a page.
 var commands = []func() *cobra.Command{
-	checkCommand, lmdbCommand, fetchCommand, convertCommand, extractCommand, topkCommand, scoreCommand, invertCommand, zeroshotCommand, exploreCommand,
+	checkCommand, lmdbCommand, fetchCommand, convertCommand, trainCommand, extractCommand, topkCommand, scoreCommand, invertCommand, zeroshotCommand, exploreCommand,
 }
 
 // goRun is how help names this program.
@@ -59,7 +62,7 @@ func wrong(format string, a ...any) error { return usageError{fmt.Errorf(format,
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	root := &cobra.Command{
 		Use:           "clipkit",
-		Short:         "Chinese-CLIP in Go: data, weights, features, retrieval and zero-shot evaluation, a page to search in",
+		Short:         "Chinese-CLIP in Go: data, weights, training, features, retrieval and zero-shot evaluation, a page to search in",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: goRun},
 		SilenceErrors: true, // run prints them, in one line
 		SilenceUsage:  true,
@@ -89,6 +92,13 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return 0
 	case err == nil:
 		return 2 // no command was named; help says which there are
+	case errors.Is(err, train.ErrInterrupted): // by any signal, with where it is saved
+		fmt.Fprintln(errOut, err)
+		return 130
+	case errors.Is(err, exchange.ErrElsewhere) && ctx.Err() != nil: // a rank of -n, which says so
+		return 130
+	case errors.Is(err, exchange.ErrElsewhere):
+		return 1
 	case ctx.Err() != nil:
 		fmt.Fprintln(errOut, "interrupted")
 		return 130

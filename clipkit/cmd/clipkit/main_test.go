@@ -86,6 +86,10 @@ func TestHelp(t *testing.T) {
 	}
 	for name, flags := range map[string]string{
 		"lmdb": "data_dir splits lmdb_dir",
+		"train": "train-data val-data num-workers valid-num-workers logs name log-interval report-training-batch-acc batch-size valid-batch-size max-steps max-epochs valid-step-interval " +
+			"valid-epoch-interval context-length lr beta1 beta2 eps wd warmup use-bn-sync use-augment skip-scheduler save-epoch-frequency save-step-frequency resume reset-optimizer reset-data-offset " +
+			"precision vision-model mask-ratio clip-weight-path freeze-vision text-model bert-weight-path grad-checkpointing use-flash-attention accum-freq gather-with-grad skip-aggregate debug seed " +
+			"distillation teacher-model-name kd_loss_weight",
 		"extract": "extract-image-feats extract-text-feats image-data text-data image-feat-output-path text-feat-output-path img-batch-size text-batch-size context-length " +
 			"resume precision vision-model text-model debug",
 		"topk":     "image-feats text-feats top-k eval-batch-size output",

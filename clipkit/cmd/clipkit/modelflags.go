@@ -8,6 +8,7 @@ import (
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/tokenizer"
 
 	"github.com/spf13/cobra"
@@ -22,25 +23,37 @@ type modelFlags struct {
 }
 
 // computing is where a model computes, and in which precision.
-type computing struct{ device, precision string }
+type computing struct {
+	device, precision string
+	world             exchange.World // that this process is a rank of; nil: none
+}
 
 // precisions translates the reference's words; amp and fp32 are the same there too (cn_clip/eval/extract_features.py:135).
 var precisions = map[string]string{"amp": "f32", "fp32": "f32", "fp16": "f16"}
 
 func (f *computing) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.device, "device", "", "`DEVICE`: cpu, npu:1, cuda …; default the environment's CLIPKIT_DEVICE, else cpu")
+	f.addDevice(c)
 	c.Flags().StringVar(&f.precision, "precision", "amp", "`PRECISION`: amp or fp32, which both compute in float32, or fp16")
 	complete(c, "precision", "amp", "fp32", "fp16")
 }
 
+func (f *computing) addDevice(c *cobra.Command) {
+	c.Flags().StringVar(&f.device, "device", "", "`DEVICE`: cpu, npu:1, cuda …; default the environment's CLIPKIT_DEVICE, else cpu")
+}
+
 func (f *modelFlags) add(c *cobra.Command, resume, note string) {
 	c.Flags().StringVar(&f.resume, "resume", resume, "the `MODEL`: a checkpoint's file, a published model's name, a run, \"emoji\""+note)
+	f.addTowers(c)
+	c.Flags().IntVar(&f.contextLength, "context-length", tokenizer.DefaultLength, "most `TOKENS` of a text, [CLS] and [SEP] included")
+	f.computing.add(c)
+}
+
+// addTowers adds the names of the two towers.
+func (f *modelFlags) addTowers(c *cobra.Command) {
 	c.Flags().StringVar(&f.vision, "vision-model", "", "`NAME` of its architecture, where the file does not tell: "+strings.Join(arch.Names(), ", ")+"; or a configuration file")
 	c.Flags().StringVar(&f.text, "text-model", "", "`NAME` of its text tower: "+strings.Join(arch.TextTowers(), ", ")+"; or a configuration file")
 	complete(c, "vision-model", arch.Names()...)
 	complete(c, "text-model", arch.TextTowers()...)
-	c.Flags().IntVar(&f.contextLength, "context-length", tokenizer.DefaultLength, "most `TOKENS` of a text, [CLS] and [SEP] included")
-	f.computing.add(c)
 }
 
 // complete offers the values of a flag to the shell.
@@ -59,6 +72,9 @@ func (f *computing) check() error {
 }
 
 func (f *computing) load(ctx context.Context, name string, more ...clipkit.Option) (*clipkit.Model, error) {
+	if f.world != nil {
+		more = append(more, clipkit.Ranks(f.world))
+	}
 	return clipkit.Load(ctx, name, append(more, clipkit.On(f.device), clipkit.In(precisions[f.precision]))...)
 }
 

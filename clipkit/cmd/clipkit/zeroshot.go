@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"clipnb/clipkit"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/zeroshot"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ type zeroshotFlags struct {
 	templates, templateSet  string
 	index, saveDir          string
 	model                   modelFlags
+	ranks                   rankFlags
 }
 
 func zeroshotCommand() *cobra.Command {
@@ -42,6 +44,7 @@ func zeroshotCommand() *cobra.Command {
 	f.model.add(c, "emoji", "")
 	unused(c, "img-batch-size", 64, "batches are chosen here, and results do not depend on them")
 	unused(c, "num-workers", 4, "pictures are decoded on all processors")
+	f.ranks.add(c)
 	say := debug(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		say()
@@ -50,12 +53,13 @@ func zeroshotCommand() *cobra.Command {
 		} else if len(args) == 1 || f.folder == "" {
 			return wrong("it takes one folder of pictures in classes, or \"emoji\"")
 		}
-		return f.run(c)
+		return f.ranks.run(c, f.model.device, func(w exchange.World) error { return f.run(c, w) })
 	}
 	return c
 }
 
-func (f *zeroshotFlags) run(c *cobra.Command) error {
+// run is the whole command on one rank of w. The first writes the file and the result.
+func (f *zeroshotFlags) run(c *cobra.Command, w exchange.World) error {
 	ctx := c.Context()
 	if err := f.model.check(); err != nil {
 		return err
@@ -67,45 +71,57 @@ func (f *zeroshotFlags) run(c *cobra.Command) error {
 		return wrong("--template-set names a set in the file of --templates, which is not given")
 	}
 	set, err := zeroshot.Open(f.folder)
-	if err != nil {
+	if err := exchange.Agree(w, err); err != nil {
 		return err
 	}
 	defer set.Close()
-	var o zeroshot.Options
+	o, order, err := f.options()
+	if err := exchange.Agree(w, err); err != nil {
+		return err
+	}
+	o.World = w
+	f.model.world = w
+	m, err := f.model.load(ctx)
+	if err := exchange.Agree(w, err); err != nil {
+		return err
+	}
+	defer m.Close()
+	if f.saveDir != "" && w.Rank() == 0 {
+		err = os.MkdirAll(f.saveDir, 0o755)
+		o.Predictions = zeroshot.NewPredictions(f.dataset, m.Towers.Config)
+	}
+	if err := exchange.Agree(w, err); err != nil {
+		return fmt.Errorf("zeroshot: %w", err)
+	}
+	z, err := clipkit.EvaluateZeroShot(ctx, m, set, o)
+	if err == nil && w.Rank() == 0 {
+		err = f.write(c, z, o.Predictions, order)
+	}
+	return exchange.Agree(w, err)
+}
+
+// options reads the files that the flags name. order is that of --index.
+func (f *zeroshotFlags) options() (o zeroshot.Options, order []int, err error) {
 	if f.labels != "" {
 		if o.Labels, err = zeroshot.ReadLabels(f.labels); err != nil {
-			return err
+			return o, nil, err
 		}
 	}
 	if f.templates != "" {
 		if o.Templates, err = zeroshot.ReadTemplates(f.templates, f.templateSet, f.dataset); err != nil {
-			return err
+			return o, nil, err
 		}
 	}
-	var order []int
 	if f.index != "" {
-		if order, err = zeroshot.ReadOrder(f.index); err != nil {
-			return err
-		}
+		order, err = zeroshot.ReadOrder(f.index)
 	}
-	m, err := f.model.load(ctx)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	if f.saveDir != "" {
-		if err := os.MkdirAll(f.saveDir, 0o755); err != nil {
-			return fmt.Errorf("zeroshot: %w", err)
-		}
-		o.Predictions = zeroshot.NewPredictions(f.dataset, m.Towers.Config)
-	}
-	z, err := clipkit.EvaluateZeroShot(ctx, m, set, o)
-	if err != nil {
-		return err
-	}
+	return o, order, err
+}
+
+func (f *zeroshotFlags) write(c *cobra.Command, z *zeroshot.Result, p *zeroshot.Predictions, order []int) error {
 	if f.saveDir != "" {
 		file := filepath.Join(f.saveDir, f.dataset+".json")
-		if err := o.Predictions.Save(file, order); err != nil {
+		if err := p.Save(file, order); err != nil {
 			return err
 		}
 		fmt.Fprintln(c.OutOrStdout(), file)

@@ -58,7 +58,7 @@ func (nb Notebook) Executed(t *testing.T) {
 	}
 }
 
-// Execute runs a notebook headless with parameters and gives what it left: the executed notebook, and the page with its figures. It ends before
+// Execute runs a notebook of the repository, or one that a test made (its path without .ipynb), headless with parameters and gives what it left: the executed notebook, and the page with its figures. It ends before
 // go test's own limit does, saying how long it took.
 func Execute(t *testing.T, name string, params ...string) (nb Notebook, page string) {
 	t.Helper()
@@ -71,14 +71,17 @@ func Execute(t *testing.T, name string, params ...string) (nb Notebook, page str
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-15*time.Second))
 		defer cancel()
 	}
-	out, start := t.TempDir(), time.Now()
-	cmd := exec.CommandContext(ctx, "go", append([]string{"run", "./kernels", "exec", "-out", out, "notebooks/" + name + ".ipynb"}, params...)...)
+	out, path, start := t.TempDir(), name, time.Now()
+	if name = filepath.Base(path); name == path {
+		path = filepath.Join("notebooks", name)
+	}
+	cmd := exec.CommandContext(ctx, "go", append([]string{"run", "./kernels", "exec", "-out", out, path + ".ipynb"}, params...)...)
 	cmd.Dir = Root
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	said, err := cmd.CombinedOutput()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		t.Fatalf("notebooks/%s.ipynb had run for %.0f s when its test came to go test's limit; on a slow or busy machine: go test -timeout 30m ./...\n%s",
-			name, time.Since(start).Seconds(), said)
+		t.Fatalf("%s.ipynb had run for %.0f s when its test came to go test's limit; on a slow or busy machine: go test -timeout 30m ./...\n%s",
+			path, time.Since(start).Seconds(), said)
 	}
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)

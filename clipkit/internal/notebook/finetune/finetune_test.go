@@ -1,6 +1,8 @@
 package finetune_test
 
 import (
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,5 +64,49 @@ func TestFinetuneNotebookOnTheEmbeddedSet(t *testing.T) {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page has no %q", part)
 		}
+	}
+}
+
+// A cell shares its training with another process, which is a copy of the cell's program and never comes to what the cell says. The cell shows the rows and
+// goes on with the trained model.
+func TestCellWithProcesses(t *testing.T) {
+	t.Parallel()
+	name, run := notebook.Run(t, "processes")
+	cells := []string{"%noautoget\nimport (\n\t\"context\"\n\t\"fmt\"\n\n\t\"clipnb/clipkit\"\n)", `%%
+fmt.Println("the cell", "begins")
+r := clipkit.Must(clipkit.Recipe("emoji/finetune"))
+r.Config.Name, r.Config.MaxSteps, r.Config.BatchSize = "` + name + `", 2, 8
+data := clipkit.Must(clipkit.OpenFor(context.Background(), r))
+data.Valid = nil
+m := clipkit.Must(clipkit.LoadFor(context.Background(), r))
+run := clipkit.Must(clipkit.Finetune(context.Background(), m, data, r.Config, clipkit.Processes(2)))
+fmt.Println(len(run.Rows), "rows of", run.Processes, "processes; the model is", m)`}
+	b, err := os.ReadFile(filepath.Join(notebook.Root, "notebooks", "quickstart.ipynb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := map[string]any{}
+	if err := json.Unmarshal(b, &made); err != nil {
+		t.Fatal(err)
+	}
+	var list []any
+	for _, source := range cells {
+		list = append(list, map[string]any{"cell_type": "code", "metadata": map[string]any{}, "execution_count": nil, "outputs": []any{}, "source": strings.SplitAfter(source, "\n")})
+	}
+	made["cells"] = list
+	path := filepath.Join(t.TempDir(), "processes")
+	if b, err = json.Marshal(made); err == nil {
+		err = os.WriteFile(path+".ipynb", b, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	nb, page := notebook.Execute(t, path)
+	nb.Executed(t)
+	if n := strings.Count(page, "the cell begins"); n != 1 || !strings.Contains(page, "2 rows of 2 processes; the model is "+run) {
+		t.Errorf("the cell began %d times: %s", n, nb.Cells[1].Outputs)
+	}
+	if n := strings.Count(page, "data-clipkit-chart="); n == 0 {
+		t.Error("no curves were drawn")
 	}
 }
