@@ -47,8 +47,10 @@ RUNS = {
     "teacher_2": ("vit", 2, 4, 1, 4, ["--distillation"]),
     "teacher_gather_2": ("vit", 2, 4, 1, 4, ["--distillation", "--gather-with-grad"]),
     "teacher_skip_2": ("vit", 2, 4, 1, 4, ["--distillation", "--skip-aggregate"]),
-    "rn_default_2": ("rn", 2, 4, 1, 3, []),
-    "rn_accum_2": ("rn", 2, 3, 2, 6, []),
+    # with the seed 123 a pre-activation of the ResNet falls on either side of ReLU's kink as the order of sums has it, and losses are uncertain by 1e-3;
+    # of the seeds 1 to 6 this one has the least noise
+    "rn_default_2": ("rn", 2, 4, 1, 3, ["--seed", "5"]),
+    "rn_accum_2": ("rn", 2, 4, 2, 6, []),
 }
 HYPER = {"lr": 5e-4, "wd": 0.2, "warmup": 2, "beta1": 0.9}
 ADAM = {"vit": {"beta2": 0.98, "eps": 1e-6}, "rn": {"beta2": 0.999, "eps": 1e-8}}  # the reference's defaults
@@ -71,16 +73,10 @@ class Teacher(nn.Module):
         return (nn.functional.adaptive_avg_pool2d(images.double(), 2).flatten(1) @ self.weight).to(images.dtype)
 
 
-def model_double(model):
-    model.double()
-
-
-def float64(on):
-    """LayerNorm of the reference computes in float32 whatever it is given."""
+def float64():
+    """Has the reference's LayerNorm compute in the type that it is given, and gives what it did before."""
     from cn_clip.clip.model import LayerNorm
-    plain = LayerNorm.__dict__["forward"]
-    if on:
-        LayerNorm.forward = nn.LayerNorm.forward
+    plain, LayerNorm.forward = LayerNorm.__dict__["forward"], nn.LayerNorm.forward
     return plain
 
 
@@ -90,8 +86,8 @@ def worker(spec):
     rank, world, k, batch = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), spec["accum_freq"], spec["batch"]
     dist.init_process_group = lambda backend=None, **_: cpu_shim._init("gloo", store=dist.FileStore(spec["store"], world), rank=rank, world_size=world)
     if spec["float64"]:
-        M.convert_models_to_fp32 = model_double
-        float64(True)
+        M.convert_models_to_fp32 = lambda model: model.double()
+        float64()
     if "--distillation" in spec["argv"]:
         sys.modules["modelscope"], models = types.ModuleType("modelscope"), types.ModuleType("modelscope.models")
         models.Model = types.SimpleNamespace(from_pretrained=lambda name: Teacher())
@@ -260,7 +256,7 @@ def check(name, ranks):
         info.update(json.load(open(f"{GOLDEN}/{n}.json")))
     if isinstance(info["vision_layers"], str):
         info["vision_layers"] = json.loads(info["vision_layers"])
-    plain = float64(True)
+    plain = float64()
     rand, turn = torch.rand, []
     torch.rand = lambda *shape, **kw: turn.pop(0) if len(shape) == 2 and turn else rand(*shape, **kw)
     try:
@@ -308,13 +304,13 @@ def check(name, ranks):
             assert (p.grad is None) == (n not in ranks[0]["grad1"]), n
             if p.grad is None:
                 continue
+            # with masks the turns differ and their sum is taken above
+            want = p.grad * (1 if ratio else k) if n == "logit_scale" else p.grad / (world if default else 1)
+            off = (ranks[0]["grad1"][n] - want).abs().max().item() / want.abs().max().item()
             if n == "logit_scale":
-                want = p.grad * (1 if ratio else k)  # with masks the turns differ and their sum is taken above
-                scale = ((ranks[0]["grad1"][n] - want).abs() / want.abs()).item()
-            elif not n.endswith("key.bias"):
-                want, got = p.grad / (world if default else 1), ranks[0]["grad1"][n]
-                if p.grad.abs().max() > 1e-12:
-                    worst = max(worst, ((got - want).abs().max() / want.abs().max()).item())
+                scale = off
+            elif p.grad.abs().max() > 1e-12:  # an attention key's bias has no gradient
+                worst = max(worst, off)
         return {"encoders": float("%.1e" % worst), "logit_scale": float("%.1e" % scale)}
     finally:
         LayerNorm.forward, torch.rand = plain, rand
@@ -353,8 +349,8 @@ def main(only):
                     continue
                 tensors[f"{part}/{n}"] = flat(n, x, rows).float().contiguous()
                 noise[part][n] = float("%.2g" % max(distance(n, x, y[0][part][n], rows) for y in (single, other)))
-        if kind == "rn":  # rank 1's own statistics, which the reference throws away
-            tensors.update({f"rank1/{n}": x.float() for n, x in exact[1]["last"].items() if "running" in n})
+        if kind == "rn":  # rank 1's own statistics before rank 0's overwrite them
+            tensors.update({f"rank1/{n}": flat(n, x, rows).float() for n, x in exact[1]["after1"].items() if "running" in n})
         if exact[0]["steps"][0]["noise"]:
             tensors["noise"] = torch.stack([torch.stack([torch.stack(r["steps"][s]["noise"]) for r in exact]) for s in range(len(exact[0]["steps"]))])
         if "teacher" in exact[0]:  # of every picture, its id and the teacher's features
@@ -369,7 +365,7 @@ def main(only):
         loss = max(abs(e["loss"] - r["loss"]) for f in (single, other) for x, y in zip(exact, f) for e, r in zip(x["steps"], y["steps"]))
         same = all((e["i2t"], e["t2i"]) == (r["i2t"], r["t2i"]) for f in (single, other) for x, y in zip(exact, f) for e, r in zip(x["steps"], y["steps"]))
         record = {"made_with": {"torch": torch.__version__, "numpy": np.__version__},
-                  "args": {"model": kind, "world_size": world, "batch_size": batch, "accum_freq": k, "max_epochs": epochs, "seed": 123, **HYPER, **ADAM[kind], "more": more},
+                  "args": {"model": kind, "world_size": world, "batch_size": batch, "accum_freq": k, "max_epochs": epochs, "seed": int(more[1]) if "--seed" in more else 123, **HYPER, **ADAM[kind], "more": more},
                   "steps": steps, "accuracies_sure": same, "loss_noise": loss, "noise": noise, "equations": agreement, "log": [log(x) for x in said]}
         save_file(tensors, f"{OUT}/{name}.safetensors")
         os.chmod(f"{OUT}/{name}.safetensors", 0o644)
@@ -380,7 +376,7 @@ def main(only):
 
 
 def compact(record):
-    """JSON with a line for each step, tensor's noise list and line of a log."""
+    """JSON with a line for each step, each part's noise and each line of a log."""
     line = lambda x: json.dumps(x, ensure_ascii=False)
     parts = []
     for key, v in record.items():
@@ -398,10 +394,7 @@ def compact(record):
 
 if __name__ == "__main__":
     p = argparse.ArgumentParser()
-    p.add_argument("--worker")
-    p.add_argument("--only", default="")
+    p.add_argument("--worker", type=json.loads)
+    p.add_argument("--only", type=lambda x: x.split(","))
     a = p.parse_args()
-    if a.worker:
-        worker(json.loads(a.worker))
-    else:
-        main([x for x in a.only.split(",") if x])
+    worker(a.worker) if a.worker else main(a.only)
