@@ -73,12 +73,12 @@ func (n npu) openCANN() (*Device, error) {
 	return n.start("cann", library, p, func(err error) error { return explainCANN(err, n.index, found) })
 }
 
-// Card tells whether the device is an Ascend card that CANN drives, and its index.
-func (d *Device) Card() (index int, is bool) {
+// Card is the index of an Ascend card that CANN drives, or -1 where the device is none.
+func (d *Device) Card() int {
 	if d.Engine != "cann" {
-		return 0, false
+		return -1
 	}
-	return d.onnx.Provider.Index, true
+	return d.onnx.Provider.Index
 }
 
 // Address is where a tensor of an Ascend card lies in the card's memory, for what works on it there (exchange/hccl), until the tensor is finalized.

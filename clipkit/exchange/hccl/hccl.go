@@ -1,15 +1,15 @@
 // Package hccl lets the Ascend cards of a run add up their gradients among themselves, over Huawei's HCCL: a card's memory is read and written where
 // it is, and nothing passes through the host's. It is a world around another one, which starts it and goes on carrying what is small:
 //
-//	w, err := …                          // an exchange.World of the run's processes: MPI
-//	dev, err := device.Open("npu:3")     // each rank its own card, in a process of its own
-//	card, is := dev.Card()
-//	cards, err := hccl.Join(w, card)     // all ranks call it, after their device is open
-//	defer cards.Close()
+//	var w exchange.World                        // of the run's processes: MPI
+//	dev, err := device.Open("npu:3")            // each rank its own card, in a process of its own
+//	cards, err := hccl.Over(w, dev.Card())      // all ranks call it, after their device is open; nil = no cards are here
+//	defer cards.Close()                         // w stays
 //	err = cards.SumOnDevice(addresses, lengths) // of float32 tensors, in place (device.Address)
 //	cards.Sum(x); cards.Gather(mine, all)       // as before: host memory, over w
 //
-// Package step asks its world for SumOnDevice and has the gradients added up with it.
+// Package train does so by itself; package step asks its world for SumOnDevice and has the gradients added up with it. With CLIPKIT_HCCL=off on every
+// rank they pass through the host's memory.
 //
 // # Starting
 //
@@ -19,7 +19,7 @@
 //
 // HCCL's own settings are its environment variables, on every rank: HCCL_CONNECT_TIMEOUT, the seconds that ranks wait for each other when they join
 // (120), HCCL_EXEC_TIMEOUT, those that a sum may take; over several hosts HCCL_IF_IP or HCCL_SOCKET_IFNAME, the address or the
-// interface by which hosts meet, and an address for each card (hccn_tool). Join sets HCCL_DETERMINISTIC=true unless it is set: with it a sum of the same
+// interface by which hosts meet, and an address for each card (hccn_tool). Over sets HCCL_DETERMINISTIC=true unless it is set: with it a sum of the same
 // numbers gives the same bits in every run, which exact resume is about.
 //
 // # When something goes wrong
@@ -59,10 +59,38 @@ type World struct {
 
 var _ exchange.World = (*World)(nil)
 
-// Join makes w's ranks, each with its open card of this index, a world that can add up on the cards. What it gives closes w as well.
-func Join(w exchange.World, card int) (*World, error) {
+// variable is the environment's that leaves cards alone.
+const variable = "CLIPKIT_HCCL"
+
+// Over makes w's ranks, each with its open card of this index, a world that can add up on the cards. It is nil where w has one rank, where no rank
+// has a card (-1), and where all are told to leave them alone.
+func Over(w exchange.World, card int) (*World, error) {
+	if w.Size() == 1 {
+		return nil, nil
+	}
+	how := []byte{'C'}
+	switch setting := os.Getenv(variable); {
+	case setting == "off":
+		how[0] = 'O'
+	case card < 0:
+		how[0] = '-'
+	}
+	all, err := exchange.Gather(w, how)
+	if err != nil {
+		return nil, err
+	}
+	for r, theirs := range all {
+		if (theirs == 'C') != (all[0] == 'C') {
+			return nil, fmt.Errorf("%w: hccl: rank 0 %s, rank %d %s; all ranks have to add up in one way", exchange.ErrWorld, words[all[0]], r, words[theirs])
+		}
+	}
+	if how[0] != 'C' {
+		return nil, nil
+	}
 	return join(w, card, "libascendcl.so", "libhccl.so")
 }
+
+var words = map[byte]string{'C': "has an Ascend card", 'O': "has " + variable + "=off", '-': "has no Ascend card"}
 
 func join(w exchange.World, card int, acl, library string) (*World, error) {
 	if err := apart(w, card); err != nil {
@@ -79,7 +107,7 @@ func join(w exchange.World, card int, acl, library string) (*World, error) {
 		err = agree(w, failure(C.hccl_init(j.rank, C.uint32_t(w.Size()), unsafe.Pointer(&info[0]), C.uint32_t(w.Rank()))))
 	}
 	if err != nil {
-		_ = j.leave()
+		_ = j.Close()
 		return nil, err
 	}
 	return j, nil
@@ -115,9 +143,6 @@ func toolkit(found ascend.Installation) string {
 
 // apart tells whether ranks on one host have cards of their own: HCCL says of that only that an internal error occurred.
 func apart(w exchange.World, card int) error {
-	if card < 0 {
-		return fmt.Errorf("%w: hccl: card %d", exchange.ErrWorld, card)
-	}
 	host, _ := os.Hostname() // "" is as good as any
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	mine := make([]byte, 512)
@@ -188,16 +213,8 @@ func (w *World) SumOnDevice(addresses []uintptr, lengths []int) error {
 	return nil
 }
 
-// Close leaves the cards' world and closes the one around which it was made.
+// Close leaves the cards' world. The one around which it was made stays.
 func (w *World) Close() error {
-	err := w.leave()
-	if other := w.World.Close(); err == nil {
-		err = other
-	}
-	return err
-}
-
-func (w *World) leave() error {
 	if w.rank == nil {
 		return nil
 	}

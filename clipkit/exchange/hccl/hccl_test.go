@@ -66,10 +66,25 @@ func TestWhatToDoAboutMissingLibraries(t *testing.T) {
 	}
 }
 
-// Ranks may give their card the same index where something else tells the cards apart.
-func TestCardsApart(t *testing.T) {
-	check(t, "own cards", ranks(3, func(w exchange.World) error { return apart(w, w.Rank()) })[:2], [2]string{})
-	check(t, "a negative card", ranks(2, func(w exchange.World) error { return apart(w, -1) }), [2]string{"card -1", "card -1"})
+// Where there are no cards, or all are told to leave them alone, nothing is joined; ranks that differ in that are told.
+func TestWithoutCards(t *testing.T) {
+	over := func(card func(rank int) int) []error {
+		return ranks(2, func(w exchange.World) error {
+			cards, err := Over(w, card(w.Rank()))
+			if cards != nil {
+				t.Errorf("rank %d has joined", w.Rank())
+			}
+			return err
+		})
+	}
+	check(t, "no cards", over(func(int) int { return -1 }), [2]string{})
+	const differ = "rank 0 has an Ascend card, rank 1 has no Ascend card"
+	check(t, "one card", over(func(rank int) int { return -rank }), [2]string{differ, differ})
+	t.Setenv(variable, "off")
+	check(t, "switched off", over(func(rank int) int { return rank }), [2]string{})
+	if cards, err := Over(exchange.Alone, 0); cards != nil || err != nil {
+		t.Errorf("alone: %v, %v", cards, err)
+	}
 }
 
 func TestArguments(t *testing.T) {

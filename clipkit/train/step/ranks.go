@@ -100,6 +100,9 @@ func (s *Stepper) agree(out []float32, norm, broken *float32) error {
 // sumOverProcesses adds the gradients of all processes up. No other place sends them.
 func (s *Stepper) sumOverProcesses(grads []*tensors.Tensor) error {
 	w := s.world()
+	if c, ok := w.(cards); ok {
+		return s.sumOnCards(c, grads)
+	}
 	for i := 0; w.Size() > 1 && i < len(grads); i++ {
 		err := s.sumOver(w, &grads[i])
 		if err != nil {
