@@ -93,7 +93,9 @@ hccl_status hccl_init(hccl_rank* r, uint32_t ranks, const void* info, uint32_t r
 }
 
 hccl_status hccl_sum(hccl_rank* r, const uintptr_t* addresses, const uint64_t* lengths, size_t n) {
-  ENTER(r);
+  hccl_status entered = result("aclrtSetDevice", aclrtSetDevice(r->device));
+  entered.at = n;
+  if (entered.call) return entered;
   for (size_t i = 0; i < n; i++) {
     void* x = (void*)addresses[i];
     int code = HcclAllReduce(x, x, lengths[i], hccl_fp32, hccl_reduce_sum, r->comm, r->stream);
@@ -103,8 +105,9 @@ hccl_status hccl_sum(hccl_rank* r, const uintptr_t* addresses, const uint64_t* l
       return s;
     }
   }
-  CALL(aclrtSynchronizeStream, r->stream);
-  return result(NULL, 0);
+  hccl_status s = result("aclrtSynchronizeStream", aclrtSynchronizeStream(r->stream));
+  s.at = n;
+  return s;
 }
 
 hccl_status hccl_close(hccl_rank* r) {

@@ -32,7 +32,7 @@
 //
 // There was no Ascend card. Tests run all of this over a SIMULATED libascendcl and libhccl (package npusim): sums of tensors in memory that the
 // host must not touch, between threads and between processes, and what each failing call comes to. Not verified: that a real libhccl takes
-// these calls so, its messages, speed, several hosts, and HCCL_DETERMINISTIC on each kind of card.
+// these calls so, its messages, speed, several hosts, and that every kind of card gives all ranks the same bits.
 package hccl
 
 // #cgo LDFLAGS: -ldl -lpthread
@@ -43,7 +43,6 @@ import "C"
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"unsafe"
 
@@ -72,6 +71,8 @@ func Over(w exchange.World, card int) (*World, error) {
 	switch setting := os.Getenv(variable); {
 	case setting == "off":
 		how[0] = 'O'
+	case setting != "":
+		how[0] = '?'
 	case card < 0:
 		how[0] = '-'
 	}
@@ -80,6 +81,9 @@ func Over(w exchange.World, card int) (*World, error) {
 		return nil, err
 	}
 	for r, theirs := range all {
+		if theirs == '?' {
+			return nil, fmt.Errorf("%w: hccl: rank %d %s; want off, or nothing", exchange.ErrWorld, r, words[theirs])
+		}
 		if (theirs == 'C') != (all[0] == 'C') {
 			return nil, fmt.Errorf("%w: hccl: rank 0 %s, rank %d %s; all ranks have to add up in one way", exchange.ErrWorld, words[all[0]], r, words[theirs])
 		}
@@ -90,7 +94,7 @@ func Over(w exchange.World, card int) (*World, error) {
 	return join(w, card, "libascendcl.so", "libhccl.so")
 }
 
-var words = map[byte]string{'C': "has an Ascend card", 'O': "has " + variable + "=off", '-': "has no Ascend card"}
+var words = map[byte]string{'C': "has an Ascend card", 'O': "has " + variable + "=off", '?': "has another " + variable, '-': "has no Ascend card"}
 
 func join(w exchange.World, card int, acl, library string) (*World, error) {
 	if err := apart(w, card); err != nil {
@@ -179,7 +183,7 @@ func agree(w exchange.World, mine error) error {
 	for _, how := range []byte{'F', 'W'} {
 		for r := range w.Size() {
 			if theirs := all[r*len(text) : (r+1)*len(text)]; theirs[0] == how {
-				return fmt.Errorf("%w: hccl: rank %d cannot join: %s", exchange.ErrWorld, r, strings.TrimRight(string(theirs[1:]), "\x00"))
+				return fmt.Errorf("%w: hccl: rank %d cannot join: %s", exchange.ErrWorld, r, strings.ToValidUTF8(strings.TrimRight(string(theirs[1:]), "\x00"), ""))
 			}
 		}
 	}
@@ -187,7 +191,7 @@ func agree(w exchange.World, mine error) error {
 }
 
 // SumOnDevice adds float32 tensors up over all ranks, in place: each is at an address in the memory of this rank's card and has so many values. It
-// returns when they are added up, on every rank to the same bits. The caller keeps the memory alive and unused meanwhile.
+// returns when they are added up. The caller keeps the memory alive and unused meanwhile.
 func (w *World) SumOnDevice(addresses []uintptr, lengths []int) error {
 	if len(addresses) != len(lengths) {
 		return fmt.Errorf("%w: hccl: %d addresses and %d lengths", exchange.ErrWorld, len(addresses), len(lengths))
@@ -204,12 +208,17 @@ func (w *World) SumOnDevice(addresses []uintptr, lengths []int) error {
 	if len(at) == 0 {
 		return nil
 	}
-	s := C.hccl_sum(w.rank, &at[0], &n[0], C.size_t(len(at)))
-	which := int(s.at)
-	if err := failure(s); err != nil {
-		return fmt.Errorf("%w: hccl: rank %d, summing tensor %d of %d (%d values) on card %d: %w", exchange.ErrWorld, w.Rank(), which+1, len(at), n[which], w.rank.device, err)
+	if w.rank == nil {
+		return fmt.Errorf("%w: hccl: summing after Close", exchange.ErrWorld)
 	}
-	runtime.KeepAlive(w)
+	s := C.hccl_sum(w.rank, &at[0], &n[0], C.size_t(len(at)))
+	what := fmt.Sprintf("%d tensors", len(at))
+	if i := int(s.at); i < len(at) {
+		what = fmt.Sprintf("tensor %d of %d (%d values)", i+1, len(at), n[i])
+	}
+	if err := failure(s); err != nil {
+		return fmt.Errorf("%w: hccl: rank %d, summing %s on card %d: %w", exchange.ErrWorld, w.Rank(), what, w.rank.device, err)
+	}
 	return nil
 }
 

@@ -11,7 +11,7 @@ typedef struct {
   const char* call; // the vendor's function that failed
   int code;         // that it gave
   char* said;       // what the runtime says about it, malloc'ed, or NULL
-  size_t at;        // which tensor, of hccl_sum
+  size_t at;        // of hccl_sum: at which tensor, or n where it is about all
 } hccl_status;
 
 // One rank's end of the communicator.

@@ -82,6 +82,9 @@ func TestWithoutCards(t *testing.T) {
 	check(t, "one card", over(func(rank int) int { return -rank }), [2]string{differ, differ})
 	t.Setenv(variable, "off")
 	check(t, "switched off", over(func(rank int) int { return rank }), [2]string{})
+	t.Setenv(variable, "of")
+	const other = "rank 0 has another CLIPKIT_HCCL; want off"
+	check(t, "a word that is none", over(func(rank int) int { return rank }), [2]string{other, other})
 	if cards, err := Over(exchange.Alone, 0); cards != nil || err != nil {
 		t.Errorf("alone: %v, %v", cards, err)
 	}

@@ -151,7 +151,18 @@ func TestSimulatedFaults(t *testing.T) {
 		check(t, c.fault, joined(2, sum), c.want)
 	}
 	t.Setenv("SIMULATED_HCCL_FAULT", "")
+	t.Setenv("SIMULATED_ACL_SYNCHRONIZE", "507011")
+	const stream = "summing 3 tensors on card %d: aclrtSynchronizeStream gives 507011"
+	check(t, "the stream", joined(2, sum), [2]string{fmt.Sprintf(stream, 0), fmt.Sprintf(stream, 1)})
+	t.Setenv("SIMULATED_ACL_SYNCHRONIZE", "0")
 	check(t, "afterwards", joined(2, sum), [2]string{})
+	check(t, "after Close", ranks(2, func(inner exchange.World) error {
+		w, err := Over(inner, inner.Rank())
+		if err != nil {
+			return err
+		}
+		return errors.Join(w.Close(), w.Close(), w.SumOnDevice([]uintptr{64}, []int{1}))
+	}), [2]string{"summing after Close", "summing after Close"})
 
 	const other = "HcclAllReduce gives 1: a wrong parameter"
 	check(t, "lengths that differ", joined(2, func(w *World) error {
