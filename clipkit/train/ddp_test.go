@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -65,7 +66,9 @@ func readDDP(t *testing.T, name string) (r ddpRun, f *weights.File) {
 	return r, f
 }
 
-// ddpConfig is a record's command line.
+func (r ddpRun) frozen() bool { return slices.Contains(r.Args.More, "--freeze-vision") }
+
+// config is a record's command line.
 func (r ddpRun) config(name string, m *model.Model) Config {
 	c := Default(m.Config)
 	c.Name, c.BatchSize, c.AccumFreq, c.WorldSize, c.MaxEpochs, c.Warmup = name, r.Args.Batch, r.Args.Accum, r.Args.World, r.Args.Epochs, r.Args.Warmup
@@ -120,7 +123,9 @@ func doJobsIn(t *testing.T, root string, c Config, models []*model.Model, data *
 }
 
 // Training over ranks follows the reference's in as many processes, whichever number of processes computes it here: every step's loss, accuracies
-// and learning rate, the gradient of the first, the parameters and BatchNorm's statistics after the first and the last.
+// and learning rate, the gradient of the first, the parameters and BatchNorm's statistics after the first and the last. The ResNet is compared on XLA only:
+// other engines sum BatchNorm's statistics in an order that leaves single gradients up to three times outside these limits; and by one process, as
+// compiling takes long (TestProcessesAreTurns has the others).
 func TestRanksEqualTheReference(t *testing.T) {
 	t.Parallel()
 	data := e2eData(t)
@@ -130,7 +135,7 @@ func TestRanksEqualTheReference(t *testing.T) {
 	}{
 		{"default_2", "cpu:go", 1}, {"default_4", "cpu:go", 2}, {"gather_2", "cpu:go", 2}, {"gather_4", "cpu:go", 1}, {"skip_2", "cpu:go", 2}, {"skip_4", "cpu:go", 4},
 		{"accum_2", "cpu:go", 4}, {"accum_gather_2", "cpu:go", 2}, {"accum_skip_2", "cpu:go", 4},
-		{"freeze_2", "cpu:go", 1}, {"teacher_2", "cpu:go", 2}, {"teacher_skip_2", "cpu:go", 1}, {"rn_default_2", "cpu", 2}, {"rn_accum_2", "cpu", 4},
+		{"freeze_2", "cpu:go", 1}, {"teacher_2", "cpu:go", 2}, {"teacher_skip_2", "cpu:go", 1}, {"rn_default_2", "cpu", 1}, {"rn_accum_2", "cpu", 1},
 	} {
 		t.Run(fmt.Sprintf("%s by %d on %s", c.name, c.processes, c.engine), func(t *testing.T) {
 			r, f := readDDP(t, c.name)
@@ -218,10 +223,10 @@ func ddpTeacher(t *testing.T, f *weights.File, source dataset.Source, resolution
 	if !slices.Contains(f.Names(), "teacher/images") {
 		return nil
 	}
-	ids, features := golden.IDs(t, f, "teacher/images"), golden.Values(t, f, "teacher/features")
+	ids, features := teacherImages(t, f), golden.Values(t, f, "teacher/features")
 	of := map[string][]float32{}
 	for i, id := range ids {
-		encoded, err := source.Image(int64(id))
+		encoded, err := source.Image(id)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -241,6 +246,19 @@ func ddpTeacher(t *testing.T, f *weights.File, source dataset.Source, resolution
 		}
 		return out, nil
 	}
+}
+
+// teacherImages are the pictures that the teacher of a record knows.
+func teacherImages(t *testing.T, f *weights.File) (ids []int64) {
+	t.Helper()
+	x, err := f.Tensor("teacher/images")
+	if err != nil || x.DType != "I64" {
+		t.Fatal(x.DType, err)
+	}
+	for at := 0; at < len(x.Data); at += 8 {
+		ids = append(ids, int64(binary.LittleEndian.Uint64(x.Data[at:])))
+	}
+	return ids
 }
 
 // compare checks a part of a record against what get gives, within ten times the noise of float32.
@@ -275,7 +293,7 @@ func (r ddpRun) compare(t *testing.T, f *weights.File, m *model.Model, part stri
 		golden.Close(t, part+": "+tensor, some, want, max(10*r.Noise[part][tensor]/max(top, 1e-12), 4.0/(1<<23)))
 		compared++
 	}
-	if compared < 60 && !(part == "grad1" && compared > 40) {
+	if least := map[bool]int{false: 52, true: 20}[r.frozen() && part == "grad1"]; compared < least {
 		t.Errorf("%s: only %d tensors compared", part, compared)
 	}
 }

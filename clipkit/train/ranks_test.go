@@ -3,6 +3,8 @@ package train
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -390,4 +392,82 @@ func (u unreadable) Image(id int64) ([]byte, error) {
 		return nil, errors.New("unreadable")
 	}
 	return u.Source.Image(id)
+}
+
+// What rank 0 reads of a checkpoint reaches all: additions of LoRA with their bases, the siglip bias, moments.
+func TestResumedProcessesGetEverything(t *testing.T) {
+	t.Parallel()
+	for what, change := range map[string]func(c *Config){
+		"lora":   func(c *Config) { c.LoRARank, c.LoRAAlpha = 2, 4 },
+		"siglip": func(c *Config) { c.Loss, c.SigLIPBias = "siglip", -10 },
+	} {
+		t.Run(what, func(t *testing.T) {
+			root := t.TempDir()
+			cfg := everything("vit", ranksModel(t, "vit", 0.1), "whole")
+			cfg.WorldSize, cfg.GatherWithGrad = 2, true
+			change(&cfg)
+			whole := runRanks(t, root, cfg, "vit", 2, nil)
+			cfg.Name = "stopped"
+			stopAfter(t, root, cfg, "vit", 2, 2, false)
+			if same, worst := sameBits(t, whole, runRanks(t, root, cfg, "vit", 2, nil)); !same {
+				t.Errorf("the stopped run ends in other bits, up to %.2g", worst)
+			}
+		})
+	}
+}
+
+// A checkpoint from the middle of an epoch whose order was another, as that of an earlier version with accum_freq, is continued, and the run says what that
+// does to the epoch.
+func TestOtherOrderIsSaid(t *testing.T) {
+	t.Parallel()
+	root, data := t.TempDir(), e2eData(t)
+	pairs := len(dataset.Pairs(data.Train))
+	cfg := e2eConfig(ranksModel(t, "vit", 0), "run")
+	cfg.BatchSize, cfg.AccumFreq, cfg.MaxSteps = 2, 3, 1
+	if places := (pairs + 1) / 2 * 2; places%6 == 0 {
+		t.Fatalf("%d pairs have the same order with and without accumulation", pairs)
+	}
+	doJob(t, root, ranksModel(t, "vit", 0), &dataset.Dataset{Train: data.Train}, cfg)
+	state := filepath.Join(root, "run", "checkpoints", "step-00000001", "state.json")
+	b, err := os.ReadFile(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := fmt.Sprintf("\"epoch_pairs\": %d", (pairs+1)/2*2)
+	if !strings.Contains(string(b), places) {
+		t.Fatalf("no %s in %s", places, b)
+	}
+	cfg.MaxSteps, cfg.Name = 2, "again"
+	resumed := func() (said []string) {
+		cfg.Resume = filepath.Dir(state)
+		_, _, said = doJob(t, t.TempDir(), ranksModel(t, "vit", 0), &dataset.Dataset{Train: data.Train}, cfg)
+		return said
+	}
+	const line = "read in another order than its beginning"
+	if said := strings.Join(resumed(), "\n"); strings.Contains(said, line) {
+		t.Errorf("said %q of the same order", said)
+	}
+	old := strings.Replace(string(b), ",\n  "+places, "", 1)
+	if err := os.WriteFile(state, []byte(old), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	manifest := filepath.Join(filepath.Dir(state), "manifest.json")
+	m, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sums map[string]map[string]any
+	if err := json.Unmarshal(m, &sums); err != nil {
+		t.Fatal(err)
+	}
+	sums["state.json"] = map[string]any{"bytes": len(old), "sha256": fmt.Sprintf("%x", sha256.Sum256([]byte(old)))}
+	if m, err = json.Marshal(sums); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(manifest, m, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if said := strings.Join(resumed(), "\n"); !strings.Contains(said, line) {
+		t.Errorf("said only %q", said)
+	}
 }
