@@ -9,6 +9,8 @@ import (
 
 	"clipnb/clipkit/device/ascend"
 	"clipnb/clipkit/device/ort"
+
+	"github.com/gomlx/compute"
 )
 
 // cannPrecision are the words of CANN's precision_mode. Ours come first; the others are passed on.
@@ -69,6 +71,23 @@ func (n npu) openCANN() (*Device, error) {
 		},
 	}
 	return n.start("cann", library, p, func(err error) error { return explainCANN(err, n.index, found) })
+}
+
+// Card is the index of an Ascend card that CANN drives, or -1 where the device is none.
+func (d *Device) Card() int {
+	if d.Engine != "cann" {
+		return -1
+	}
+	return d.onnx.Provider.Index
+}
+
+// Address is where a tensor of an Ascend card lies in the card's memory, for what works on it there (exchange/hccl), until the tensor is finalized.
+func Address(b compute.Buffer) (uintptr, error) {
+	x, ok := b.(interface{ Address() (uintptr, error) })
+	if !ok {
+		return 0, fmt.Errorf("%w: the address of a %T, which is on no Ascend card", compute.ErrNotImplemented, b)
+	}
+	return x.Address()
 }
 
 // cannFaults are the usual ones, by what the message says.

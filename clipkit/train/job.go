@@ -10,6 +10,7 @@ import (
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/hccl"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train/step"
@@ -101,6 +102,14 @@ func (j *Job) do(ctx context.Context) (err error) {
 		return err
 	}
 	j.stepper.World = j.World
+	cards, err := hccl.Over(j.world(), j.Model.Device.Card())
+	if err := j.agree(err); err != nil {
+		return err
+	}
+	if cards != nil {
+		defer cards.Close()
+		j.stepper.World = cards
+	}
 	if j.Teacher != nil {
 		j.stepper.Teacher = func(pixels []float32, n int) ([]float32, error) { return j.Teacher(ctx, pixels, n) }
 	}

@@ -62,6 +62,14 @@ func (b *backend) mine(x compute.Buffer) compute.Buffer {
 
 func (x *buffer) Backend() compute.Backend { return x.on }
 
+// Address is the engine's, where it has one (package ort).
+func (x *buffer) Address() (uintptr, error) {
+	if inner, ok := x.Buffer.(interface{ Address() (uintptr, error) }); ok {
+		return inner.Address()
+	}
+	return 0, fmt.Errorf("%w: a %T's address", compute.ErrNotImplemented, x.Buffer)
+}
+
 func (x *buffer) CopyToDevice(d compute.DeviceNum) (compute.Buffer, error) {
 	y, err := x.Buffer.CopyToDevice(d)
 	return x.on.mine(y), err

@@ -1,5 +1,6 @@
 // Package npusim builds SIMULATED NPUs for tests: an Ascend runtime, over which the real CANN provider of ONNX Runtime runs where there is no card
-// (testdata/simulated_ascendcl.cc says what it does and what it cannot show), and a plugin provider. Only tests import it.
+// (testdata/simulated_ascendcl.cc says what it does and what it cannot show), with the library by which cards add up (simulated_hccl.cc), and a
+// plugin provider. Only tests import it.
 //
 //	sim := npusim.Build(t, t.TempDir())            // or a folder that several tests share: it is built once
 //	cmd.Env = append(os.Environ(), sim.Env()...)   // LD_LIBRARY_PATH is read when a process starts
@@ -40,6 +41,13 @@ func Build(t *testing.T, dir string) Sim {
 	for _, name := range []string{"libacl_op_compiler.so", "libfmk_onnx_parser.so"} { // their functions are in the first one
 		compile(t, "empty.cc", filepath.Join(s.dir, name))
 	}
+	return s
+}
+
+// WithHCCL compiles the stand-in for libhccl beside it. SIMULATED_HCCL_FAULT has calls of it fail, as its source says.
+func (s Sim) WithHCCL(t *testing.T) Sim {
+	t.Helper()
+	compile(t, "simulated_hccl.cc", filepath.Join(s.dir, "libhccl.so"))
 	return s
 }
 

@@ -90,6 +90,18 @@ func (x *buffer) Data() (flat any, err error) {
 	return flat, err
 }
 
+// Address is where the tensor lies in the device's memory, until the buffer is finalized. Where that is not the host's, only the device's own
+// libraries can do something with it.
+func (x *buffer) Address() (at uintptr, err error) {
+	err = x.with(func(v *C.OrtValue) error {
+		var p unsafe.Pointer
+		err := check("asking for a tensor's address", C.ort_data(v, &p))
+		at = uintptr(p)
+		return err
+	})
+	return at, err
+}
+
 func (x *buffer) CopyToDevice(n compute.DeviceNum) (compute.Buffer, error) {
 	flat := dtypes.MakeAnySlice(x.shape.DType, x.shape.Size())
 	if err := x.ToFlatData(flat); err != nil {

@@ -24,6 +24,13 @@ import (
 // same, which makes the sums exact.
 //
 // Several ranks and several processes (ranks.go): the processes exchange features between the two graphs, and gradients before the update.
+//
+// A process with one micro-batch of several computes its forward pass twice. Measured, and not done: the features graph also gives the value of every
+// product and of the sums along the blocks, and the backward graph takes them as inputs, from the last back to the first, so that it multiplies for
+// gradients only. Loss equal, gradients within 1.3e-6 of each tensor's largest. Of ViT-B-16's (XLA on two cores, batch 8, float32, without the
+// update; processor seconds, best of 3) 14.8 s it left 13.3, where one pass alone takes 12.3; the largest size of the process went from 4.6 to 5.1 GB
+// (0.9 GB is handed over), compiling from 64 to 82 s; a tiny model's step took a fifth longer. Without the sums along the blocks it saved nothing
+// (15.1 s, 6.4 GB): each layer's norm added up all layers below it again. All graph functions of the model have to say what they hand over.
 
 // featuresGraph: a batch, with masks or without → images [n,D], texts [n,D].
 func (s *Stepper) featuresGraph(scope *gomodel.Scope, in []*Node) []*Node {

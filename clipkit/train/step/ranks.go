@@ -11,8 +11,8 @@ import (
 
 // Ranks. What is computed and where are two things. world_size counts the ranks of the reference, R: a step has R·accum_freq micro-batches, and number
 // r·accum_freq+j is the j-th of rank r. Stepper.World is the processes of this run, W: each computes M/W of the M micro-batches in turns, those from
-// rank·M/W on. After the features of all micro-batches the processes gather them, and after the backward passes they add up their gradients; so every
-// W gives the same step, but for the order in which floats are added.
+// rank·M/W on. After the features of all micro-batches the processes gather them, and after the backward passes they add up their gradients, on their
+// cards where World can (cards.go); so every W gives the same step, but for the order in which floats are added.
 //
 // Of each micro-batch the gradient is that of the loss over everything it is compared with. Their sum, with R ranks, is what DistributedDataParallel
 // averages in the reference (N pairs in a step, L the loss over all of them, L_r over those of rank r, s the logit scale):
@@ -100,6 +100,9 @@ func (s *Stepper) agree(out []float32, norm, broken *float32) error {
 // sumOverProcesses adds the gradients of all processes up. No other place sends them.
 func (s *Stepper) sumOverProcesses(grads []*tensors.Tensor) error {
 	w := s.world()
+	if c, ok := w.(cards); ok {
+		return s.sumOnCards(c, grads)
+	}
 	for i := 0; w.Size() > 1 && i < len(grads); i++ {
 		err := s.sumOver(w, &grads[i])
 		if err != nil {

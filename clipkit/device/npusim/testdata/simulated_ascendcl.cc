@@ -5,7 +5,8 @@
 // What it does check: "device" memory is mapped twice, and the address handed out faults when the host touches it; memory belongs to the device
 // that was current when it was made, and is refused on another; every byte that crosses is counted.
 //
-// Environment: SIMULATED_ACL_COUNTERS, a file that is mapped and holds the counters below, for each device; SIMULATED_ACL_DEVICES, how many (2).
+// Environment: SIMULATED_ACL_COUNTERS, a file that is mapped and holds the counters below, for each device; SIMULATED_ACL_DEVICES, how many (2);
+// SIMULATED_ACL_SYNCHRONIZE, the code that waiting for a stream gives (0).
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -258,7 +259,10 @@ int aclrtMemsetAsync(Pointer to, size_t, int32_t v, size_t n, Pointer) {
 }
 int aclrtCreateStream(Pointer* s) { *s = malloc(8); return OK; }
 int aclrtDestroyStream(Pointer s) { free(s); return OK; }
-int aclrtSynchronizeStream(Pointer) { return OK; }
+int aclrtSynchronizeStream(Pointer) {
+  const char* code = getenv("SIMULATED_ACL_SYNCHRONIZE");
+  return code ? atoi(code) : OK;
+}
 int aclrtSynchronizeDevice() { return OK; }
 int aclrtCreateEvent(Pointer* e) { *e = malloc(8); return OK; }
 int aclrtDestroyEvent(Pointer e) { free(e); return OK; }
