@@ -10,8 +10,8 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// batchNormMomentum is PyTorch's: running ← 0.9·running + 0.1·batch.
-const batchNormMomentum = 0.1
+// BatchNormMomentum is PyTorch's: running ← 0.9·running + 0.1·batch.
+const BatchNormMomentum = 0.1
 
 // resnet is the ModifiedResNet with attention pool (cn_clip/clip/model.py:106). Inside, pictures are [B,H,W,C], so that convolutions are 2-D products.
 func resnet(p *Params, images *Node) *Node {
@@ -93,7 +93,7 @@ func batchNorm(p *Params, name string, x *Node) *Node {
 		batchMean := ReduceMean(x, axes...)
 		batchVar := ReduceMean(Square(Sub(x, ExpandLeftToRank(batchMean, rank))), axes...)
 		move := func(running, batch *Node) *Node {
-			return Add(MulScalar(running, 1-batchNormMomentum), MulScalar(StopGradient(batch), batchNormMomentum))
+			return Add(MulScalar(running, 1-BatchNormMomentum), MulScalar(StopGradient(batch), BatchNormMomentum))
 		}
 		p.Put(name+".running_mean", move(mean, batchMean))
 		p.Put(name+".running_var", move(variance, MulScalar(batchVar, float64(n)/float64(max(n-1, 1))))) // PyTorch keeps the unbiased one

@@ -1,7 +1,11 @@
 package step
 
 import (
+	"errors"
 	"fmt"
+	"math"
+
+	"clipnb/clipkit/exchange"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -19,11 +23,15 @@ import (
 // k times the gradient, both as in the reference. The reference's two passes over a micro-batch draw different dropout; here they draw the
 // same, which makes the sums exact.
 //
-// Several machines exchange features between the two graphs, and gradients before the update.
+// Several ranks and several processes (ranks.go): the processes exchange features between the two graphs, and gradients before the update.
 
-// featuresGraph: a batch → images [n,D], texts [n,D].
+// featuresGraph: a batch, with masks or without → images [n,D], texts [n,D].
 func (s *Stepper) featuresGraph(scope *gomodel.Scope, in []*Node) []*Node {
-	images, texts := s.towers(scope, batchNodes{images: in[0], ids: in[1], random: in[2]})
+	b := batchNodes{images: in[0], ids: in[1], random: in[2]}
+	if len(in) > 3 {
+		b.visible = in[3]
+	}
+	images, texts := s.towers(scope, b)
 	return []*Node{images, texts}
 }
 
@@ -46,39 +54,45 @@ func (s *Stepper) backwardGraph(scope *gomodel.Scope, in []*Node) []*Node {
 	return append([]*Node{Stack(numbers, 0)}, grads...)
 }
 
-// backpropagate gives the loss and the two accuracies of a batch, and the gradients, in the order of s.params.
+// backpropagate gives the loss and the two accuracies of a step, and the gradients of all its micro-batches together, in the order of s.params.
 func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor, err error) {
-	k := max(1, s.config.AccumFreq)
-	var cached features
-	for j := 0; k > 1 && j < k; j++ {
-		part := b.part(j, k)
-		part.visible, part.teacher, part.pictures, part.captions, part.scale = nil, nil, nil, nil, 0
-		f, err := s.features.run(s, part.tensors()...)
+	c := s.config
+	defer func() {
 		if err != nil {
-			return nil, nil, fmt.Errorf("features of micro-batch %d of %d: %w", j+1, k, err)
+			err = errors.Join(err, b.moved.undo(s))
 		}
-		for i, into := range []*[]float32{&cached.images, &cached.texts} {
-			values, err := takeValues(f[i])
-			if err != nil {
-				return nil, nil, err
-			}
-			*into = append(*into, values...)
-		}
+	}()
+	plain, masked, err := s.cachedFeatures(b)
+	if err != nil {
+		return nil, nil, err
 	}
-	norms := float32(0)
-	for j := range k {
-		part := b.part(j, k)
-		part.others = features{n: b.n - part.n, images: withoutShare(cached.images, j, k), texts: withoutShare(cached.texts, j, k)}
+	norm, broken := float32(0), float32(0)
+	for j := range b.own {
+		m := b.first + j
+		part := b.part(j, c.beside(m))
+		part.others = s.others(m, plain, masked)
+		if err := b.moved.before(s, m); err != nil {
+			return nil, nil, err
+		}
 		pass, err := s.backward.run(s, part.tensors()...)
+		var numbers []float32
 		if err == nil {
-			out, err = takeValues(pass[0])
+			numbers, err = takeValues(pass[0])
+		}
+		if err == nil {
+			err = b.moved.after(s, m, s.backwardPass(m))
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("gradients of micro-batch %d of %d: %w", j+1, k, err)
+			return nil, nil, fmt.Errorf("gradients of micro-batch %d of %d: %w", m+1, c.MicroBatches(), err)
 		}
 		if s.scaled() {
-			norms += out[3]
-			out[3] = norms
+			norm += numbers[3]
+		}
+		if !finite(float64(numbers[0])) {
+			broken++
+		}
+		if m < c.accum() || out == nil { // the last of rank 0, where it is computed here
+			out = numbers
 		}
 		if j == 0 {
 			grads = pass[1:]
@@ -86,12 +100,115 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 			return nil, nil, err
 		}
 	}
+	for _, all := range []func() error{
+		func() error { return s.agree(out[:3], &norm, &broken) },
+		func() error { return s.sumOverProcesses(grads) },
+		func() error { return s.averageOverRanks(grads) },
+		func() error { return b.moved.apply(s) },
+	} {
+		if err := all(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if s.scaled() {
+		out[3] = norm
+	}
+	if broken > 0 && finite(float64(out[0])) { // that of a rank which is not reported
+		out[0] = float32(math.NaN())
+	}
 	return out, grads, nil
 }
 
+// backwardPass is the number of the backward pass over a micro-batch of rank 0 among those that move BatchNorm's statistics.
+func (s *Stepper) backwardPass(m int) int {
+	if k := s.config.accum(); k > 1 {
+		return k + m
+	}
+	return m
+}
+
+// cachedFeatures are those of the whole step that are compared with a micro-batch's fresh ones: those without masks, and where the reference
+// has them those with masks.
+func (s *Stepper) cachedFeatures(b batch) (plain, masked features, err error) {
+	c := s.config
+	if len(c.beside(b.first)) == 0 {
+		return plain, masked, nil
+	}
+	// A rank gathers what the others' forward passes give at the same time, and those have masks; what it cached itself has none.
+	gathersMasked := s.masked() && c.ranks() > 1 && !c.SkipAggregate
+	if c.accum() > 1 || !gathersMasked {
+		if plain, err = s.featuresOf(b, false); err != nil {
+			return plain, masked, err
+		}
+	}
+	if gathersMasked {
+		masked, err = s.featuresOf(b, true)
+	}
+	return plain, masked, err
+}
+
+// featuresOf all micro-batches, each process its own, with masks or without.
+func (s *Stepper) featuresOf(b batch, masks bool) (all features, err error) {
+	c := s.config
+	for j := range b.own {
+		m := b.first + j
+		part := b.part(j, nil)
+		part.teacher, part.pictures, part.captions, part.scale = nil, nil, nil, 0
+		if !masks {
+			part.visible = nil
+		}
+		counts := c.accum() > 1 // with one micro-batch a rank, the reference has no such pass
+		if counts {
+			err = b.moved.before(s, m)
+		}
+		var f []*tensors.Tensor
+		if err == nil {
+			f, err = s.features.run(s, part.tensors()...)
+		}
+		if err == nil && counts {
+			err = b.moved.after(s, m, m)
+		}
+		if err != nil {
+			return all, fmt.Errorf("features of micro-batch %d of %d: %w", m+1, c.MicroBatches(), err)
+		}
+		for i, into := range []*[]float32{&all.images, &all.texts} {
+			values, err := takeValues(f[i])
+			if err != nil {
+				return all, err
+			}
+			*into = append(*into, values...)
+		}
+	}
+	all.n = b.n * s.world().Size()
+	if s.world().Size() > 1 {
+		for _, x := range []*[]float32{&all.images, &all.texts} {
+			if *x, err = exchange.Gather(s.world(), *x); err != nil {
+				return all, fmt.Errorf("gathering features: %w", err)
+			}
+		}
+	}
+	return all, nil
+}
+
+// others are the features that a micro-batch's own are compared with.
+func (s *Stepper) others(m int, plain, masked features) (f features) {
+	c := s.config
+	k, all := c.accum(), c.MicroBatches()
+	for _, o := range c.beside(m) {
+		from := plain
+		if masked.n > 0 && o%k == m%k {
+			from = masked
+		}
+		f.n += from.n / all
+		f.images = append(f.images, share(from.images, o, all)...)
+		f.texts = append(f.texts, share(from.texts, o, all)...)
+	}
+	return f
+}
+
 // Gradients computes what Step would, up to the update, and changes nothing: each receives the gradient of the loss with respect to
-// every trained parameter, in the order of Parameters. logit_scale's is accum_freq times that of the whole batch's loss. Skipped says that in float16
-// some are not finite.
+// every trained parameter, in the order of Parameters, as the reference's optimizer gets it (ranks.go): logit_scale's is accum_freq times that of the
+// whole batch's loss. Skipped says that in float16 some are not finite.
 func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (Result, error) {
 	b, err := s.batch(images, ids, allDifferent(n), seed)
@@ -119,6 +236,11 @@ func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	}
 	for i, t := range s.params {
 		values, err := takeValues(grads[i])
+		if x := float32(s.config.gradientShare()); x != 1 {
+			for i := range values {
+				values[i] *= x
+			}
+		}
 		if err == nil {
 			err = each(t.Name, t.Shape, values)
 		}

@@ -53,11 +53,11 @@ func adamScalars(lr, weightDecay, beta1, beta2 float64, t int) [3]float32 {
 }
 
 // adamW is one decoupled update, in PyTorch's order: decay the weight, move the moments, step by m/(√v/√bias + ε).
-// decay is 1 for the no-decay group.
-func adamW(w, m, v, grad, decay, stepSize, sqrtBias *Node, beta1, beta2, epsilon float64) (newW, newM, newV *Node) {
+// decay is 1 for the no-decay group. The gradient is grad times share.
+func adamW(w, m, v, grad, decay, stepSize, sqrtBias *Node, beta1, beta2, epsilon, share float64) (newW, newM, newV *Node) {
 	w = Mul(w, decay)
-	newM = Add(MulScalar(m, beta1), MulScalar(grad, 1-beta1))
-	newV = Add(MulScalar(v, beta2), MulScalar(Square(grad), 1-beta2))
+	newM = Add(MulScalar(m, beta1), MulScalar(grad, (1-beta1)*share))
+	newV = Add(MulScalar(v, beta2), MulScalar(Square(grad), (1-beta2)*share*share))
 	denominator := AddScalar(Div(Sqrt(newV), sqrtBias), epsilon)
 	return Sub(w, Mul(stepSize, Div(newM, denominator))), newM, newV
 }

@@ -5,15 +5,19 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// batch is the input of one pass on the host.
+// batch is on the host: what this process has of a step, or the input of one pass.
 type batch struct {
 	n      int
+	first  int // of the step's micro-batches; this process computes own of them
+	own    int
+	all    int       // micro-batches of the step, of all processes
 	pixels int       // values of a picture's side
 	images []float32 // [n,3,pixels,pixels]
 	ids    []int32   // [n,T]
@@ -21,11 +25,13 @@ type batch struct {
 	scale  float32   // of the loss; 0 = it is not scaled
 
 	visible []int32   // [n,k], the patches that a masked ViT looks at; nil = all
-	teacher []float32 // [N,T'], the teacher's features of these n and all other pictures of the step; nil = no teacher
-	// for multi_positive, of all pairs of the step as for the teacher: numbers that are equal for equal ones, [N]; nil = all are different
+	teacher []float32 // [N,T'], the teacher's features of all N pictures that are compared, in a pass those of its own first; nil = no teacher
+	// for multi_positive, of the same pairs: numbers that are equal for equal ones, [N]; nil = all are different
 	pictures, captions []int32
 
 	others features // of the other micro-batches of the step
+
+	moved *statistics // BatchNorm's, of the step; nil = every pass moves them
 }
 
 // features are unit vectors [n,D] of n pairs.
@@ -43,39 +49,78 @@ type batchNodes struct {
 	otherImages, otherTexts *Node
 }
 
-// batch checks what a step was given and draws what is random in it.
+// batch checks what a step was given, shares what all processes have to know of it, and draws what is random in it.
 func (s *Stepper) batch(images []float32, ids []int32, pictures []int64, seed uint64) (batch, error) {
-	n, r, k := len(pictures), s.model.Config.ImageResolution, max(1, s.config.AccumFreq)
-	if n < 1 || n%k != 0 || len(images) != n*3*r*r || len(ids)%n != 0 || len(ids) == 0 {
-		return batch{}, fmt.Errorf("%d image values and %d ids do not make %d pairs at %d×%d in %d micro-batches", len(images), len(ids), n, r, r, k)
+	w := s.world()
+	first, own, err := s.config.Share(w)
+	if err != nil {
+		return batch{}, err
 	}
-	b := batch{n: n, pixels: r, images: images, ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}, scale: float32(s.scale.Factor)}
+	n, r := len(pictures), s.model.Config.ImageResolution
+	if n < 1 || n%own != 0 || len(images) != n*3*r*r || len(ids)%n != 0 || len(ids) == 0 {
+		return batch{}, fmt.Errorf("%d image values and %d ids do not make %d pairs at %d×%d in %d micro-batches", len(images), len(ids), n, r, r, own)
+	}
+	b := batch{n: n, first: first, own: own, all: s.config.MicroBatches(), pixels: r, images: images, ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}, scale: float32(s.scale.Factor)}
+	if b.moved, err = s.separateStatistics(); err != nil {
+		return batch{}, err
+	}
+	longest := longestOf(ids, n)
+	sizes, err := exchange.Gather(w, []int64{int64(n), int64(len(ids) / n), int64(longest)})
+	if err != nil {
+		return batch{}, err
+	}
+	for rank, size := range slices.Collect(slices.Chunk(sizes, 3)) {
+		if !slices.Equal(size[:2], sizes[:2]) {
+			return batch{}, fmt.Errorf("process %d has %d pairs of %d tokens, process 0 %d of %d", rank, size[0], size[1], sizes[0], sizes[1])
+		}
+		longest = max(longest, int(size[2]))
+	}
 	if s.config.TrimText {
-		b.ids = trim(ids, n)
+		b.ids = trim(ids, n, longest)
 	}
 	if s.config.MultiPositive {
-		rows := make([]string, 0, n)
-		for row := range slices.Chunk(ids, len(ids)/n) {
-			rows = append(rows, fmt.Sprint(row))
+		if err := b.numberPairs(w, pictures, ids); err != nil {
+			return batch{}, err
 		}
-		b.pictures, b.captions = numberEqual(pictures), numberEqual(rows)
 	}
-	if s.masked() {
-		b.visible = model.ChoosePatches(s.noise(seed, n), s.patches(), s.config.MaskRatio)
+	if s.masked() { // noise is drawn for the whole step, so that it is the same for any number of processes
+		noise := share(s.noise(seed, n*w.Size()), w.Rank(), w.Size())
+		b.visible = model.ChoosePatches(noise, s.patches(), s.config.MaskRatio)
 	}
 	if s.config.KDLossWeight > 0 {
 		if s.Teacher == nil {
 			return batch{}, fmt.Errorf("%w: kd_loss_weight is %v, and there is no teacher", ErrConfig, s.config.KDLossWeight)
 		}
-		var err error
-		if b.teacher, err = s.Teacher(images, n); err != nil {
+		features, err := s.Teacher(images, n)
+		if err != nil {
 			return batch{}, fmt.Errorf("asking the teacher: %w", err)
 		}
-		if len(b.teacher) == 0 || len(b.teacher)%n != 0 {
-			return batch{}, fmt.Errorf("the teacher gave %d values for %d pictures", len(b.teacher), n)
+		if len(features) == 0 || len(features)%n != 0 {
+			return batch{}, fmt.Errorf("the teacher gave %d values for %d pictures", len(features), n)
+		}
+		if b.teacher, err = exchange.Gather(w, features); err != nil {
+			return batch{}, err
 		}
 	}
 	return b, nil
+}
+
+// numberPairs finds equal pictures and equal captions in the whole step.
+func (b *batch) numberPairs(w exchange.World, pictures []int64, ids []int32) error {
+	pictures, err := exchange.Gather(w, pictures)
+	if err != nil {
+		return err
+	}
+	ids, err = exchange.Gather(w, ids)
+	if err != nil {
+		return err
+	}
+	rows := make([]string, 0, len(pictures))
+	for row := range slices.Chunk(ids, len(ids)/len(pictures)) {
+		rows = append(rows, fmt.Sprint(row))
+	}
+	b.pictures, b.captions = numberEqual(pictures), numberEqual(rows)
+	return nil
 }
 
 // allDifferent are ids of n pictures that are not the same.
@@ -87,15 +132,19 @@ func allDifferent(n int) []int64 {
 	return ids
 }
 
-// trim leaves out the columns of ids [n,T] that are padding in every row, down to a multiple of a few: each length is a graph to compile.
-// Padded tokens get no attention and no gradient (cn_clip/clip/modeling_bert.py:458 and 67), so the loss is the same.
-func trim(ids []int32, n int) []int32 {
-	t, longest := len(ids)/n, 0
-	for row := range slices.Chunk(ids, t) {
+// longestOf is how many columns of ids [n,T] are not padding in every row.
+func longestOf(ids []int32, n int) (longest int) {
+	for row := range slices.Chunk(ids, len(ids)/n) {
 		longest = max(longest, model.TextLength(row))
 	}
+	return longest
+}
+
+// trim leaves out the columns of ids [n,T] that are padding in every row of the step, whose longest text has so many: each length is a graph to
+// compile. Padded tokens get no attention and no gradient (cn_clip/clip/modeling_bert.py:458 and 67), so the loss is the same.
+func trim(ids []int32, n, longest int) []int32 {
 	out := make([]int32, 0, n*longest)
-	for row := range slices.Chunk(ids, t) {
+	for row := range slices.Chunk(ids, len(ids)/n) {
 		out = append(out, row[:longest]...)
 	}
 	return out
@@ -128,31 +177,24 @@ func (s *Stepper) patchNoise(seed uint64, n int) []float32 {
 	return noise
 }
 
-// part is the j-th of k micro-batches. Its dropout differs from the others' and is the same in both passes over it.
-func (b batch) part(j, k int) batch {
+// part is the j-th of this process's micro-batches, with what is known of those beside it. Its dropout differs from the others' and is the same in
+// every pass over it.
+func (b batch) part(j int, beside []int) batch {
+	k, m := b.own, b.first+j
 	p := batch{n: b.n / k, pixels: b.pixels, scale: b.scale, images: share(b.images, j, k), ids: share(b.ids, j, k), visible: share(b.visible, j, k)}
-	p.random = []uint64{b.random[0], b.random[1], b.random[2] + uint64(j)}
+	p.random = []uint64{b.random[0], b.random[1], b.random[2] + uint64(m)}
+	which := append([]int{m}, beside...)
 	if b.teacher != nil {
-		p.teacher = ownShareFirst(b.teacher, j, k)
+		p.teacher = joined(b.teacher, b.all, which...)
 	}
 	if b.pictures != nil {
-		p.pictures, p.captions = ownShareFirst(b.pictures, j, k), ownShareFirst(b.captions, j, k)
+		p.pictures, p.captions = joined(b.pictures, b.all, which...), joined(b.captions, b.all, which...)
 	}
 	return p
 }
 
 // share is the j-th of k equal parts.
 func share[T any](x []T, j, k int) []T { return x[j*len(x)/k : (j+1)*len(x)/k] }
-
-// withoutShare is x without its j-th share.
-func withoutShare[T any](x []T, j, k int) []T {
-	return append(append([]T{}, x[:j*len(x)/k]...), x[(j+1)*len(x)/k:]...)
-}
-
-// ownShareFirst puts the j-th share first.
-func ownShareFirst[T any](x []T, j, k int) []T {
-	return append(append([]T{}, share(x, j, k)...), withoutShare(x, j, k)...)
-}
 
 // tensors of a batch, in the order in which batchOf reads them.
 func (b batch) tensors() []*tensors.Tensor {

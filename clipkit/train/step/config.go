@@ -30,7 +30,12 @@ type Config struct {
 	MultiPositive bool    // rows of a batch with the same picture or caption count as right answers to each other
 	KDLossWeight  float64 // share of a teacher's image features in the loss; needs Stepper.Teacher; 0 = no teacher
 
-	AccumFreq    int     // micro-batches per step; 0 and 1 = one
+	WorldSize      int  // ranks of the reference (ranks.go); 0 and 1 = one
+	GatherWithGrad bool // gradients flow into the features of other ranks too
+	SkipAggregate  bool // every rank compares its own pairs only
+	UseBNSync      bool // BatchNorm's statistics over all ranks
+
+	AccumFreq    int     // micro-batches per step and rank; 0 and 1 = one
 	MaskRatio    float64 // share of the patches that a ViT does not see; a ResNet sees all
 	FreezeVision bool    // train only the text tower and the logit scale
 	LoRARank     int     // train only low-rank additions of this rank; 0 = train everything
@@ -43,6 +48,12 @@ type Config struct {
 // Check refuses settings that make no sense for the model, each with its name.
 func (c Config) Check(cfg arch.Config) error {
 	switch {
+	case c.WorldSize < 0 || c.WorldSize > 1<<16:
+		return bad("world_size", c.WorldSize, "1 (off) to 65536 ranks")
+	case c.GatherWithGrad && c.SkipAggregate:
+		return bad("gather_with_grad", true, "false with skip_aggregate, which gathers nothing")
+	case c.UseBNSync && cfg.IsResNet() && c.ranks() > 1:
+		return bad("use_bn_sync", true, "false: its ranks would have to exchange the statistics of every layer in the middle of a pass, which only one process that drives all devices can")
 	case c.AccumFreq < 0 || c.AccumFreq > 1<<20:
 		return bad("accum_freq", c.AccumFreq, "1 (off) or more micro-batches")
 	case !(c.MaskRatio >= 0 && c.MaskRatio < 1):

@@ -55,9 +55,9 @@ func (s *Stepper) updateInPlace(t [4]*tensors.Tensor, scalars [3]float32) error 
 			return fmt.Errorf("value %v, moment or gradient %v", t[0].Shape(), t[i].Shape())
 		}
 	}
-	c := s.config
+	c, share := s.config, s.config.gradientShare()
 	k := C.adamw_scalars{decay: C.float(scalars[0]), step: C.float(scalars[1]), sqrt_bias: C.float(scalars[2]),
-		beta1: C.float(c.Beta1), rest1: C.float(1 - c.Beta1), beta2: C.float(c.Beta2), rest2: C.float(1 - c.Beta2), epsilon: C.float(c.Epsilon)}
+		beta1: C.float(c.Beta1), rest1: C.float((1 - c.Beta1) * share), beta2: C.float(c.Beta2), rest2: C.float((1 - c.Beta2) * share * share), epsilon: C.float(c.Epsilon)}
 	onAllCores(len(x[0]), func(from, to int) {
 		C.adamw(floats(x[0][from:to]), floats(x[1][from:to]), floats(x[2][from:to]), floats(x[3][from:to]), C.size_t(to-from), k)
 	})

@@ -29,7 +29,7 @@ func TestTrimmedTextGivesTheSameGradients(t *testing.T) {
 	want, wantGrads := gradientsOf(t, whole, images, ids, 8)
 	whole.Close()
 	s := stepper(t, m, r, func(c *Config) { c.TrimText = true })
-	if got := trim(ids, 8); len(got) != 8*32 {
+	if got := trim(ids, 8, longestOf(ids, 8)); len(got) != 8*32 {
 		t.Fatalf("texts of up to 20 tokens are trimmed to %d, want 32", len(got)/8)
 	}
 	got, gotGrads := gradientsOf(t, s, images, ids, 8)
@@ -65,7 +65,7 @@ func TestTrim(t *testing.T) {
 	}
 	for _, c := range []struct{ longest, length, want int }{{1, 52, 16}, {16, 52, 16}, {17, 52, 32}, {48, 52, 48}, {49, 52, 52}, {5, 12, 12}} {
 		ids := slices.Concat(row(1, c.length), row(c.longest, c.length))
-		got := trim(ids, 2)
+		got := trim(ids, 2, longestOf(ids, 2))
 		if len(got) != 2*c.want || !slices.Equal(got[c.want:], row(c.longest, c.want)) {
 			t.Errorf("longest %d of %d: %v", c.longest, c.length, got)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
 
 	"github.com/gomlx/compute/dtypes"
@@ -24,6 +25,8 @@ const maxLogitScale = 4.6052
 type Stepper struct {
 	// Teacher gives the features [n,T] of the pictures [n,3,R,R] of a step, for Config.KDLossWeight > 0; T is any width.
 	Teacher func(images []float32, n int) ([]float32, error)
+	// World is the processes that make a step together; nil: this one alone.
+	World exchange.World
 
 	model    *model.Model
 	store    *gomodel.Store // the model's variables and, beside them, the optimizer's
@@ -230,7 +233,7 @@ func (s *Stepper) gradients(scope *gomodel.Scope, loss *Node) []*Node {
 }
 
 // Step trains on one batch: images [n,3,R,R], ids [n,T], with the given learning rate. seed keys the dropout and the masks of this step.
-// With accum_freq k the batch is k micro-batches of n/k, one after the other. The pictures count as all different (StepOn tells otherwise).
+// With accum_freq k the batch is k micro-batches of n/k, one after the other; with several ranks and processes those that Config.Share says. The pictures count as all different (StepOn tells otherwise).
 func (s *Stepper) Step(images []float32, ids []int32, n int, lr float64, seed uint64) (Result, error) {
 	return s.StepOn(images, ids, allDifferent(n), lr, seed)
 }

@@ -59,7 +59,7 @@ func (s *Stepper) updateGraph(in []*Node) (out []*Node) {
 	scalars, in := in[0], in[1:]
 	for i := range scalars.Shape().Dim(0) {
 		scalar := func(k int) *Node { return Reshape(Slice(scalars, AxisElem(i), AxisElem(k))) }
-		w, m, v := adamW(in[4*i], in[4*i+1], in[4*i+2], in[4*i+3], scalar(0), scalar(1), scalar(2), s.config.Beta1, s.config.Beta2, s.config.Epsilon)
+		w, m, v := adamW(in[4*i], in[4*i+1], in[4*i+2], in[4*i+3], scalar(0), scalar(1), scalar(2), s.config.Beta1, s.config.Beta2, s.config.Epsilon, s.config.gradientShare())
 		out = append(out, w, m, v)
 	}
 	return out
