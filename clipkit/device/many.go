@@ -1,12 +1,14 @@
 package device
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/distributed"
+	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/go-xla/compute/xla"
 	"github.com/gomlx/go-xla/pjrt"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -101,38 +103,67 @@ func (d *Device) divide(list string, count int) (err error) {
 	return err
 }
 
-// Set gives a variable its values, as they lie in memory row by row, straight on the device. On Many it lies as its sharding spec says, and whole
-// without one.
+// New makes a variable with these values, as they lie in memory row by row, straight on the device. On Many it is whole on each, or split.
+func (d *Device) New(store *gomodel.Store, name string, shape shapes.Shape, data []byte, split bool) error {
+	return Catch(func() error {
+		if d.Many == nil {
+			value, err := tensors.FromRaw(d.Backend, 0, shape, data)
+			if err == nil {
+				_, err = store.CreateVariable(name, value)
+			}
+			return err
+		}
+		v, err := store.CreateVariable(name, tensors.FromShape(shape))
+		if err == nil {
+			err = v.SetShardingSpec(d.Many.spec(split))
+		}
+		if err == nil {
+			err = d.Set(v, data)
+		}
+		return err
+	})
+}
+
+// Set gives a variable other values. On Many it lies as before.
 func (d *Device) Set(v *gomodel.Variable, data []byte) error {
 	return Catch(func() error {
 		if d.Many == nil {
 			value, err := tensors.FromRaw(d.Backend, 0, v.Shape(), data)
-			if err != nil {
-				return err
+			if err == nil {
+				err = v.SetValue(value)
 			}
-			return v.SetValue(value)
+			return err
 		}
-		spec, shape, parts := v.ShardingSpec(), v.Shape().Clone(), 1
+		spec := v.ShardingSpec()
 		if spec == nil {
 			spec = d.Many.Whole
 		}
-		if !spec.IsReplicated() {
-			parts = d.Many.Count
-			shape.Dimensions[0] /= parts
+		value, err := d.lay(spec, v.Shape(), data)
+		if err == nil {
+			err = v.SetDistributedValue(value)
 		}
-		shards := make([]*tensors.Tensor, d.Many.Count)
-		for i := range shards {
-			part, err := i%parts, error(nil)
-			if shards[i], err = tensors.FromRaw(d.Backend, compute.DeviceNum(i), shape, data[part*len(data)/parts:(part+1)*len(data)/parts]); err != nil {
-				return err
-			}
-		}
-		value, err := dtensor.NewTensor(spec, shards)
-		if err != nil {
-			return err
-		}
-		return v.SetDistributedValue(value)
+		return err
 	})
+}
+
+// lay puts values on the devices of Many. Parts of the first axis are parts of the memory.
+func (d *Device) lay(spec *distributed.ShardingSpec, shape shapes.Shape, data []byte) (*dtensor.Tensor, error) {
+	parts := 1
+	if !spec.IsReplicated() {
+		parts, shape = d.Many.Count, shape.Clone()
+		if shape.Dimensions[0]%parts != 0 {
+			return nil, fmt.Errorf("%v cannot be split over %d devices", shape, parts)
+		}
+		shape.Dimensions[0] /= parts
+	}
+	shards := make([]*tensors.Tensor, d.Many.Count)
+	for i := range shards {
+		part, err := i%parts, error(nil)
+		if shards[i], err = tensors.FromRaw(d.Backend, compute.DeviceNum(i), shape, data[part*len(data)/parts:(part+1)*len(data)/parts]); err != nil {
+			return nil, err
+		}
+	}
+	return dtensor.NewTensor(spec, shards)
 }
 
 // Parts are the tensors that make up a variable's value, in the order of rows; part i is on device i. They are one unless the variable is split.
@@ -168,22 +199,21 @@ func (d *Device) Exec(store *gomodel.Store, split []bool, build func(*gomodel.Sc
 		exec.WithOutputShardingSpecs(append(specs, d.Many.Whole)...) // the last one is that of all that follow
 		return out
 	})
-	if err == nil {
-		exec.AutoSharding(d.Many.Mesh).WithInputShardingSpecs(d.Many.specs(split)...)
+	if err != nil {
+		return nil, err
 	}
-	return exec, err
+	var specs []*distributed.ShardingSpec
+	for _, s := range split {
+		specs = append(specs, d.Many.spec(s))
+	}
+	return exec.AutoSharding(d.Many.Mesh).WithInputShardingSpecs(specs...), nil
 }
 
-// specs of inputs.
-func (m *Many) specs(split []bool) (list []*distributed.ShardingSpec) {
-	for _, s := range split {
-		if s {
-			list = append(list, m.Split)
-		} else {
-			list = append(list, m.Whole)
-		}
+func (m *Many) spec(split bool) *distributed.ShardingSpec {
+	if split {
+		return m.Split
 	}
-	return list
+	return m.Whole
 }
 
 // Call runs what Exec made, with the same split, and gives its outputs, on Many those of the first device.
@@ -194,8 +224,10 @@ func (d *Device) Call(exec *gomodel.Exec, split []bool, in []*tensors.Tensor) (o
 		if d.Many == nil {
 			continue
 		}
-		shards, err := dtensor.ShardTensor(d.Many.specs(split)[i], x)
-		if err != nil {
+		var shards *dtensor.Tensor
+		var laid error
+		err := x.ConstBytes(func(data []byte) { shards, laid = d.lay(d.Many.spec(split[i]), x.Shape(), data) })
+		if err = errors.Join(err, laid); err != nil {
 			return nil, err
 		}
 		defer shards.FinalizeAll()

@@ -54,7 +54,11 @@ func NewIn(cfg arch.Config, dev *device.Device, precision Precision) (*Model, er
 	m := &Model{Config: cfg, Device: dev, store: gomodel.NewStore(), precision: precision}
 	for _, t := range cfg.Tensors() {
 		zero := tensors.FromShape(shapes.Make(precision.stored(t, dev), t.Shape...))
-		if _, err := m.store.CreateVariable(t.Name, zero); err != nil {
+		v, err := m.store.CreateVariable(t.Name, zero)
+		if err == nil && dev.Many != nil {
+			err = v.SetShardingSpec(dev.Many.Whole)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("allocating %s: %w", t.Name, err)
 		}
 	}
