@@ -49,6 +49,8 @@ type State struct {
 	Samples int64       `json:"samples"` // pairs seen
 	Updates int         `json:"updates"` // AdamW's: Step, unless the run began at another's checkpoint or left steps out
 
+	EpochPairs int `json:"epoch_pairs,omitempty"` // places in the epoch's order, which is another for another number; 0 = saved by a version that did not say
+
 	LossScale float64 `json:"loss_scale,omitempty"` // of float16 training
 	GoodSteps int     `json:"good_steps,omitempty"` // since it last changed
 

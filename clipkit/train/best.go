@@ -72,12 +72,15 @@ func (j *Job) judge(row experiment.Row) error {
 	}
 	if better {
 		j.state.Best = &checkpoint.Best{Metric: c.BestMetric, Value: value, Step: row.Step}
+		if !j.writes() {
+			return nil
+		}
 		dir := filepath.Join(j.Run.Checkpoints(), "best")
 		path, err := j.write(dir)
 		if err != nil {
 			return err
 		}
-		if err := j.Run.Log("Saved best checkpoint %s (%s %.4f @ %d steps)", path, c.BestMetric, value, row.Step); err != nil {
+		if err := j.log("Saved best checkpoint %s (%s %.4f @ %d steps)", path, c.BestMetric, value, row.Step); err != nil {
 			return err
 		}
 		return checkpoint.Prune(dir, 1)
@@ -88,7 +91,9 @@ func (j *Job) judge(row experiment.Row) error {
 	if c.Patience > 0 && next.Misses >= c.Patience {
 		j.state.Stopped = fmt.Sprintf("stopped early after step %d: %s %.4f is no better than %.4f at step %d, %d validations in a row",
 			row.Step, c.BestMetric, value, next.Value, next.Step, next.Misses)
-		j.Say(j.state.Stopped + "; the best checkpoint is in " + filepath.Join(j.Run.Checkpoints(), "best"))
+		if j.writes() {
+			j.Say(j.state.Stopped + "; the best checkpoint is in " + filepath.Join(j.Run.Checkpoints(), "best"))
+		}
 		j.note(j.state.Stopped)
 	}
 	return nil

@@ -171,6 +171,7 @@ func (c Config) step() step.Config {
 	return step.Config{
 		Seed: c.Seed, Beta1: c.Beta1, Beta2: c.Beta2, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay, LayerDecay: c.LayerDecay,
 		Loss: c.Loss, SigLIPBias: c.SigLIPBias, MultiPositive: c.MultiPositive, KDLossWeight: c.KDLossWeight,
+		WorldSize: c.WorldSize, GatherWithGrad: c.GatherWithGrad, SkipAggregate: c.SkipAggregate, UseBNSync: c.UseBNSync,
 		AccumFreq: c.AccumFreq, MaskRatio: c.MaskRatio, FreezeVision: c.FreezeVision, LoRARank: c.LoRARank, LoRAAlpha: c.LoRAAlpha,
 		Precision: c.Precision, Recompute: c.Recompute, TrimText: c.TrimText,
 	}

@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"slices"
 	"time"
 
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/dataset/loader"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
-	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/tokenizer"
 	"clipnb/clipkit/train/step"
 )
 
@@ -28,13 +25,15 @@ type Job struct {
 	Config Config
 	Run    *experiment.Run
 
-	// World is the processes that share the run; nil: this one alone.
+	// World is the processes that share the run; nil: this one alone. Each has a Job of its own with the same of everything; only that of rank 0 needs
+	// Run, and reads and writes it. Config.WorldSize × AccumFreq has to be a multiple of their number.
 	World exchange.World
 
 	// Teacher, when Config.KDLossWeight is positive, gives the image features that the student's are drawn to: EncodeImages of another model
 	// of the same resolution. Their width is free.
 	Teacher func(ctx context.Context, pixels []float32, n int) ([]float32, error)
-	// Validate, when not nil, evaluates the model for a row of kind "valid"; the trainer fills in where the run stands.
+	// Validate, when not nil, evaluates the model for a row of kind "valid"; the trainer fills in where the run stands. All processes call it at the same
+	// time, so that they may share the work; the row of rank 0 counts.
 	Validate func(ctx context.Context) (experiment.Row, error)
 	// Progress, when not nil, is told after every step.
 	Progress func(Progress)
@@ -53,6 +52,10 @@ type Job struct {
 	saved         int // step of the newest checkpoint
 	guard         guard
 	saidTruncated bool // captions that are too long
+
+	loaded, rebased bool              // resume took a model; it is what LoRA adds to
+	skipped         []dataset.Pair    // bad ones that this process met since the last step
+	bad             map[[2]int64]bool // those of all processes in this epoch, when there are several: picture, text
 }
 
 // Progress is where a run stands after a step.
@@ -62,9 +65,75 @@ type Progress struct {
 	Remaining time.Duration // at the recent speed
 }
 
-// Do trains to the end, from the newest checkpoint of the run's directory if there is one.
-func (j *Job) Do(ctx context.Context) (err error) {
+// Do trains to the end, from the newest checkpoint of the run's directory if there is one. An error is the same on all processes, or it ended the
+// others (exchange.World.Abort).
+func (j *Job) Do(ctx context.Context) error {
+	err := j.do(ctx)
+	if err == nil {
+		return nil
+	}
+	if all := (known{}); errors.As(err, &all) {
+		return all.error
+	}
+	j.world().Abort(err)
+	return err
+}
+
+func (j *Job) do(ctx context.Context) (err error) {
+	if err := j.agree(j.prepare()); err != nil {
+		return err
+	}
+	if err := j.compare(); err != nil {
+		return err
+	}
+	here, err := exchange.Gather(j.world(), []int64{int64(j.world().Local())})
+	if err != nil {
+		return err
+	}
+	if err := j.agree(j.fitsMemory(1 + int(slices.Max(here)))); err != nil {
+		return err
+	}
+	j.stepper, err = step.New(j.Model, j.Config.step())
+	if err == nil {
+		defer j.stepper.Close()
+	}
+	if err := j.agree(err); err != nil {
+		return err
+	}
+	j.stepper.World = j.World
+	if j.Teacher != nil {
+		j.stepper.Teacher = func(pixels []float32, n int) ([]float32, error) { return j.Teacher(ctx, pixels, n) }
+	}
+	j.guard, j.saidTruncated, j.loaded, j.rebased = guard{}, false, false, false
+	j.state, j.saved = checkpoint.State{Arch: j.Model.Config}, -1
+	if err := j.resumeTogether(); err != nil {
+		return err
+	}
+	if err := j.greet(); err != nil {
+		return err
+	}
+	if j.state.Unvalidated && j.Validate != nil {
+		if err := j.makeUp(ctx); err != nil {
+			return err
+		}
+	}
+	for !j.finished() {
+		if err := j.epoch(ctx); err != nil {
+			return err
+		}
+	}
+	if j.saved != j.state.Step {
+		err = j.save()
+	}
+	return j.agree(err) // all end together, when everything is on the disk
+}
+
+// prepare checks what the job was given.
+func (j *Job) prepare() error {
 	if err := j.Config.Check(j.Model.Config); err != nil {
+		return err
+	}
+	if _, _, err := j.Config.step().Share(j.world()); err != nil {
 		return err
 	}
 	if j.Now == nil {
@@ -72,6 +141,9 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	}
 	if j.Say == nil {
 		j.Say = func(string) {}
+	}
+	if j.Train == nil {
+		return fmt.Errorf("%w: there is no data to train on", ErrConfig)
 	}
 	j.pairs = dataset.Pairs(j.Train)
 	pairs := len(j.pairs)
@@ -89,45 +161,29 @@ func (j *Job) Do(ctx context.Context) (err error) {
 	if j.Config.BestMetric != "" && j.Validate == nil {
 		return fmt.Errorf("%w: best_metric is %q, want a Job.Validate (a valid split) with it", ErrConfig, j.Config.BestMetric)
 	}
-	if err := j.fitsMemory(); err != nil {
-		return err
+	return nil
+}
+
+// greet says what a person should know before a run begins.
+func (j *Job) greet() error {
+	if !j.writes() {
+		return nil
 	}
-	if j.stepper, err = step.New(j.Model, j.Config.step()); err != nil {
-		return err
-	}
-	defer j.stepper.Close()
-	if j.Teacher != nil {
-		j.stepper.Teacher = func(pixels []float32, n int) ([]float32, error) { return j.Teacher(ctx, pixels, n) }
-	}
-	if j.Config.MaskRatio > 0 && j.Model.Config.IsResNet() {
+	if j.Model.Config.IsResNet() && j.Config.MaskRatio > 0 {
 		j.Say(fmt.Sprintf("mask_ratio %v has no effect: %s has no patches", j.Config.MaskRatio, j.Model.Config.Name))
 	}
-	j.guard, j.saidTruncated = guard{}, false
-	j.state, j.saved = checkpoint.State{Arch: j.Model.Config}, -1
-	if err := j.resume(); err != nil {
+	if !j.Model.Config.IsResNet() && j.Config.UseBNSync {
+		j.Say(fmt.Sprintf("use_bn_sync has no effect: %s has no BatchNorm", j.Model.Config.Name))
+	}
+	if j.state.Step > 0 {
+		return nil
+	}
+	scale, err := j.Model.LogitScale()
+	if err != nil {
 		return err
 	}
-	if j.state.Step == 0 {
-		scale, err := j.Model.LogitScale()
-		if err != nil {
-			return err
-		}
-		for _, line := range j.Config.notices(pairs, scale > 95) {
-			j.Say(line)
-		}
-	}
-	if j.state.Unvalidated && j.Validate != nil {
-		if err := j.makeUp(ctx); err != nil {
-			return err
-		}
-	}
-	for !j.finished() {
-		if err := j.epoch(ctx); err != nil {
-			return err
-		}
-	}
-	if j.saved != j.state.Step {
-		return j.save()
+	for _, line := range j.Config.notices(len(j.pairs), scale > 95) {
+		j.Say(line)
 	}
 	return nil
 }
@@ -143,201 +199,14 @@ func TotalSteps(pairs int, c Config) int {
 	return stepsPerEpoch(pairs, c) * c.MaxEpochs
 }
 
-// batches of an epoch, with the last one, which wraps around to the first pairs (cn_clip/training/data.py:118).
-func batches(pairs int, c Config) int { return (pairs + c.BatchSize - 1) / c.BatchSize }
+// batches of an epoch on each rank, with the last ones, which wrap around to the first pairs (cn_clip/training/data.py:118).
+func batches(pairs int, c Config) int {
+	across := c.BatchSize * max(1, c.WorldSize)
+	return (pairs + across - 1) / across
+}
 
 // stepsPerEpoch leaves out batches at the end that do not fill a step (cn_clip/training/train.py:154).
 func stepsPerEpoch(pairs int, c Config) int { return batches(pairs, c) / max(1, c.AccumFreq) }
 
 // perStep is the number of pairs in a step.
-func (c Config) perStep() int { return c.BatchSize * max(1, c.AccumFreq) }
-
-// epoch trains from the state's batch to the end of its epoch or of the run.
-func (j *Job) epoch(ctx context.Context) error {
-	c, tokens := j.Config, j.Config.ContextLength
-	l, err := loader.New(ctx, j.Train, loader.Config{
-		BatchSize: c.perStep(), Workers: c.Workers, Prefetch: 2 * c.Workers, Resolution: j.Model.Config.ImageResolution, ContextLength: tokens,
-		Tokenizer: tokenizer.Default(), Seed: c.Seed, Epoch: j.state.Epoch, Start: j.state.Batch, Shuffle: true,
-		Transform: j.transform(), SkipBudget: c.SkipBudget,
-		OnSkip: func(p dataset.Pair, err error) { j.Say(fmt.Sprintf("skipped picture %d: %v", p.ImageID, err)) },
-	})
-	if err != nil {
-		return fmt.Errorf("epoch %d: %w", j.state.Epoch+1, err)
-	}
-	defer l.Close()
-	peak := j.Model.Device.PeakGFLOPS()
-	last := j.Now()
-	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
-		b, err := l.Next()
-		if ctx.Err() != nil {
-			return j.interrupted(ctx)
-		}
-		if err != nil {
-			return fmt.Errorf("epoch %d, batch %d: %w", j.state.Epoch+1, j.state.Batch+1, err)
-		}
-		loaded := j.Now()
-		lr := c.learningRate(j.state.Step, j.perRun)
-		res, err := j.stepper.StepOn(b.Images, b.IDs, j.pictures(b), lr, c.Seed)
-		if err == nil {
-			err = j.watch(b, res)
-		}
-		if err != nil {
-			j.note(err.Error())
-			return err
-		}
-		j.state.Step++
-		j.state.Batch++
-		j.state.Samples += int64(c.perStep())
-		if j.state.Batch == j.perPass {
-			j.state.Epoch, j.state.Batch = epoch, 0
-		}
-		done := j.Now()
-		row := experiment.Row{
-			Kind: "train", Step: j.state.Step, Epoch: epoch, Samples: j.state.Samples,
-			Loss: res.Loss, ImageToTextAcc: 100 * res.ImageToTextAcc, TextToImageAcc: 100 * res.TextToImageAcc, LR: lr, LogitScale: res.LogitScale,
-			DataTime: loaded.Sub(last).Seconds(), BatchTime: done.Sub(last).Seconds(),
-		}
-		row.ImagesPerSecond = float64(c.perStep()) / row.BatchTime
-		if peak > 0 {
-			row.PeakShare = row.ImagesPerSecond * j.Model.Config.TrainFLOPs(tokens) / 1e9 / peak
-		}
-		last = done
-		if err := j.after(ctx, row, j.state.Epoch == epoch); err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return j.interrupted(ctx)
-		}
-	}
-	return nil
-}
-
-// pictures are the ids of a batch's pictures.
-func (j *Job) pictures(b *loader.Batch) []int64 {
-	ids := make([]int64, len(b.Pairs))
-	for i, p := range b.Pairs {
-		ids[i] = j.pairs[p].ImageID
-	}
-	return ids
-}
-
-// watch looks at what a step saw and gave, before it counts.
-func (j *Job) watch(b *loader.Batch, res step.Result) error {
-	c, at := j.Config, j.state.Step+1
-	if b.Truncated > 0 && !j.saidTruncated {
-		j.saidTruncated = true
-		j.Say(fmt.Sprintf("%d of the %d captions of batch %d are longer than context_length %d and are cut", b.Truncated, len(b.Pairs), b.Index+1, c.ContextLength))
-	}
-	if res.Skipped {
-		j.Say(fmt.Sprintf("step %d was left out: its gradients overflow float16; the loss scale is now %g", at, j.stepper.LossScale().Factor))
-	}
-	if median, spiked := j.guard.spiked(res.Loss, c.SpikeFactor); spiked {
-		last := "there is no checkpoint yet"
-		if j.saved >= 0 {
-			last = fmt.Sprintf("the last checkpoint, of step %d, is from before it", j.saved)
-		}
-		return fmt.Errorf("step %d: %w: loss is %.4g, more than %v times the median %.4g of the last %d; %s. "+
-			"Lower the learning rate or look at the data, and start a run of another name, with resume at that checkpoint",
-			at, ErrDiverged, res.Loss, c.SpikeFactor, median, len(j.guard.losses), last)
-	}
-	j.guard.add(res.Loss)
-	if c.Loss == "siglip" || c.KDLossWeight > 0 {
-		return nil // their chance level is another
-	}
-	if text, stuck := j.guard.stuck(c.perStep()); stuck {
-		j.Say(text)
-		j.note(text)
-	}
-	return nil
-}
-
-// after records a step, and validates and saves when it is time.
-func (j *Job) after(ctx context.Context, row experiment.Row, endOfEpoch bool) error {
-	c, step, final := j.Config, row.Step, row.Step == j.perRun
-	every := func(interval, n int) bool { return interval > 0 && n%interval == 0 }
-	if every(c.LogInterval, step) || step == 1 || final {
-		if err := j.Run.Append(row); err != nil {
-			return err
-		}
-		seen := (step-1)%j.perPass + 1
-		err := j.Run.Log("Global Steps: %d/%d | Train Epoch: %d [%d/%d (%.0f%%)] | Loss: %.6f | Image2Text Acc: %.2f | Text2Image Acc: %.2f | "+
-			"Data Time: %.3fs | Batch Time: %.3fs | LR: %5f | logit_scale: %.3f | Global Batch Size: %d",
-			step, j.perRun, row.Epoch, seen*c.perStep(), j.perPass*c.perStep(), 100*float64(seen)/float64(j.perPass), row.Loss,
-			row.ImageToTextAcc, row.TextToImageAcc, row.DataTime, row.BatchTime, row.LR, row.LogitScale, c.perStep())
-		if err != nil {
-			return err
-		}
-	}
-	if j.Progress != nil {
-		left := time.Duration(float64(j.perRun-step) * row.BatchTime * float64(time.Second))
-		j.Progress(Progress{Row: row, Steps: j.perRun, Remaining: left})
-	}
-	if j.Validate != nil && (final || every(c.ValidStepInterval, step) || endOfEpoch && every(c.ValidEpochInterval, row.Epoch)) {
-		if err := j.validate(ctx, row); err != nil {
-			return err
-		}
-	}
-	if every(c.SaveStepInterval, step) || endOfEpoch && every(c.SaveEpochInterval, row.Epoch) {
-		return j.save()
-	}
-	return nil
-}
-
-// makeUp does the validation in which the run was interrupted.
-func (j *Job) makeUp(ctx context.Context) error {
-	_, scale, err := j.Model.Get("logit_scale")
-	if err != nil {
-		return err
-	}
-	epoch := j.state.Epoch
-	if j.state.Batch > 0 {
-		epoch++
-	}
-	j.state.Unvalidated = false
-	if err := j.validate(ctx, experiment.Row{Step: j.state.Step, Epoch: epoch, Samples: j.state.Samples, LogitScale: float64(scale[0])}); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		return j.interrupted(ctx)
-	}
-	return j.save()
-}
-
-// validate measures the model after a step. When ctx ends meanwhile, the state remembers that this is still to be done.
-func (j *Job) validate(ctx context.Context, at experiment.Row) error {
-	row, err := j.Validate(ctx)
-	if ctx.Err() != nil {
-		j.state.Unvalidated = true
-		return nil // the caller saves and stops
-	}
-	if err != nil {
-		return fmt.Errorf("validation at step %d: %w", at.Step, err)
-	}
-	row.Kind, row.Step, row.Epoch, row.Samples, row.LogitScale = "valid", at.Step, at.Epoch, at.Samples, at.LogitScale
-	err = j.Run.Log("Validation Result (epoch %d @ %d steps) | Valid Loss: %.6f | Image2Text Acc: %.2f | Text2Image Acc: %.2f | logit_scale: %.3f | Valid Batch Size: %d",
-		row.Epoch, row.Step, row.Loss, row.ImageToTextAcc, row.TextToImageAcc, row.LogitScale, j.Config.ValidBatchSize)
-	if err != nil {
-		return err
-	}
-	if j.Progress != nil {
-		j.Progress(Progress{Row: row, Steps: j.perRun})
-	}
-	if err := j.Run.Append(row); err != nil {
-		return err
-	}
-	return j.judge(row)
-}
-
-// transform is how a picture becomes pixels.
-func (j *Job) transform() func([]byte, *rand.Rand) ([]float32, error) {
-	size := j.Model.Config.ImageResolution
-	if j.Config.Augment == "none" {
-		return func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, size) }
-	}
-	a := imaging.Reference
-	a.Scale = j.Config.CropScale
-	if j.Config.Augment == "crop" {
-		a.Flip, a.AutoAugment = 0, false
-	}
-	return func(encoded []byte, rng *rand.Rand) ([]float32, error) { return a.Transform(encoded, size, rng) }
-}
+func (c Config) perStep() int { return c.BatchSize * c.step().MicroBatches() }

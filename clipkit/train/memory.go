@@ -28,13 +28,18 @@ const (
 	frozenShare    = 0.1   // of a tower that has no gradients
 )
 
-// EstimateMemory is about how many bytes of memory training will take, within 25 % on cpu:xla in float32. Texts count with their whole
+// EstimateMemory is about how many bytes of memory training will take in one process, within 25 % on cpu:xla in float32. Texts count with their whole
 // context_length. A model in evaluation, the teacher for one, is not included.
 func EstimateMemory(cfg arch.Config, c Config) int64 {
+	return estimate(cfg, c, c.step().MicroBatches())
+}
+
+// estimate is that for a process which computes so many micro-batches of each step in turns.
+func estimate(cfg arch.Config, c Config, turns int) int64 {
 	frozen := c.FreezeVision || c.LoRARank > 0 && cfg.IsResNet()
 	bytes := processBytes + 4*float64(cfg.NumParams())
 	copies := trainedCopies
-	if c.AccumFreq > 1 {
+	if turns > 1 {
 		copies++ // the sums of the gradients
 	}
 	trained := 0.0
@@ -82,18 +87,18 @@ func convOutputs(cfg arch.Config) (n float64) {
 }
 
 // fitsMemory refuses a run on this machine's processor that would not fit even if the estimate is a quarter too high, with what would help, and
-// warns of one that may not.
-func (j *Job) fitsMemory() error {
+// warns of one that may not. So many processes of the run share the machine.
+func (j *Job) fitsMemory(processes int) error {
 	cfg := j.Model.Config
 	free := j.Memory
 	if free == 0 && j.Model.Device.IsCPU() {
-		free = freeMemory()
+		free = freeMemory() / int64(processes)
 	}
 	if free <= 0 {
 		return nil
 	}
 	here := 4 * int64(cfg.NumParams()) // in memory already
-	need := EstimateMemory(cfg, j.Config) - here
+	need := j.needs(j.Config) - here
 	switch {
 	case float64(need) > 1.25*float64(free):
 		return fmt.Errorf("%w: training %s with batch_size %d needs about %s, and %s are free; %s", ErrMemory, cfg.Name, j.Config.BatchSize, gb(need), gb(free), j.advice(free+here))
@@ -101,6 +106,11 @@ func (j *Job) fitsMemory() error {
 		j.Say(fmt.Sprintf("training will need about %s of the %s that are free, and may be killed; %s", gb(need), gb(free), j.advice(free+here)))
 	}
 	return nil
+}
+
+// needs is how much memory this process of the run takes.
+func (j *Job) needs(c Config) int64 {
+	return estimate(j.Model.Config, c, max(1, c.step().MicroBatches()/j.world().Size()))
 }
 
 func gb(bytes int64) string { return fmt.Sprintf("%.1f GB", float64(bytes)/1e9) }
@@ -111,13 +121,13 @@ func (j *Job) advice(limit int64) string {
 	try := func(what string, change func(*Config)) {
 		c := j.Config
 		change(&c)
-		if need := EstimateMemory(j.Model.Config, c); need < limit && need < EstimateMemory(j.Model.Config, j.Config) {
+		if need := j.needs(c); need < limit && need < j.needs(j.Config) {
 			list = append(list, fmt.Sprintf("%s (%s in all)", what, gb(need)))
 		}
 	}
 	for b := j.Config.BatchSize / 2; b >= 2; b /= 2 {
-		if c := j.Config; EstimateMemory(j.Model.Config, withBatchSize(c, b)) < limit || b < 4 {
-			try(fmt.Sprintf("batch_size %d with accum_freq %d", b, j.Config.perStep()/b), func(c *Config) { *c = withBatchSize(*c, b) })
+		if j.needs(withBatchSize(j.Config, b)) < limit || b < 4 {
+			try(fmt.Sprintf("batch_size %d with accum_freq %d", b, withBatchSize(j.Config, b).AccumFreq), func(c *Config) { *c = withBatchSize(*c, b) })
 			break
 		}
 	}
@@ -133,7 +143,7 @@ func (j *Job) advice(limit int64) string {
 
 // withBatchSize is c with another batch_size and the same number of pairs in a step.
 func withBatchSize(c Config, batch int) Config {
-	c.AccumFreq, c.BatchSize = c.perStep()/batch, batch
+	c.AccumFreq, c.BatchSize = c.BatchSize*max(1, c.AccumFreq)/batch, batch
 	return c
 }
 

@@ -154,7 +154,7 @@ func TestRunThatDoesNotFitIsRefused(t *testing.T) {
 	fits := func(free int64) (string, error) {
 		said := ""
 		j := Job{Model: &model.Model{Config: cfg, Device: &device.Device{Name: "cpu"}}, Config: c, Memory: free, Say: func(line string) { said += line }}
-		return said, j.fitsMemory()
+		return said, j.fitsMemory(1)
 	}
 	_, err = fits(6e9)
 	if !errors.Is(err, ErrMemory) {

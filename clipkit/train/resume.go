@@ -48,6 +48,7 @@ func (j *Job) resume() error {
 	if err := j.Run.Rewind(j.state.Step); err != nil {
 		return err
 	}
+	j.sayOtherOrder()
 	if j.finished() {
 		j.Say(fmt.Sprintf("%s is finished (%d steps): loading its result; choose another Name to train again", j.Run.Dir, j.state.Step))
 		return nil
@@ -55,6 +56,28 @@ func (j *Job) resume() error {
 	j.Say(fmt.Sprintf("continuing %s after step %d of %d", j.Run.Dir, j.state.Step, j.perRun))
 	j.note(fmt.Sprintf("resumed after step %d", j.state.Step))
 	return nil
+}
+
+// places is how many the epoch's order has: its pairs, filled up to whole batches on all ranks.
+func (j *Job) places() int {
+	return batches(len(j.pairs), j.Config) * j.Config.BatchSize * max(1, j.Config.WorldSize)
+}
+
+// sayOtherOrder tells of an epoch that goes on in another order than it began. An earlier version filled it up to whole steps, and so had another
+// order than the reference where micro-batches were accumulated.
+func (j *Job) sayOtherOrder() {
+	had := j.state.EpochPairs
+	if had == 0 {
+		step := j.Config.perStep()
+		had = (len(j.pairs) + step - 1) / step * step
+	}
+	if j.state.Batch == 0 || had == j.places() {
+		return
+	}
+	text := fmt.Sprintf("the rest of epoch %d is read in another order than its beginning, which had %d places for its pairs and not %d: some of them come twice in it and others not at all",
+		j.state.Epoch+1, had, j.places())
+	j.Say(text)
+	j.note(text)
 }
 
 // begin starts a new run at a file of weights, a checkpoint of ours, or the newest of another run.
@@ -85,7 +108,9 @@ func (j *Job) loadCheckpoint(c *checkpoint.Checkpoint, optimizer bool) error {
 	if err := weights.Load(j.Model, j.Model.Config, c.Model); err != nil {
 		return err
 	}
+	j.loaded = true
 	if !optimizer {
+		j.rebased = true
 		return j.stepper.Rebase()
 	}
 	read := func(name string) ([]int, []float32, error) {
@@ -115,6 +140,7 @@ func (j *Job) beginAtFile(path string) error {
 	if err := weights.Load(j.Model, j.Model.Config, f); err != nil {
 		return err
 	}
+	j.loaded, j.rebased = true, true
 	if err := j.stepper.Rebase(); err != nil {
 		return err
 	}
@@ -143,6 +169,7 @@ func (j *Job) positionOf(ck *pytorch.Checkpoint) checkpoint.State {
 	if done := ck.Step - (ck.Epoch-1)*j.perPass; ck.Epoch > 0 && done > 0 && done < j.perPass {
 		st = checkpoint.State{Step: ck.Step, Epoch: ck.Epoch - 1, Batch: done}
 	}
+	st.EpochPairs = j.places() // of its order, which is ours
 	st.Samples = int64(st.Step) * int64(j.Config.perStep())
 	return st
 }
@@ -151,6 +178,7 @@ func (j *Job) positionOf(ck *pytorch.Checkpoint) checkpoint.State {
 func (j *Job) begun(path, remark string, st checkpoint.State) error {
 	st.Arch, st.Best, st.Stopped = j.Model.Config, nil, ""
 	j.state = st
+	j.sayOtherOrder()
 	if st.Batch >= j.perPass {
 		return fmt.Errorf("%w: it stands at batch %d of an epoch that has %d here: set reset_data_offset, or take the data and batch size of then", ErrConfig, st.Batch, j.perPass)
 	}
@@ -162,7 +190,7 @@ func (j *Job) begun(path, remark string, st checkpoint.State) error {
 		line += "; " + remark
 	}
 	j.Say(line)
-	return j.Run.Log("=> %s", line)
+	return j.log("=> %s", line)
 }
 
 // setReference takes the moments of a .pt, which are numbered in the order of step.Parameters.

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"clipnb/clipkit/checkpoint"
@@ -12,22 +13,35 @@ import (
 
 // interrupted saves what has been done and says how to go on.
 func (j *Job) interrupted(ctx context.Context) error {
+	var err error
 	if j.saved != j.state.Step {
-		if err := j.save(); err != nil {
-			return err
-		}
+		err = j.save()
+	}
+	if err := j.agree(err); err != nil {
+		return err
 	}
 	j.note("interrupted")
-	return fmt.Errorf("%w after step %d of %d; saved in %s: run it again to continue (%w)", ErrInterrupted, j.state.Step, j.perRun, j.Run.Dir, context.Cause(ctx))
+	cause, where := context.Cause(ctx), "by rank 0"
+	if cause == nil {
+		cause = errors.New("another process was told to stop")
+	}
+	if j.writes() {
+		where = "in " + j.Run.Dir
+	}
+	return known{fmt.Errorf("%w after step %d of %d; saved %s: run it again to continue (%w)", ErrInterrupted, j.state.Step, j.perRun, where, cause)}
 }
 
 func (j *Job) note(text string) {
-	_ = j.Run.Log("%s", text) // what is noted is also said or returned
-	_ = j.Run.Append(experiment.Row{Kind: "note", Step: j.state.Step, Epoch: j.state.Epoch + 1, Samples: j.state.Samples, Note: text})
+	_ = j.log("%s", text) // what is noted is also said or returned
+	_ = j.record(experiment.Row{Kind: "note", Step: j.state.Step, Epoch: j.state.Epoch + 1, Samples: j.state.Samples, Note: text})
 }
 
 // save writes a checkpoint and removes old ones. When it fails, the ones before are untouched.
 func (j *Job) save() error {
+	if !j.writes() {
+		j.saved = j.state.Step
+		return nil
+	}
 	start := j.Now()
 	if err := j.Run.Sync(); err != nil { // rows that are lost are trained again only if they come after the checkpoint
 		return err
@@ -61,6 +75,7 @@ func (j *Job) write(dir string) (path string, err error) {
 		return "", fmt.Errorf("saving the additions of LoRA: %w", err)
 	}
 	scale := j.stepper.LossScale()
+	j.state.EpochPairs = j.places()
 	j.state.Updates, j.state.LossScale, j.state.GoodSteps = j.stepper.Updates(), scale.Factor, scale.Good
 	path, err = checkpoint.Save(dir, j.state, parts)
 	if err != nil {

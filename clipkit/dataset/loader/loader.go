@@ -32,10 +32,10 @@ import (
 // ErrClosed is what Next returns after Close.
 var ErrClosed = errors.New("loader: closed")
 
-// Config says which batches a [Loader] makes, and how. Zero values of Workers, Prefetch, ContextLength, Tokenizer and World
-// stand for the defaults named below.
+// Config says which batches a [Loader] makes, and how. Zero values of Workers, Prefetch, ContextLength, Tokenizer, World,
+// Accum and Count stand for the defaults named below.
 type Config struct {
-	BatchSize int // pairs in a batch of this process
+	BatchSize int // pairs in a micro-batch
 	Workers   int // goroutines that decode; default: as many as processors
 	Prefetch  int // batches made ahead of Next; default 2
 
@@ -47,8 +47,13 @@ type Config struct {
 	Epoch   int
 	Start   int  // index of the first batch: resume in mid-epoch
 	Shuffle bool // the order of [dataset.Order]; false: file order
-	World   int  // processes that share the epoch; default 1
-	Rank    int  // this one's number, from 0
+
+	// A batch is what one process reads of a training step. The step has World × Accum micro-batches: number r·Accum+j is the j-th that rank r of the
+	// order reads for it. Count of them, from First on, are read; by default all.
+	World int // ranks of the order; default 1
+	Accum int // micro-batches of each in a step; default 1
+	First int
+	Count int
 
 	// Transform makes [3, R, R] of a picture file. rng depends on seed, epoch and the pair's position in the epoch alone, so that
 	// augmentation is the same for any number of workers. Called concurrently.
@@ -58,7 +63,7 @@ type Config struct {
 	OnSkip     func(dataset.Pair, error) // told once of each bad pair, in the order of the batches, by Next; may be nil
 }
 
-// Batch is one step's data. Rows of the same index belong together.
+// Batch is one step's data, B = Count·BatchSize pairs, micro-batch after micro-batch. Rows of the same index belong together.
 type Batch struct {
 	Images    []float32 // [B, 3, R, R]
 	IDs       []int32   // [B, T]
@@ -68,14 +73,15 @@ type Batch struct {
 }
 
 // Loader makes the batches of one epoch ahead of their use. They depend on the source and the configuration alone, not on the number
-// of workers or on timing. The last batch is filled up from the beginning of the epoch's pairs, so all have the same shape.
+// of workers or on timing. The last micro-batches are filled up from the beginning of the epoch's pairs, so all have the same shape; those that
+// make no whole step any more are left out.
 //
 // Next and Close are for one goroutine; another one stops a loader by cancelling its context.
 type Loader struct {
 	source dataset.Source
 	cfg    Config
 	pairs  []dataset.Pair
-	order  []int // by position on this rank
+	orders [][]int // by rank and position on it; nil = none of its micro-batches are read here
 
 	parent  context.Context
 	ctx     context.Context
@@ -115,17 +121,21 @@ func New(ctx context.Context, s dataset.Source, cfg Config) (*Loader, error) {
 	if cfg.Tokenizer == nil {
 		cfg.Tokenizer = tokenizer.Default()
 	}
-	if cfg.World == 0 {
-		cfg.World = 1
+	cfg.World, cfg.Accum = max(cfg.World, 1), max(cfg.Accum, 1)
+	if cfg.Count == 0 {
+		cfg.Count = cfg.World * cfg.Accum
 	}
 	l := &Loader{source: s, cfg: cfg, pairs: dataset.Pairs(s), parent: ctx, bad: make(map[int]bool)}
 	if err := l.check(); err != nil {
 		return nil, fmt.Errorf("loading %s: %w", s.Name(), err)
 	}
-	if cfg.Shuffle {
-		l.order = dataset.Order(cfg.Seed, cfg.Epoch, len(l.pairs), cfg.BatchSize, cfg.World, cfg.Rank)
-	} else {
-		l.order = dataset.FileOrder(len(l.pairs), cfg.BatchSize, cfg.World, cfg.Rank)
+	l.orders = make([][]int, cfg.World)
+	for rank := cfg.First / cfg.Accum; rank <= (cfg.First+cfg.Count-1)/cfg.Accum; rank++ {
+		if cfg.Shuffle {
+			l.orders[rank] = dataset.Order(cfg.Seed, cfg.Epoch, len(l.pairs), cfg.BatchSize, cfg.World, rank)
+		} else {
+			l.orders[rank] = dataset.FileOrder(len(l.pairs), cfg.BatchSize, cfg.World, rank)
+		}
 	}
 	if cfg.Start < 0 || cfg.Start > l.Len() {
 		return nil, fmt.Errorf("loading %s: Start is %d, but the epoch has %d batches", s.Name(), cfg.Start, l.Len())
@@ -156,20 +166,22 @@ func (l *Loader) check() error {
 			c.BatchSize, c.Resolution, c.Workers, c.Prefetch, c.SkipBudget, c.Epoch)
 	case c.ContextLength < 2 || c.ContextLength > tokenizer.MaxLength:
 		return fmt.Errorf("ContextLength is %d, want 2 to %d", c.ContextLength, tokenizer.MaxLength)
-	case c.World < 1 || c.Rank < 0 || c.Rank >= c.World:
-		return fmt.Errorf("Rank is %d of World %d, want 0 to World-1", c.Rank, c.World)
+	case c.First < 0 || c.Count < 1 || c.First+c.Count > c.World*c.Accum:
+		return fmt.Errorf("%d micro-batches from %d, want 1 or more of the %d of a step (World %d × Accum %d)", c.Count, c.First, c.World*c.Accum, c.World, c.Accum)
 	}
 	return nil
 }
 
 // Len returns the number of batches in the epoch, counted from 0 whatever Start is.
-func (l *Loader) Len() int { return len(l.order) / l.cfg.BatchSize }
+func (l *Loader) Len() int {
+	return len(l.orders[l.cfg.First/l.cfg.Accum]) / l.cfg.BatchSize / l.cfg.Accum
+}
 
 // dispatch hands out the rows of all batches in order, and waits where the queue is full.
 func (l *Loader) dispatch(rows chan<- func()) {
 	defer close(rows)
 	defer close(l.queue)
-	size, pixels := l.cfg.BatchSize, 3*l.cfg.Resolution*l.cfg.Resolution
+	size, pixels := l.cfg.Count*l.cfg.BatchSize, 3*l.cfg.Resolution*l.cfg.Resolution
 	for index := l.cfg.Start; index < l.Len(); index++ {
 		p := &pending{done: make(chan struct{})}
 		select {
@@ -194,14 +206,16 @@ func (l *Loader) dispatch(rows chan<- func()) {
 // fill makes one row of the pair whose turn it is or, where that is bad, of the next good one in file order. It tries no more pairs than the budget
 // allows to be bad.
 func (l *Loader) fill(p *pending, row int) {
-	position := p.batch.Index*l.cfg.BatchSize + row
+	micro := l.cfg.First + row/l.cfg.BatchSize
+	rank := micro / l.cfg.Accum
+	position := (p.batch.Index*l.cfg.Accum+micro%l.cfg.Accum)*l.cfg.BatchSize + row%l.cfg.BatchSize // on the rank
 	p.batch.Pairs[row] = -1
 	for try := range min(l.cfg.SkipBudget+1, len(l.pairs)) {
 		if l.ctx.Err() != nil {
 			return
 		}
-		index := (l.order[position] + try) % len(l.pairs)
-		err := l.load(p, row, l.pairs[index], position)
+		index := (l.orders[rank][position] + try) % len(l.pairs)
+		err := l.load(p, row, l.pairs[index], position*l.cfg.World+rank)
 		if err == nil {
 			p.batch.Pairs[row] = index
 			break
@@ -237,13 +251,13 @@ func (l *Loader) load(p *pending, row int, pair dataset.Pair, position int) (err
 	return nil
 }
 
-// rng is a generator of its own for each position in the epoch, counted over all processes. ChaCha8 takes a key and so has no
+// rng is a generator of its own for each position in the epoch, counted over all ranks. ChaCha8 takes a key and so has no
 // correlation between neighbouring positions.
 func (l *Loader) rng(position int) *rand.Rand {
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[0:], l.cfg.Seed)
 	binary.LittleEndian.PutUint64(key[8:], uint64(l.cfg.Epoch))
-	binary.LittleEndian.PutUint64(key[16:], uint64(position*l.cfg.World+l.cfg.Rank))
+	binary.LittleEndian.PutUint64(key[16:], uint64(position))
 	return rand.New(rand.NewChaCha8(key))
 }
 

@@ -151,7 +151,7 @@ func TestManyProcessesReadWhatOneDoes(t *testing.T) {
 	cfg := config()
 	cfg.BatchSize, cfg.World = 2, 2
 	for rank := range 2 {
-		cfg.Rank = rank
+		cfg.First, cfg.Count = rank, 1
 		for k, b := range readAll(t, s, cfg) {
 			for row := range 2 {
 				whole := row*2 + rank
@@ -160,6 +160,45 @@ func TestManyProcessesReadWhatOneDoes(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Two ranks with three micro-batches each, by one process, two, three and six: every pair and its augmentation is where the reference's rank has it,
+// and a bad pair is replaced by the same one.
+func TestAnyNumberOfProcessesReadsTheRanksMicroBatches(t *testing.T) {
+	const world, accum, size = 2, 3, 2
+	s := toy{n: 35, bad: map[int64]bool{4: true, 20: true}} // 36 positions: 9 batches a rank, 3 steps
+	cfg := config()
+	cfg.BatchSize, cfg.World, cfg.Accum, cfg.SkipBudget = size, world, accum, 2
+	whole := readAll(t, s, cfg)
+	if len(whole) != 3 {
+		t.Fatalf("%d steps, want 3", len(whole))
+	}
+	for rank := range world {
+		order := dataset.Order(5, 1, 35, size, world, rank)
+		for step, b := range whole {
+			for i, pair := range b.Pairs[rank*accum*size : (rank+1)*accum*size] {
+				if want := order[step*accum*size+i]; pair != want && !s.bad[int64(want)] || s.bad[int64(want)] && pair != want+1 {
+					t.Errorf("rank %d, step %d: place %d has pair %d, want %d", rank, step, i, pair, want)
+				}
+			}
+		}
+	}
+	for _, processes := range []int{2, 3, 6} {
+		cfg.Count = world * accum / processes
+		for p := range processes {
+			cfg.First = p * cfg.Count
+			for step, b := range readAll(t, s, cfg) {
+				from, to := cfg.First*size, (cfg.First+cfg.Count)*size
+				if !slices.Equal(b.Pairs, whole[step].Pairs[from:to]) || !slices.Equal(b.Images, whole[step].Images[from*12:to*12]) || !slices.Equal(b.IDs, whole[step].IDs[from*8:to*8]) {
+					t.Errorf("process %d of %d reads another step %d", p, processes, step)
+				}
+			}
+		}
+	}
+	cfg.World, cfg.Accum, cfg.First, cfg.Count = 1, 4, 0, 0
+	if steps := readAll(t, s, cfg); len(steps) != 4 { // 18 batches: two make no step
+		t.Errorf("%d steps of 4 batches, want 4", len(steps))
 	}
 }
 
@@ -233,8 +272,8 @@ func TestChecksItsConfiguration(t *testing.T) {
 		"BatchSize 0":          func(c *Config) { c.BatchSize = 0 },
 		"Workers -1":           func(c *Config) { c.Workers = -1 },
 		"ContextLength is 513": func(c *Config) { c.ContextLength = 513 },
-		"Rank is 2 of World 2": func(c *Config) { c.World, c.Rank = 2, 2 },
-		"Start is 6":           func(c *Config) { c.Start = 6 },
+		"1 micro-batches from 2, want 1 or more of the 2": func(c *Config) { c.World, c.First, c.Count = 2, 2, 1 },
+		"Start is 6": func(c *Config) { c.Start = 6 },
 	} {
 		cfg := config()
 		change(&cfg)

@@ -1,0 +1,227 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/dataset/loader"
+	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/tokenizer"
+	"clipnb/clipkit/train/step"
+)
+
+// epoch trains from the state's batch to the end of its epoch or of the run.
+func (j *Job) epoch(ctx context.Context) error {
+	c, tokens := j.Config, j.Config.ContextLength
+	first, own, err := c.step().Share(j.world())
+	if err != nil {
+		return err
+	}
+	j.skipped, j.bad = nil, map[[2]int64]bool{}
+	l, err := loader.New(ctx, j.Train, loader.Config{
+		BatchSize: c.BatchSize, World: c.WorldSize, Accum: c.AccumFreq, First: first, Count: own,
+		Workers: c.Workers, Prefetch: 2 * c.Workers, Resolution: j.Model.Config.ImageResolution, ContextLength: tokens,
+		Tokenizer: tokenizer.Default(), Seed: c.Seed, Epoch: j.state.Epoch, Start: j.state.Batch, Shuffle: true,
+		Transform: j.transform(), SkipBudget: c.SkipBudget,
+		OnSkip: func(p dataset.Pair, err error) {
+			j.skipped = append(j.skipped, p)
+			j.Say(fmt.Sprintf("skipped picture %d: %v", p.ImageID, err))
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("epoch %d: %w", j.state.Epoch+1, err)
+	}
+	defer l.Close()
+	peak := j.Model.Device.PeakGFLOPS()
+	last := j.Now()
+	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
+		b, err := l.Next()
+		if err == nil || ctx.Err() != nil {
+			var stop bool
+			if stop, err = j.boundary(ctx); stop && err == nil {
+				return j.interrupted(ctx)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("epoch %d, batch %d: %w", j.state.Epoch+1, j.state.Batch+1, err)
+		}
+		loaded := j.Now()
+		lr := c.learningRate(j.state.Step, j.perRun)
+		res, err := j.stepper.StepOn(b.Images, b.IDs, j.pictures(b), lr, c.Seed)
+		if err == nil {
+			err = j.watch(b, res)
+		}
+		if err != nil {
+			j.note(err.Error())
+			if errors.Is(err, ErrDiverged) {
+				return known{err}
+			}
+			return err
+		}
+		j.state.Step++
+		j.state.Batch++
+		j.state.Samples += int64(c.perStep())
+		if j.state.Batch == j.perPass {
+			j.state.Epoch, j.state.Batch = epoch, 0
+		}
+		done := j.Now()
+		row := experiment.Row{
+			Kind: "train", Step: j.state.Step, Epoch: epoch, Samples: j.state.Samples,
+			Loss: res.Loss, ImageToTextAcc: 100 * res.ImageToTextAcc, TextToImageAcc: 100 * res.TextToImageAcc, LR: lr, LogitScale: res.LogitScale,
+			DataTime: loaded.Sub(last).Seconds(), BatchTime: done.Sub(last).Seconds(),
+		}
+		row.ImagesPerSecond = float64(c.perStep()) / row.BatchTime
+		if peak > 0 {
+			row.PeakShare = row.ImagesPerSecond * j.Model.Config.TrainFLOPs(tokens) / 1e9 / peak / float64(j.world().Size())
+		}
+		last = done
+		if err := j.after(ctx, row, j.state.Epoch == epoch); err != nil {
+			return err
+		}
+		if ctx.Err() != nil && j.world().Size() == 1 { // several stop at the next boundary
+			return j.interrupted(ctx)
+		}
+	}
+	return nil
+}
+
+// pictures are the ids of a batch's pictures.
+func (j *Job) pictures(b *loader.Batch) []int64 {
+	ids := make([]int64, len(b.Pairs))
+	for i, p := range b.Pairs {
+		ids[i] = j.pairs[p].ImageID
+	}
+	return ids
+}
+
+// watch looks at what a step saw and gave, before it counts.
+func (j *Job) watch(b *loader.Batch, res step.Result) error {
+	c, at := j.Config, j.state.Step+1
+	if b.Truncated > 0 && !j.saidTruncated {
+		j.saidTruncated = true
+		j.Say(fmt.Sprintf("%d of the %d captions of batch %d are longer than context_length %d and are cut", b.Truncated, len(b.Pairs), b.Index+1, c.ContextLength))
+	}
+	if res.Skipped {
+		j.Say(fmt.Sprintf("step %d was left out: its gradients overflow float16; the loss scale is now %g", at, j.stepper.LossScale().Factor))
+	}
+	if median, spiked := j.guard.spiked(res.Loss, c.SpikeFactor); spiked {
+		last := "there is no checkpoint yet"
+		if j.saved >= 0 {
+			last = fmt.Sprintf("the last checkpoint, of step %d, is from before it", j.saved)
+		}
+		return fmt.Errorf("step %d: %w: loss is %.4g, more than %v times the median %.4g of the last %d; %s. "+
+			"Lower the learning rate or look at the data, and start a run of another name, with resume at that checkpoint",
+			at, ErrDiverged, res.Loss, c.SpikeFactor, median, len(j.guard.losses), last)
+	}
+	j.guard.add(res.Loss)
+	if c.Loss == "siglip" || c.KDLossWeight > 0 {
+		return nil // their chance level is another
+	}
+	if text, stuck := j.guard.stuck(c.perStep()); stuck {
+		j.Say(text)
+		j.note(text)
+	}
+	return nil
+}
+
+// after records a step, and validates and saves when it is time.
+func (j *Job) after(ctx context.Context, row experiment.Row, endOfEpoch bool) error {
+	c, step, final := j.Config, row.Step, row.Step == j.perRun
+	every := func(interval, n int) bool { return interval > 0 && n%interval == 0 }
+	if every(c.LogInterval, step) || step == 1 || final {
+		if err := j.record(row); err != nil {
+			return err
+		}
+		seen := (step-1)%j.perPass + 1
+		err := j.log("Global Steps: %d/%d | Train Epoch: %d [%d/%d (%.0f%%)] | Loss: %.6f | Image2Text Acc: %.2f | Text2Image Acc: %.2f | "+
+			"Data Time: %.3fs | Batch Time: %.3fs | LR: %5f | logit_scale: %.3f | Global Batch Size: %d",
+			step, j.perRun, row.Epoch, seen*c.perStep(), j.perPass*c.perStep(), 100*float64(seen)/float64(j.perPass), row.Loss,
+			row.ImageToTextAcc, row.TextToImageAcc, row.DataTime, row.BatchTime, row.LR, row.LogitScale, c.perStep())
+		if err != nil {
+			return err
+		}
+	}
+	if j.Progress != nil {
+		left := time.Duration(float64(j.perRun-step) * row.BatchTime * float64(time.Second))
+		j.Progress(Progress{Row: row, Steps: j.perRun, Remaining: left})
+	}
+	if j.Validate != nil && (final || every(c.ValidStepInterval, step) || endOfEpoch && every(c.ValidEpochInterval, row.Epoch)) {
+		if err := j.validate(ctx, row); err != nil {
+			return err
+		}
+	}
+	if every(c.SaveStepInterval, step) || endOfEpoch && every(c.SaveEpochInterval, row.Epoch) {
+		return j.save()
+	}
+	return nil
+}
+
+// makeUp does the validation in which the run was interrupted.
+func (j *Job) makeUp(ctx context.Context) error {
+	_, scale, err := j.Model.Get("logit_scale")
+	if err != nil {
+		return err
+	}
+	epoch := j.state.Epoch
+	if j.state.Batch > 0 {
+		epoch++
+	}
+	j.state.Unvalidated = false
+	if err := j.validate(ctx, experiment.Row{Step: j.state.Step, Epoch: epoch, Samples: j.state.Samples, LogitScale: float64(scale[0])}); err != nil {
+		return err
+	}
+	if ctx.Err() != nil && j.world().Size() == 1 {
+		return j.interrupted(ctx)
+	}
+	return j.save()
+}
+
+// validate measures the model after a step. When ctx ends meanwhile, the state remembers that this is still to be done.
+func (j *Job) validate(ctx context.Context, at experiment.Row) error {
+	if j.world().Size() > 1 { // all do the whole of it, and stop after it if one was told to
+		ctx = context.WithoutCancel(ctx)
+	}
+	row, err := j.Validate(ctx)
+	if ctx.Err() != nil {
+		j.state.Unvalidated = true
+		return nil // the caller saves and stops
+	}
+	if err != nil {
+		return fmt.Errorf("validation at step %d: %w", at.Step, err)
+	}
+	if err := shareJSON(j.world(), &row); err != nil {
+		return fmt.Errorf("validation at step %d: %w", at.Step, err)
+	}
+	row.Kind, row.Step, row.Epoch, row.Samples, row.LogitScale = "valid", at.Step, at.Epoch, at.Samples, at.LogitScale
+	err = j.log("Validation Result (epoch %d @ %d steps) | Valid Loss: %.6f | Image2Text Acc: %.2f | Text2Image Acc: %.2f | logit_scale: %.3f | Valid Batch Size: %d",
+		row.Epoch, row.Step, row.Loss, row.ImageToTextAcc, row.TextToImageAcc, row.LogitScale, j.Config.ValidBatchSize)
+	if err != nil {
+		return err
+	}
+	if j.Progress != nil {
+		j.Progress(Progress{Row: row, Steps: j.perRun})
+	}
+	if err := j.record(row); err != nil {
+		return err
+	}
+	return j.judge(row)
+}
+
+// transform is how a picture becomes pixels.
+func (j *Job) transform() func([]byte, *rand.Rand) ([]float32, error) {
+	size := j.Model.Config.ImageResolution
+	if j.Config.Augment == "none" {
+		return func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, size) }
+	}
+	a := imaging.Reference
+	a.Scale = j.Config.CropScale
+	if j.Config.Augment == "crop" {
+		a.Flip, a.AutoAugment = 0, false
+	}
+	return func(encoded []byte, rng *rand.Rand) ([]float32, error) { return a.Transform(encoded, size, rng) }
+}
