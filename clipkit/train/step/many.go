@@ -29,7 +29,7 @@ const gradientSum = "gradient.sum/"
 // turns are the micro-batches that are computed together: in each the same of every rank, or of as many ranks as there are devices.
 func (s *Stepper) turns() (list [][]int) {
 	c := s.config
-	k, ranks, together := c.accum(), c.ranks(), c.turnRanks(s.model.Device, s.model.Config)
+	k, ranks, together := c.accum(), c.ranks(), c.TurnRanks(s.model.Device, s.model.Config)
 	for j := range k {
 		for first := 0; first < ranks; first += together {
 			var turn []int
@@ -42,8 +42,8 @@ func (s *Stepper) turns() (list [][]int) {
 	return list
 }
 
-// turnRanks is of how many ranks a turn has a micro-batch. BatchNorm wants all: they may share statistics, and rank 0's move the running ones.
-func (c Config) turnRanks(dev *device.Device, cfg arch.Config) int {
+// TurnRanks is of how many ranks a turn has a micro-batch. BatchNorm wants all: they may share statistics, and rank 0's move the running ones.
+func (c Config) TurnRanks(dev *device.Device, cfg arch.Config) int {
 	if dev.Many == nil {
 		return 1
 	}
@@ -55,7 +55,7 @@ func (c Config) turnRanks(dev *device.Device, cfg arch.Config) int {
 
 // CheckOn refuses what cannot be computed on a device, for micro-batches of batchSize pairs.
 func (c Config) CheckOn(dev *device.Device, cfg arch.Config, batchSize int) error {
-	n, ranks := dev.Count(), c.turnRanks(dev, cfg)
+	n, ranks := dev.Count(), c.TurnRanks(dev, cfg)
 	switch {
 	case n == 1 && c.UseBNSync && cfg.IsResNet() && c.ranks() > 1:
 		return bad("use_bn_sync", true, "false on one device: its ranks would have to exchange the statistics of every layer in the middle of a pass, which only one process that drives all devices can (cuda:0-7)")
@@ -94,7 +94,7 @@ func (m *manyGraphs) close(s *Stepper) {
 func (s *Stepper) turnGradients(scope *gomodel.Scope, in []*Node) (numbers *Node, grads []*Node) {
 	out := s.backwardGraph(scope, in)
 	numbers, grads = out[0], out[1:]
-	times := float64(s.config.turnRanks(s.model.Device, s.model.Config))
+	times := float64(s.config.TurnRanks(s.model.Device, s.model.Config))
 	if s.config.GatherWithGrad {
 		times /= float64(s.config.ranks())
 	}

@@ -187,7 +187,7 @@ func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes) (images, texts *Nod
 	p := model.NewParams(cfg, store, g)
 	p.Training, p.Recompute = true, s.config.Recompute
 	if !s.config.UseBNSync {
-		p.Ranks = s.config.turnRanks(s.model.Device, cfg)
+		p.Ranks = s.config.TurnRanks(s.model.Device, cfg)
 	}
 	p.Multiply(s.precision.Products(), s.model.Device)
 	if cfg.TextDropout > 0 || cfg.TextAttnDropout > 0 {
