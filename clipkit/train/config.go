@@ -57,7 +57,7 @@ type Config struct {
 	Precision    string  `json:"precision,omitempty"` // of products: "f32" (also ""); "bf16" or "f16" with float32 weights, sums, norms and loss; "amp" = the device's choice of the two [--precision]
 	Recompute    bool    `json:"grad_checkpointing"`  // compute blocks again for their gradients: ViT-B-16 at batch 16 takes 5.4 GB, not 7.2, at 0.8 of the speed [--grad-checkpointing]
 
-	ShardMoments  bool    `json:"shard_moments,omitempty"` // each of several devices (cuda:0-7) keeps a part of AdamW's moments, not all of them; on one device it changes nothing
+	ShardMoments bool `json:"shard_moments,omitempty"` // each of several devices (cuda:0-7) keeps a part of AdamW's moments, not all of them; on one device it changes nothing
 
 	ContextLength int        `json:"context_length"` // tokens per text [--context-length]
 	TrimText      bool       `json:"trim_text"`      // leave out the padding that all texts of a batch have: the same loss for less work
