@@ -114,7 +114,7 @@ func newSide(ctx context.Context, ix *Index) (s sideSpec, err error) {
 	if s.Model, err = m.Identity(); err != nil {
 		return s, err
 	}
-	s.Again, s.As, s.Device, s.Precision = m.again, m.as, m.Towers.Device.Name+":"+m.Towers.Device.Engine, string(m.Towers.Precision())
+	s.Again, s.As, s.Device, s.Precision = m.again, m.as, m.Towers.Device.Opened, string(m.Towers.Precision())
 	if s.Index, err = ix.inPlace(ctx, s.Model.Fingerprint); err != nil || s.Again != "" {
 		return s, err
 	}

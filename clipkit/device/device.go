@@ -22,7 +22,8 @@ type Device struct {
 	Name    string // "cpu", "cuda", "cuda:1", "cuda:0-7"
 	Engine  string // "xla", "onnx" or "go"
 	Backend compute.Backend
-	Many    *Many // nil = one device
+	Many    *Many  // nil = one device
+	Opened  string // what Open was given, to open it again
 
 	onnx     *ort.Backend // where the engine is ONNX Runtime with a provider
 	hardware string       // the GPU's name; "" = the processor
@@ -91,6 +92,7 @@ func Open(name string) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening device %q: %w", name, err)
 	}
+	dev.Opened = name
 	return dev, nil
 }
 
