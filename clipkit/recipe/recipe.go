@@ -33,12 +33,10 @@ var ErrUnknown = errors.New("no such recipe")
 //	full, performance                                    the ModelZoo's test scripts for one device, "1p"
 //	full-8p, performance-8p                              the same for eight
 //
-// A script for eight devices compares the pairs of all eight with each other in a step. On one device its recipe takes the eight batches
-// one after another, with as many pairs in a step and the same loss over all of them (train.Config.AccumFreq), for a second forward pass over
-// each. Three things differ: batches at an epoch's end that do not fill a step are left out (435 steps of Flickr30k-CN), where the scripts fill
-// up with the epoch's first pairs (438); flip's masks are absent from the features that a batch is compared with; and the scripts' gradients are
-// an eighth, which AdamW mostly evens out. A recipe of the "1p" kind compares the pairs of one batch only, as its script does.
-// MicroBatches makes the batches smaller where memory does not do.
+// A script for eight devices compares the pairs of all eight with each other in a step. Its recipe has their number (train.Config.WorldSize) and so
+// makes the script's steps, with its order of pairs, its gradients and its number of steps, on as many devices as there are: eight take a batch each,
+// one takes the eight batches one after another, for a second forward pass over each. A recipe of the "1p" kind compares the pairs of one batch
+// only, as its script does. MicroBatches makes the batches smaller where memory does not do.
 //
 // All scripts use mixed precision; the recipes train in float32 (train.Config.Precision can be "amp"), and keep the last three checkpoints
 // where the scripts keep all.
@@ -85,7 +83,9 @@ func (r Recipe) Result() string {
 }
 
 // PairsPerStep is how many pairs a step compares with each other.
-func (r Recipe) PairsPerStep() int { return r.Config.BatchSize * max(1, r.Config.AccumFreq) }
+func (r Recipe) PairsPerStep() int {
+	return r.Config.BatchSize * max(1, r.Config.WorldSize) * max(1, r.Config.AccumFreq)
+}
 
 // Memory is about how many bytes training takes on cpu (train.EstimateMemory); 0 = the architecture is not known.
 func (r Recipe) Memory() int64 {
@@ -103,9 +103,9 @@ func (r Recipe) Run(pairs dataset.Source, cfg arch.Config) string {
 }
 
 // MicroBatches is c with the same pairs in a step, in batches of at most n: for a machine whose memory does not hold c.BatchSize. The loss
-// and its gradients stay the same; a ResNet's batch norm sees smaller batches.
+// and its gradients stay the same, but for the logit scale's, which grows with accum_freq as in the reference; a ResNet's batch norm sees smaller batches.
 func MicroBatches(c train.Config, n int) train.Config {
-	pairs := c.BatchSize * max(1, c.AccumFreq)
+	pairs := c.BatchSize * max(1, c.AccumFreq)           // of a rank
 	for size := min(n, c.BatchSize); size >= 2; size-- { // a batch of one has nothing to compare
 		if pairs%size == 0 {
 			c.BatchSize, c.AccumFreq = size, pairs/size

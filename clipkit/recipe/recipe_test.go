@@ -18,7 +18,7 @@ import (
 func TestRecipesAreTheScripts(t *testing.T) {
 	for _, want := range []struct {
 		name, model, data         string
-		batch, accum, devices     int
+		batch, turns, devices     int
 		lr, wd                    float64
 		warmup, epochs, validStep int
 		mask, teacher             float64
@@ -34,20 +34,20 @@ func TestRecipesAreTheScripts(t *testing.T) {
 
 		{"flickr30k/vit-b-16/full", "ViT-B-16", "Flickr30k-CN", 128, 1, 1, 5e-5, 0.001, 100, 3, 0, 0, 0, false, 3492},
 		{"flickr30k/vit-b-16/performance", "ViT-B-16", "Flickr30k-CN", 128, 1, 1, 5e-5, 0.001, 100, 1, 0, 0, 0, false, 1164},
-		{"flickr30k/vit-b-16/full-8p", "ViT-B-16", "Flickr30k-CN", 128, 8, 8, 5e-5, 0.001, 100, 3, 0, 0, 0, false, 435},
-		{"flickr30k/vit-b-16/performance-8p", "ViT-B-16", "Flickr30k-CN", 128, 8, 8, 5e-5, 0.001, 100, 1, 0, 0, 0, false, 145},
+		{"flickr30k/vit-b-16/full-8p", "ViT-B-16", "Flickr30k-CN", 128, 8, 8, 5e-5, 0.001, 100, 3, 0, 0, 0, false, 438},
+		{"flickr30k/vit-b-16/performance-8p", "ViT-B-16", "Flickr30k-CN", 128, 8, 8, 5e-5, 0.001, 100, 1, 0, 0, 0, false, 146},
 		{"flickr30k/vit-h-14/full", "ViT-H-14", "Flickr30k-CN", 32, 1, 1, 5e-5, 0.001, 100, 3, 0, 0, 0, false, 13962},
 		{"flickr30k/vit-h-14/performance", "ViT-H-14", "Flickr30k-CN", 32, 1, 1, 5e-5, 0.001, 100, 1, 0, 0, 0, false, 4654},
-		{"flickr30k/vit-h-14/full-8p", "ViT-H-14", "Flickr30k-CN", 32, 8, 8, 5e-5, 0.001, 100, 3, 0, 0, 0, false, 1743},
-		{"flickr30k/vit-h-14/performance-8p", "ViT-H-14", "Flickr30k-CN", 32, 8, 8, 5e-5, 0.001, 100, 1, 0, 0, 0, false, 581},
+		{"flickr30k/vit-h-14/full-8p", "ViT-H-14", "Flickr30k-CN", 32, 8, 8, 5e-5, 0.001, 100, 3, 0, 0, 0, false, 1746},
+		{"flickr30k/vit-h-14/performance-8p", "ViT-H-14", "Flickr30k-CN", 32, 8, 8, 5e-5, 0.001, 100, 1, 0, 0, 0, false, 582},
 
-		{"muge/vit-b-16", "ViT-B-16", "MUGE", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0, 0, false, 732},
-		{"muge/vit-b-16/flip", "ViT-B-16", "MUGE", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0.5, 0, false, 732},
-		{"muge/vit-b-16/flashattn", "ViT-B-16", "MUGE", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0, 0, false, 732},
-		{"muge/vit-b-16/distillation", "ViT-B-16", "MUGE", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0, 0.5, false, 732},
+		{"muge/vit-b-16", "ViT-B-16", "MUGE", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0, 0, false, 735},
+		{"muge/vit-b-16/flip", "ViT-B-16", "MUGE", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0.5, 0, false, 735},
+		{"muge/vit-b-16/flashattn", "ViT-B-16", "MUGE", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0, 0, false, 735},
+		{"muge/vit-b-16/distillation", "ViT-B-16", "MUGE", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0, 0.5, false, 735},
 		{"muge/vit-b-16/notebook", "ViT-B-16", "MUGE", 48, 1, 1, 3e-6, 0.001, 100, 1, 1000, 0, 0, true, 5215},
-		{"flickr30k/vit-b-16", "ViT-B-16", "Flickr30k-CN", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0, 0, false, 435},
-		{"flickr30k/vit-b-16/flip", "ViT-B-16", "Flickr30k-CN", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0.5, 0, false, 435},
+		{"flickr30k/vit-b-16", "ViT-B-16", "Flickr30k-CN", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0, 0, false, 438},
+		{"flickr30k/vit-b-16/flip", "ViT-B-16", "Flickr30k-CN", 128, 8, 8, 5e-5, 0.001, 100, 3, 150, 0.5, 0, false, 438},
 		{"coco-cn/vit-b-16", "ViT-B-16", "COCO-CN", 1024, 8, 8, 3e-5, 0.001, 6, 20, 0, 0, 0, true, 0},
 	} {
 		p, err := Find(want.name)
@@ -60,7 +60,10 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			steps = train.TotalSteps(p.Pairs, c)
 		}
 		got := want
-		got.model, got.data, got.batch, got.accum, got.devices = p.Weights, p.Data, c.BatchSize, max(1, c.AccumFreq), p.Devices
+		got.model, got.data, got.batch, got.turns, got.devices = p.Weights, p.Data, c.BatchSize, max(1, c.AccumFreq)*max(1, c.WorldSize), p.Devices
+		if p.Devices > 1 && (c.WorldSize != p.Devices || c.AccumFreq > 1) {
+			t.Errorf("%s: %d ranks with accum_freq %d for %d devices", want.name, c.WorldSize, c.AccumFreq, p.Devices)
+		}
 		got.lr, got.wd, got.warmup, got.epochs, got.validStep = c.LR, c.WeightDecay, c.Warmup, c.MaxEpochs, c.ValidStepInterval
 		got.mask, got.teacher, got.recompute, got.steps = c.MaskRatio, c.KDLossWeight, c.Recompute, steps
 		if got != want {
@@ -92,11 +95,11 @@ func TestRecipesCarryTheirNumbers(t *testing.T) {
 		"flickr30k/vit-b-16/full-8p": {
 			"8 NPUs, 3 epochs, Flickr30K-CN test: text→image R@5 94.76; image→text R@5 98.7 (", "competitor, the same: text→image R@5 94.63; image→text R@5 98.97 (",
 			"text→image R@1 79.1, R@5 94.8, R@10 97.4; image→text R@1 93.5, R@5 99, R@10 99.5 (", "text→image R@1 62.7, R@5 86.9, R@10 92.8; image→text R@1 74.6, R@5 93.5, R@10 97.1 (",
-			"2280 pairs/s on 8 NPUs", "435 steps of 1024 pairs (8 batches of 128 one after another for the script's 8 devices)", "148915 pairs"},
+			"2280 pairs/s on 8 NPUs", "438 steps of 1024 pairs (8 batches of 128 on as many devices, or on fewer one after another)", "148915 pairs"},
 		"flickr30k/vit-h-14/full-8p": {
 			"8 NPUs, 3 epochs, Flickr30K-CN test: text→image R@5 95.18; image→text R@5 98.7 (", "competitor, the same: text→image R@5 95.34; image→text R@5 99.4 (",
 			"text→image R@1 83.8, R@5 96.9, R@10 98.6; image→text R@1 95.3, R@5 99.7, R@10 100 (", "text→image R@1 71.2, R@5 91.4, R@10 95.5; image→text R@1 81.6, R@5 97.5, R@10 98.8 (",
-			"316 pairs/s on 8 NPUs", "1743 steps of 256 pairs"},
+			"316 pairs/s on 8 NPUs", "1746 steps of 256 pairs"},
 		"flickr30k/vit-b-16/full": {"no result is published", "speed    not measured", "3492 steps of 128 pairs, lr 5e-05"},
 		"muge/vit-b-16": {
 			"text→image R@1 58.4, R@5 83.6, R@10 90, mean 77.4 (", "text→image R@1 52.1, R@5 76.7, R@10 84.4, mean 71.1 ("},
@@ -190,6 +193,10 @@ func TestMicroBatchesKeepTheStep(t *testing.T) {
 		if got.BatchSize != c.wantBatch || max(1, got.AccumFreq) != c.wantAccum {
 			t.Errorf("%+v: %d × %d", c, got.BatchSize, got.AccumFreq)
 		}
+	}
+	got := MicroBatches(train.Config{BatchSize: 128, WorldSize: 8}, 16)
+	if got.BatchSize != 16 || got.AccumFreq != 8 || got.WorldSize != 8 {
+		t.Errorf("of eight ranks: %d × %d × %d", got.WorldSize, got.AccumFreq, got.BatchSize)
 	}
 }
 

@@ -39,7 +39,10 @@ func All() []Recipe {
 func script(architecture string, batch, devices int) train.Config {
 	cfg, _ := arch.Lookup(architecture) // names of this file, which a test looks up
 	c := train.Default(cfg)
-	c.Name, c.BatchSize, c.AccumFreq, c.MaxEpochs = "", batch, devices, 3
+	c.Name, c.BatchSize, c.AccumFreq, c.MaxEpochs = "", batch, 1, 3
+	if devices > 1 {
+		c.WorldSize = devices
+	}
 	c.LR, c.WeightDecay, c.Warmup = 5e-5, 0.001, 100
 	c.Augment = "reference"
 	c.LogInterval, c.ValidBatchSize = 1, batch
@@ -156,7 +159,7 @@ func referenceRecipes() []Recipe {
 	notebook.Source, notebook.Devices = "Chinese-CLIP-on-MUGE-Retrieval.ipynb, the notebook of Chinese-CLIP", 1
 	notebook.Speed = "133 pairs/s on one V100, 40 minutes (published); not measured here"
 	n := &notebook.Config
-	n.AccumFreq, n.MaxEpochs, n.LR, n.Recompute, n.LogInterval, n.ValidBatchSize, n.ValidStepInterval = 1, 1, 3e-6, true, 10, 48, 1000
+	n.WorldSize, n.MaxEpochs, n.LR, n.Recompute, n.LogInterval, n.ValidBatchSize, n.ValidStepInterval = 0, 1, 3e-6, true, 10, 48, 1000
 
 	flickr := run("flickr30k/vit-b-16", "flickr30k_finetune_vit-b-16_rbt-base", "Flickr30k-CN", flickrPairs, 128, published("Flickr30k-CN", "ViT-B-16", true), published("Flickr30k-CN", "ViT-B-16", false))
 	flickrFlip := run("flickr30k/vit-b-16/flip", "flickr30k_finetune_vit-b-16_rbt-base_flip", "Flickr30k-CN", flickrPairs, 128, published("Flickr30k-CN", "ViT-B-16", false))
@@ -164,7 +167,7 @@ func referenceRecipes() []Recipe {
 
 	coco := run("coco-cn/vit-b-16", "coco-cn_finetune_vit-b-16_rbt-base", "COCO-CN", 0, 1024, published("COCO-CN", "ViT-B-16", true), published("COCO-CN", "ViT-B-16", false))
 	coco.Config.LR, coco.Config.Warmup, coco.Config.MaxEpochs, coco.Config.ValidStepInterval, coco.Config.Recompute = 3e-5, 6, 20, 0, true
-	coco.Notes = []string{"a step is a large part of the set: batches that do not fill one are left out here, others in each epoch; look at the number of steps before you compare"}
+	coco.Notes = []string{"a step is a large part of the set: the last one of an epoch is filled up with the epoch's first pairs; look at the number of steps before you compare"}
 
 	return []Recipe{muge, mugeFlip, flash, distil, notebook, flickr, flickrFlip, coco}
 }

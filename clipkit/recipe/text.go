@@ -69,12 +69,13 @@ func (r Recipe) does() string {
 	if r.Pairs > 0 {
 		step = fmt.Sprintf("%d %s", train.TotalSteps(r.Pairs, c), step)
 	}
-	if c.AccumFreq > 1 {
-		step += fmt.Sprintf(" (%d batches of %d one after another", c.AccumFreq, c.BatchSize)
-		if r.Devices > 1 {
-			step += fmt.Sprintf(" for the script's %d devices", r.Devices)
-		}
-		step += ")"
+	switch {
+	case c.WorldSize > 1 && c.AccumFreq > 1:
+		step += fmt.Sprintf(" (%d batches of %d on each of %d devices, or on fewer one after another)", c.AccumFreq, c.BatchSize, c.WorldSize)
+	case c.WorldSize > 1:
+		step += fmt.Sprintf(" (%d batches of %d on as many devices, or on fewer one after another)", c.WorldSize, c.BatchSize)
+	case c.AccumFreq > 1:
+		step += fmt.Sprintf(" (%d batches of %d one after another)", c.AccumFreq, c.BatchSize)
 	}
 	epochs := fmt.Sprintf("%d epochs", c.MaxEpochs)
 	if c.MaxEpochs == 1 {

@@ -30,7 +30,10 @@ func (j *Job) compare() error {
 	if err := j.agree(err); err != nil {
 		return err
 	}
-	first := mine
+	first := introduction{}
+	if j.world().Rank() == 0 {
+		first = mine
+	}
 	if err := shareJSON(j.world(), &first); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@
 //
 // Package step makes single steps without files or data sets: loss, gradients, AdamW.
 //
-// A step is one compiled graph (with accum_freq three) for each length of texts. The order of samples, the augmentation, the masks and the
+// A step is one compiled graph (with accum_freq or world_size three) for each length of texts. The order of samples, the augmentation, the masks and the
 // dropout are pure functions of (seed, epoch, index), so a run that was interrupted or killed continues with the very next batch and ends in
 // the same weights, to the bit, as one that was not.
 //
@@ -30,7 +30,7 @@
 //	--context-length               context_length
 //	--lr --beta1 --beta2 --eps     lr, beta1, beta2, eps
 //	--wd --warmup                  weight_decay, warmup
-//	--use-bn-sync                  use_bn_sync, where one process drives several devices (cuda:0-7); refused with several ranks elsewhere
+//	--use-bn-sync                  use_bn_sync; a ResNet's with several ranks needs one process that drives all devices (cuda:0-7)
 //	--use-augment                  augment, crop_scale
 //	--skip-scheduler               skip_scheduler
 //	--save-epoch-frequency         save_epoch_interval
@@ -48,8 +48,9 @@
 //	--grad-checkpointing           grad_checkpointing
 //	--use-flash-attention          none: the engine fuses; its checkpoints load
 //	--accum-freq                   accum_freq
-//	--gather-with-grad             none: one process has the whole batch
-//	--skip-aggregate               none: the same
+//	--gather-with-grad             gather_with_grad
+//	--skip-aggregate               skip_aggregate
+//	torchrun's --nproc_per_node    world_size, times --nnodes
 //	--debug                        none: Job.Say and Job.Progress tell everything
 //	--seed                         seed
 //	--distillation                 kd_loss_weight above 0
@@ -69,6 +70,20 @@
 //	skip_budget                    broken samples that a run bears
 //
 // 0 turns off whatever has an interval or a share. No key is read and then ignored.
+//
+// # Ranks and processes
+//
+// world_size is how many ranks the reference would have been started with: part of what is computed, with the reference's equations for the three ways
+// to gather (step/ranks.go), its order of pairs on every rank, and its number of steps. How many processes compute it is another matter
+// (Job.World), and no part of a run's identity: any number that divides world_size × accum_freq. Each takes its micro-batches of a step in turns, so 8
+// ranks are 8 processes with one each, 2 with four, or 1 with eight, and a run that stopped goes on with another number, at the very next pairs. All
+// have the same step: in the same bits with the same number of processes, and else within the noise of adding floats in another order.
+//
+// Every process has the data, and a Job of its own with the same of everything; they compare settings, data and weights at the start. Only rank 0
+// reads and writes the run. When one is told to stop, all do after the same step. The budget of bad pairs is one for all. BatchNorm's
+// running statistics are those of rank 0's batches, as DistributedDataParallel has it. Two things of the reference are not followed: it passes the
+// batches at an epoch's end that fill no step through the model too, which moves those statistics and nothing else; and with a teacher and
+// gather_with_grad it compares pictures on ranks above 0 with the teacher's features of other pictures (cn_clip/training/train.py:59 and :95).
 //
 // # Checkpoints
 //

@@ -21,6 +21,7 @@ import (
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
@@ -29,8 +30,8 @@ import (
 var kills = flag.Int("kills", 3, "how often the run is killed")
 
 // killedRun is the run that is killed: a tiny model with everything random on, that saves and validates all the time. tell hears of every step
-// and validation, and of what the run says.
-func killedRun(root, name string, steps int, tell func(line string)) (err error) {
+// and validation, and of what the run says. In a world of several processes each of them has a rank of the run.
+func killedRun(w exchange.World, root, name string, steps int, tell func(line string)) (err error) {
 	var files [][]byte
 	for _, name := range []string{"tiny-vit.json", "tiny-text-e2e.json"} {
 		b, err := os.ReadFile(golden.Path(name))
@@ -61,13 +62,19 @@ func killedRun(root, name string, steps int, tell func(line string)) (err error)
 	}
 	c := e2eConfig(m, name)
 	c.MaxSteps, c.MaskRatio, c.Augment, c.SaveStepInterval, c.ValidStepInterval, c.BestMetric = steps, 0.3, "reference", 2, 3, "loss"
-	run, err := experiment.Open(root, name, c, time.Now)
-	if err != nil {
-		return err
+	if w.Size() > 1 {
+		c.BatchSize, c.WorldSize = 2, w.Size()
 	}
-	defer run.Close()
+	var run *experiment.Run
+	if w.Rank() == 0 {
+		if run, err = experiment.Open(root, name, c, time.Now); err != nil {
+			w.Abort(err)
+			return err
+		}
+		defer run.Close()
+	}
 	validate := inBatch(m, data.Valid, c)
-	job := Job{Model: m, Train: data.Train, Config: c, Run: run, Say: tell}
+	job := Job{Model: m, Train: data.Train, Config: c, Run: run, Say: tell, World: w}
 	job.Progress = func(p Progress) { tell(p.Row.Kind + " " + strconv.Itoa(p.Row.Step)) }
 	job.Validate = func(ctx context.Context) (experiment.Row, error) {
 		tell("validating")
@@ -83,7 +90,7 @@ func killedChild() error {
 	if err != nil {
 		return err
 	}
-	return killedRun(os.Getenv("CLIPKIT_ROOT"), "run", steps, func(line string) { fmt.Println(line) })
+	return killedRun(exchange.Alone, os.Getenv("CLIPKIT_ROOT"), "run", steps, func(line string) { fmt.Println(line) })
 }
 
 // victim is a run in another process.
@@ -95,12 +102,18 @@ type victim struct {
 
 func startVictim(t *testing.T, root string, steps int) *victim {
 	t.Helper()
+	return startChild(t, "killed", "CLIPKIT_ROOT="+root, "CLIPKIT_STEPS="+strconv.Itoa(steps))
+}
+
+// startChild starts this test program as something else.
+func startChild(t *testing.T, what string, environment ...string) *victim {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := &victim{cmd: exec.Command(exe), lines: make(chan string)}
-	v.cmd.Env = append(os.Environ(), childEnv+"=killed", "CLIPKIT_ROOT="+root, "CLIPKIT_STEPS="+strconv.Itoa(steps))
+	v.cmd.Env = append(append(os.Environ(), childEnv+"="+what), environment...)
 	out, err := v.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +283,7 @@ func TestKilledRunEndsInTheSameBits(t *testing.T) {
 // A damaged newest checkpoint is said aloud, the one before is used, and the end is the same.
 func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 	root := t.TempDir()
-	if err := killedRun(root, "whole", 8, func(string) {}); err != nil {
+	if err := killedRun(exchange.Alone, root, "whole", 8, func(string) {}); err != nil {
 		t.Fatal(err)
 	}
 	wantModel, wantOptimizer, _, _ := final(t, filepath.Join(root, "whole"), 8)

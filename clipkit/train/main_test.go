@@ -12,7 +12,7 @@ import (
 const childEnv = "CLIPKIT_TRAIN_CHILD"
 
 func TestMain(m *testing.M) {
-	children := map[string]func() error{"memory": memoryChild, "killed": killedChild}
+	children := map[string]func() error{"memory": memoryChild, "killed": killedChild, "ranks": ranksChild}
 	if child, ok := children[os.Getenv(childEnv)]; ok {
 		if err := child(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -61,6 +61,16 @@ func Run(command string, args ...string) error {
 // Install returns a folder in which the packages of a requirements file lie, installing them on first use. say receives one line before that.
 // args are added to pip's own. Several processes may call it at once: the first one works, the others wait.
 func Install(name, requirements string, say func(string), args ...string) (string, error) {
+	return install("--target", name, requirements, say, args...)
+}
+
+// InstallPrefix is Install for packages that bring programs and libraries of their own: these lie in bin and lib of the folder, or of its local
+// (Debian's Python). Install loses them, for pip's --target leaves out the lib of a wheel's data.
+func InstallPrefix(name, requirements string, say func(string)) (string, error) {
+	return install("--prefix", name, requirements, say, "--ignore-installed")
+}
+
+func install(to, name, requirements string, say func(string), args ...string) (string, error) {
 	root, err := CacheDir()
 	if err != nil {
 		return "", err
@@ -98,7 +108,7 @@ func Install(name, requirements string, say func(string), args ...string) (strin
 	if err := os.WriteFile(list, []byte(requirements), 0o644); err != nil {
 		return "", err
 	}
-	args = append([]string{"--target", tmp, "--no-deps", "--only-binary=:all:", "--require-hashes"}, args...)
+	args = append([]string{to, tmp, "--no-deps", "--only-binary=:all:", "--require-hashes"}, args...)
 	if err := Run("install", append(args, "-r", list)...); err != nil {
 		return "", err
 	}
