@@ -105,13 +105,13 @@ func topOf(all map[string][]float32) (top float64) {
 	return top
 }
 
-// Over 2 and 4 devices, with all of the moments on each or a part, a step is what it is on one.
+// Over 2 and 4 devices, with all of the moments on each or a part, a step is what it is on one. (A ResNet on 2 with a part of the moments is below.)
 func TestManyDevicesStepAsOne(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		kind, devices string
 		zero          bool
-	}{{"vit", "cpu:0-1", false}, {"vit", "cpu:0-3", true}, {"rn", "cpu:0-1", true}, {"rn", "cpu:0-3", false}} {
+	}{{"vit", "cpu:0-1", false}, {"vit", "cpu:0-3", true}, {"rn", "cpu:0-3", false}} {
 		t.Run(fmt.Sprint(c.kind, " ", c.devices, " shard_moments=", c.zero), func(t *testing.T) {
 			r := record(t, c.kind, "train")
 			one := stepper(t, small(t, "cpu:go", c.kind), r, nil)
@@ -214,16 +214,15 @@ func small(t *testing.T, engine, kind string) *model.Model {
 	return m
 }
 
-// Ranks over devices compute what ranks in turns do on one, whatever the settings: with as many ranks as devices, with accumulation, and with more.
+// Ranks over devices compute what ranks in turns do on one, whatever the settings: with as many ranks as devices, and with more and accumulation.
 func TestManyDevicesTakeRanks(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Config){
-		"2 ranks of 2 micro-batches": func(c *Config) { c.WorldSize, c.AccumFreq, c.ShardMoments = 2, 2, true },
 		"2 ranks, gather_with_grad and options": func(c *Config) {
 			c.WorldSize, c.GatherWithGrad, c.Loss, c.MultiPositive, c.KDLossWeight = 2, true, "siglip", true, 0.5
 		},
-		"4 ranks with masks": func(c *Config) { c.WorldSize, c.MaskRatio = 4, 0.5 },
-		"LoRA":               func(c *Config) { c.LoRARank, c.LoRAAlpha = 2, 4 },
+		"4 ranks of 2 micro-batches, masked": func(c *Config) { c.WorldSize, c.AccumFreq, c.MaskRatio, c.ShardMoments = 4, 2, 0.5, true },
+		"LoRA":                               func(c *Config) { c.LoRARank, c.LoRAAlpha = 2, 4 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all []walked
@@ -274,7 +273,7 @@ func TestManyDevicesNormaliseByRanks(t *testing.T) {
 	if math.Abs(whole.results[0].Loss-turns.results[0].Loss) < 1e-3 {
 		t.Error("statistics of ranks and of all pairs give the same loss: nothing was tested")
 	}
-	synced := walk(t, stepper(t, small(t, "cpu:0-1", "rn"), r, func(c *Config) { c.WorldSize, c.UseBNSync = 2, true }), 1, n)
+	synced := walk(t, stepper(t, small(t, "cpu:0-1", "rn"), r, func(c *Config) { c.WorldSize, c.UseBNSync, c.ShardMoments = 2, true, true }), 1, n)
 	for name, g := range synced.gradients { // the reference's mean over ranks
 		if name != "logit_scale" {
 			for i := range g {
