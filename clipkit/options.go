@@ -64,7 +64,7 @@ func chosen(call string, v verb, opts []Option) (options, error) {
 	return o, nil
 }
 
-// On is for Load, New and NewFrom: the device, "cpu" or one of its engines ("cpu:onnx"), "npu:0", "cuda:0"; without it the Jupyter kernel's CLIPKIT_DEVICE decides,
+// On is for Load, New and NewFrom: the device, "cpu" or one of its engines ("cpu:onnx"), "npu:0", "cuda:0", "cuda:0-7" (all eight as one); without it the Jupyter kernel's CLIPKIT_DEVICE decides,
 // else "cpu".
 func On(device string) Option {
 	return Option{"On", loading | making, func(o *options) { o.device = device }}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"clipnb/clipkit/internal/pip"
@@ -19,21 +18,18 @@ import (
 // installCUDA is the command that a missing plugin asks for.
 const installCUDA = "run: .venv/bin/python -m pip install --no-deps -r kernels/cuda/requirements.txt (or pip of the environment whose python3 is first on PATH)"
 
-// openCUDA opens the i-th GPU: rest is "" or i.
+// openCUDA opens the GPUs that rest names: "" (the first), a list such as "1", "0-7" or "0,2,5", or "all".
 func openCUDA(rest string) (*Device, error) {
-	index := 0
-	if rest != "" {
-		var err error
-		if index, err = strconv.Atoi(rest); err != nil || index < 0 {
-			return nil, fmt.Errorf("%w: %q is no GPU's number, want cuda or cuda:0, cuda:1, …", ErrUnknown, rest)
-		}
-	}
 	gpus := gpuNames("/proc/driver/nvidia/gpus")
+	chosen, err := chooseGPUs(rest, len(gpus))
+	if err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat("/dev/nvidiactl"); err != nil && len(gpus) == 0 {
 		return nil, fmt.Errorf("%w: no NVIDIA GPU is here (no /dev/nvidiactl): install NVIDIA's driver, or start the container with its GPUs (--gpus all)", ErrRuntime)
 	}
-	if len(gpus) > 0 && index >= len(gpus) {
-		return nil, fmt.Errorf("%w: there is no GPU %d, only %s", ErrUnknown, index, strings.Join(gpus, ", "))
+	if err := hasGPUs(rest, chosen, gpus); err != nil {
+		return nil, err
 	}
 	plugin, err := cudaPlugin()
 	if err != nil {
@@ -43,19 +39,46 @@ func openCUDA(rest string) (*Device, error) {
 	// Trying out kernels for every product starts ptxas hundreds of times: on an H200 the training graph of a tiny model took more than two minutes
 	// to compile, half a minute without Triton's, ten seconds with none tried out.
 	addXLAFlag("--xla_gpu_autotune_level", "0")
-	// Float32 products stay float32, as in PyTorch: no TF32. One GPU is taken, and its memory as it is needed.
-	b, err := newBackend(fmt.Sprintf("xla:%s,tf32=false,preallocate=false,visible_devices=%d", plugin, index))
+	// Float32 products stay float32, as in PyTorch: no TF32. Only the chosen GPUs are taken, and their memory as it is needed.
+	visible := strings.Trim(strings.ReplaceAll(fmt.Sprint(chosen), " ", ";"), "[]")
+	b, err := newBackend(fmt.Sprintf("xla:%s,tf32=false,preallocate=false,visible_devices=%s", plugin, visible))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; the driver (nvidia-smi tells its version) must be one for CUDA %s", ErrRuntime, err, cudaVersion(plugin))
 	}
 	d := &Device{Name: "cuda", Engine: "xla", Backend: b}
-	if index > 0 {
-		d.Name = fmt.Sprintf("cuda:%d", index)
+	if len(chosen) == 1 && chosen[0] > 0 {
+		d.Name += fmt.Sprint(":", chosen[0])
 	}
-	if index < len(gpus) {
-		d.hardware = gpus[index]
+	if chosen[0] < len(gpus) {
+		d.hardware = gpus[chosen[0]]
 	}
-	return d, nil
+	return d, d.divide(rest, len(chosen))
+}
+
+// chooseGPUs reads which of so many GPUs are meant; 0: how many there are is not known.
+func chooseGPUs(rest string, here int) (chosen []int, err error) {
+	switch rest {
+	case "":
+		return []int{0}, nil
+	case "all":
+		for i := range max(1, min(here, maxDevices)) {
+			chosen = append(chosen, i)
+		}
+		return chosen, nil
+	}
+	return numbers(rest)
+}
+
+// hasGPUs refuses GPUs that are not among those that are here.
+func hasGPUs(rest string, chosen []int, gpus []string) error {
+	last := chosen[len(chosen)-1]
+	switch {
+	case len(gpus) == 0 || last < len(gpus):
+		return nil
+	case len(chosen) > len(gpus):
+		return fmt.Errorf("%w: cuda:%s asks for %d devices, this machine has %d (%s)", ErrUnknown, rest, len(chosen), len(gpus), strings.Join(gpus, ", "))
+	}
+	return fmt.Errorf("%w: there is no GPU %d, only %s", ErrUnknown, last, strings.Join(gpus, ", "))
 }
 
 // gpuNames lists the GPUs that the driver knows under dir.

@@ -20,10 +20,11 @@ import (
 
 // Device is an open engine. It is safe for concurrent use; close it when the models on it are done.
 type Device struct {
-	Name    string // "cpu", "cuda", "cuda:1"
+	Name    string // "cpu", "cuda", "cuda:1", "cuda:0-7"
 	Asked   string // what Open takes to open it once more
 	Engine  string // "xla", "onnx" or "go"
 	Backend compute.Backend
+	Many    *Many  // nil = one device
 
 	onnx     *ort.Backend // where the engine is ONNX Runtime with a provider
 	hardware string       // the GPU's name; "" = the processor
@@ -44,7 +45,7 @@ func (d *Device) Placements() []ort.Placement {
 func (d *Device) String() string { return d.Name + " (" + d.Engine + ")" }
 
 // IsCPU, IsNPU and IsCUDA tell what kind of device it is.
-func (d *Device) IsCPU() bool  { return d.Name == "cpu" }
+func (d *Device) IsCPU() bool  { return strings.HasPrefix(d.Name, "cpu") }
 func (d *Device) IsNPU() bool  { return strings.HasPrefix(d.Name, "npu") }
 func (d *Device) IsCUDA() bool { return strings.HasPrefix(d.Name, "cuda") }
 
@@ -77,7 +78,7 @@ func Open(name string) (*Device, error) {
 	kind, rest := kindOf(name)
 	open, ok := kinds[kind]
 	if !ok {
-		return nil, fmt.Errorf("opening device %q: %w; there are \"cpu\" (cpu:xla, cpu:onnx, cpu:openvino, cpu:go), \"cuda\" (cuda:0, cuda:1, …) and \"npu\" (npu:0, npu:cann:0, npu:openvino)", name, ErrUnknown)
+		return nil, fmt.Errorf("opening device %q: %w; there are \"cpu\" (cpu:xla, cpu:onnx, cpu:openvino, cpu:go), \"cuda\" (cuda:0, cuda:1, …, cuda:0-7, cuda:all) and \"npu\" (npu:0, npu:cann:0, npu:openvino)", name, ErrUnknown)
 	}
 	dev, err := open(rest)
 	if err != nil {
@@ -105,6 +106,9 @@ func openCPU(engine string) (*Device, error) {
 	if engine == "openvino" {
 		return openCPUOpenVINO()
 	}
+	if strings.HasPrefix(engine, "0") {
+		return openVirtual(engine)
+	}
 	var failed []string
 	for _, e := range engines {
 		if engine != "" && e.name != engine {
@@ -129,28 +133,37 @@ func openCPU(engine string) (*Device, error) {
 }
 
 func openXLA() (compute.Backend, error) {
+	config, err := xlaConfig()
+	if err != nil {
+		return nil, err
+	}
+	return newBackend(config)
+}
+
+// xlaConfig names XLA's plugin for the processor, which it brings where it is not.
+func xlaConfig() (string, error) {
 	xla.EnableAutoInstall(false) // only when asked for below: it reaches outside the package index
 	if os.Getenv("PJRT_PLUGIN_LIBRARY_PATH") != "" {
-		return newBackend("xla:cpu")
+		return "xla:cpu", nil
 	}
 	w, known := xlaWheels[platform()]
 	if known {
 		lib, err := w.fetch(say)
 		if err == nil {
-			return newBackend("xla:" + lib)
+			return "xla:" + lib, nil
 		}
 		if os.Getenv(xla.NoAutoInstallEnv) != "" {
-			return nil, err
+			return "", err
 		}
 		say(err.Error())
 	} else if os.Getenv(xla.NoAutoInstallEnv) != "" {
-		return nil, fmt.Errorf("%w: no pinned XLA plugin for %s, and GOMLX_NO_AUTO_INSTALL is set", ErrRuntime, platform())
+		return "", fmt.Errorf("%w: no pinned XLA plugin for %s, and GOMLX_NO_AUTO_INSTALL is set", ErrRuntime, platform())
 	}
 	say("asking GoMLX's installer for the XLA plugin")
 	if err := xla.AutoInstallPlugin("cpu"); err != nil {
-		return nil, fmt.Errorf("%w: GoMLX's installer: %s", ErrRuntime, firstLine(err))
+		return "", fmt.Errorf("%w: GoMLX's installer: %s", ErrRuntime, firstLine(err))
 	}
-	return newBackend("xla:cpu")
+	return "xla:cpu", nil
 }
 
 func openONNX() (compute.Backend, error) {

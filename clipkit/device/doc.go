@@ -1,4 +1,4 @@
-// Package device opens the machine that runs the graphs: "cpu", "npu[:i]" or "cuda[:i]", as a GoMLX backend.
+// Package device opens the machine that runs the graphs: "cpu", "npu[:i]", "cuda[:i]" or several GPUs as one ("cuda:0-7"), as a GoMLX backend.
 //
 //	dev, err := device.Open("")        // "" takes CLIPKIT_DEVICE, which the Jupyter kernel sets, else "cpu"
 //	defer dev.Close()
@@ -50,6 +50,16 @@
 // kernels/cuda/requirements.txt says how they come into .venv; another environment whose python3 is on PATH will do, and so will a folder named
 // in PJRT_PLUGIN_LIBRARY_PATH. Float32 products are float32 there, not TF32, as in PyTorch. Kernels are not tried out against each other when
 // a graph is compiled (XLA_FLAGS=--xla_gpu_autotune_level=4 does, for minutes).
+//
+// # Several devices
+//
+// "cuda:0-7", "cuda:0,2,5" and "cuda:all" are several GPUs of this host that one process drives as one Device (Device.Many). XLA splits each graph over
+// them (GoMLX's AutoSharding) and exchanges what that needs. Encoding gives each device its rows of a batch; in training (clipnb/clipkit/train/step)
+// every device has all parameters and its rows, and with shard_moments a part of AdamW's moments. NPUs and several hosts take a process for each device
+// (clipnb/clipkit/exchange).
+//
+// "cpu:0-3" divides the processor into four devices of XLA: no faster, each with its own copy of everything, and how this is tested. Verified so,
+// on 2, 3 and 4 parts of a processor: features, losses, gradients and updates are those of one device. It has not yet run on several GPUs.
 //
 // # Memory
 //

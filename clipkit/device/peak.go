@@ -57,6 +57,9 @@ func (d *Device) PeakGFLOPS() float64 {
 			}
 		}
 		d.gf = best.GFLOPS
+		if d.hardware != "" {
+			d.gf *= float64(d.Count()) // measured on the first of them
+		}
 	})
 	return d.gf
 }

@@ -12,6 +12,7 @@ import (
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/tensor"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
 	gomodel "github.com/gomlx/gomlx/ml/model"
 )
@@ -116,14 +117,14 @@ func (m *Model) read(name string, shared bool, room *[]uint64, use func(t tensor
 		return fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, name)
 	}
 	err := device.Catch(func() error {
-		value, err := v.Value()
+		parts, err := m.Device.Parts(v)
 		if err != nil {
 			return err
 		}
-		t := tensor.Tensor{Name: name, DType: fileType[v.DType()], Shape: value.Shape().Dimensions}
-		if shared || value.HasLocal() {
+		t := tensor.Tensor{Name: name, DType: fileType[v.DType()], Shape: v.Shape().Dimensions}
+		if len(parts) == 1 && (shared || parts[0].HasLocal()) {
 			var used error
-			err := value.ConstBytes(func(data []byte) {
+			err := parts[0].ConstBytes(func(data []byte) {
 				t.Data = data
 				used = use(t)
 			})
@@ -132,19 +133,21 @@ func (m *Model) read(name string, shared bool, room *[]uint64, use func(t tensor
 			}
 			return used
 		}
-		buffer, err := value.Buffer(m.Device.Backend, 0)
-		if err != nil {
-			return err
-		}
-		bytes := int(value.ByteSize())
+		bytes, part := int(v.Shape().ByteSize()), int(parts[0].ByteSize())
 		if words := (bytes + 7) / 8; words > len(*room) {
 			*room = make([]uint64, words)
 		}
-		start := unsafe.Pointer(unsafe.SliceData(*room))
-		if err := buffer.ToFlatData(dtypes.UnsafeAnySliceFromBytes(start, value.DType(), value.Size())); err != nil {
-			return err
+		t.Data = unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(*room))), bytes)
+		for i, p := range parts {
+			buffer, err := p.Buffer(m.Device.Backend, compute.DeviceNum(i))
+			if err != nil {
+				return err
+			}
+			start := unsafe.Pointer(&t.Data[i*part])
+			if err := buffer.ToFlatData(dtypes.UnsafeAnySliceFromBytes(start, p.DType(), p.Size())); err != nil {
+				return err
+			}
 		}
-		t.Data = unsafe.Slice((*byte)(start), bytes)
 		return use(t)
 	})
 	if err != nil {

@@ -54,7 +54,11 @@ func NewIn(cfg arch.Config, dev *device.Device, precision Precision) (*Model, er
 	m := &Model{Config: cfg, Device: dev, store: gomodel.NewStore(), precision: precision}
 	for _, t := range cfg.Tensors() {
 		zero := tensors.FromShape(shapes.Make(precision.stored(t, dev), t.Shape...))
-		if _, err := m.store.CreateVariable(t.Name, zero); err != nil {
+		v, err := m.store.CreateVariable(t.Name, zero)
+		if err == nil && dev.Many != nil {
+			err = v.SetShardingSpec(dev.Many.Whole)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("allocating %s: %w", t.Name, err)
 		}
 	}
@@ -116,13 +120,10 @@ func (m *Model) SetTensor(t tensor.Tensor) error {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	m.fingerprint = ""
-	err := device.Catch(func() error {
-		value, err := tensors.FromRaw(m.Device.Backend, 0, v.Shape(), data)
-		if err != nil {
-			return fmt.Errorf("copying %s to %s: %w", t.Name, m.Device, err)
-		}
-		return v.SetValue(value)
-	})
+	err := m.Device.Set(v, data)
+	if err != nil {
+		err = fmt.Errorf("copying %s to %s: %w", t.Name, m.Device, err)
+	}
 	// Until it is set, a variable has a zero value whose memory nobody has touched, and which the collector counts: with all of a model's, it would
 	// let conversions gather to a second copy of the weights before it runs.
 	if converted {
@@ -191,7 +192,7 @@ func (m *Model) EncodeTexts(ctx context.Context, ids []int32, n int) ([]float32,
 	slices.SortStableFunc(order, func(a, b int) int { return TextLength(row(a)) - TextLength(row(b)) })
 	d := m.Config.EmbedDim
 	out := make([]float32, n*d)
-	for batch := range slices.Chunk(order, maxBatch) {
+	for batch := range slices.Chunk(order, maxBatch*m.Device.Count()) {
 		length := TextLength(row(batch[len(batch)-1]))
 		some := make([]int32, 0, len(batch)*length)
 		for _, i := range batch {
@@ -221,19 +222,23 @@ func TextLength(row []int32) int {
 	return len(row)
 }
 
-// maxBatch bounds the work and memory of one call into the engine.
+// maxBatch bounds the work and memory of one call into the engine, on each device.
 const maxBatch = 64
 
-// encode runs a tower over n samples of the given shape. Each batch is padded to a power of two, so that few graphs are compiled.
+// splitRows is how a batch lies on several devices: each has its share of the rows.
+var splitRows = []bool{true}
+
+// encode runs a tower over n samples of the given shape. Each batch is padded to a power of two of rows for every device, so that few graphs are
+// compiled.
 func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exec, data []T, n int, sample []int, tower func(*Params, *Node) *Node) (out []float32, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err = device.Catch(func() error {
 		if *exec == nil {
-			e, err := gomodel.NewExec(m.Device.Backend, m.store, func(s *gomodel.Scope, x *Node) *Node {
-				p := NewParams(m.Config, s.Store(), x.Graph())
+			e, err := m.Device.Exec(m.store, splitRows, func(s *gomodel.Scope, in []*Node) []*Node {
+				p := NewParams(m.Config, s.Store(), in[0].Graph())
 				p.Multiply(m.precision.compute(m.Device), m.Device)
-				return L2Normalize(tower(p, x), -1)
+				return []*Node{L2Normalize(tower(p, in[0]), -1)}
 			})
 			if err != nil {
 				return err
@@ -248,15 +253,15 @@ func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exe
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			rows := min(n-done, maxBatch)
-			padded := 1
+			rows := min(n-done, maxBatch*m.Device.Count())
+			padded := m.Device.Count()
 			for padded < rows {
 				padded *= 2
 			}
 			batch := make([]T, padded*size)
 			copy(batch, data[done*size:(done+rows)*size])
 			in := tensors.FromFlatDataAndDimensions(batch, append([]int{padded}, sample...)...)
-			res, err := (*exec).Call(in)
+			res, err := m.Device.Call(*exec, splitRows, []*tensors.Tensor{in})
 			if err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@ type Params struct {
 	Config         arch.Config
 	Training       bool  // BatchNorm uses the batch's statistics and updates the running ones; dropout is live when Random is set
 	Random         *Node // generator state of dropout, [3] uint64; nil = no dropout
+	Ranks          int   // in training: so many equal parts of the batch have BatchNorm statistics of their own, and the first moves the running ones; 0 and 1 = all are one
 	VisiblePatches *Node // the patches of each picture that a ViT looks at, [B,k] int32 as ChoosePatches makes them; nil = all (a ResNet: always)
 
 	// Compute is the type of a product's operands: Float32, or BFloat16 or Float16 for speed. Sums, norms, softmax and activations are float32 always.

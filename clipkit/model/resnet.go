@@ -83,17 +83,25 @@ func averagePool(x *Node) *Node {
 
 func relu(x *Node) *Node { return Max(x, ZerosLike(x)) }
 
-// batchNorm over all axes but the last. In training it uses the batch's statistics and moves the running ones.
+// batchNorm over all axes but the last. In training it uses the batch's statistics, or for each rank its part's, and moves the running ones.
 func batchNorm(p *Params, name string, x *Node) *Node {
-	rank := x.Rank()
-	mean, variance := p.At(name+".running_mean"), p.At(name+".running_var")
+	given := x.Shape().Dimensions
+	channels := given[len(given)-1]
+	mean, variance := p.At(name+".running_mean"), p.At(name+".running_var") // [C]
 	if p.Training {
-		axes := []int{0, 1, 2}
-		n := x.Shape().Size() / x.Shape().Dim(-1)
-		batchMean := ReduceMean(x, axes...)
-		batchVar := ReduceMean(Square(Sub(x, ExpandLeftToRank(batchMean, rank))), axes...)
+		axes, ranks := []int{0, 1, 2}, max(1, p.Ranks)
+		if ranks > 1 {
+			x = Reshape(x, ranks, given[0]/ranks, given[1], given[2], channels)
+			axes = []int{1, 2, 3}
+		}
+		n := x.Shape().Size() / channels / ranks
+		batchMean := ReduceAndKeep(x, ReduceMean, axes...) // [1,1,1,C], or [ranks,1,1,1,C]
+		batchVar := ReduceAndKeep(Square(Sub(x, batchMean)), ReduceMean, axes...)
 		move := func(running, batch *Node) *Node {
-			return Add(MulScalar(running, 1-BatchNormMomentum), MulScalar(StopGradient(batch), BatchNormMomentum))
+			if ranks > 1 {
+				batch = Slice(batch, AxisElem(0))
+			}
+			return Add(MulScalar(running, 1-BatchNormMomentum), MulScalar(StopGradient(Reshape(batch, channels)), BatchNormMomentum))
 		}
 		p.Put(name+".running_mean", move(mean, batchMean))
 		p.Put(name+".running_var", move(variance, MulScalar(batchVar, float64(n)/float64(max(n-1, 1))))) // PyTorch keeps the unbiased one
@@ -101,9 +109,10 @@ func batchNorm(p *Params, name string, x *Node) *Node {
 		p.Put(name+".num_batches_tracked", Add(seen, ScalarOne(x.Graph(), dtypes.Int64)))
 		mean, variance = batchMean, batchVar
 	}
-	scale := Mul(p.At(name+".weight"), Inverse(Sqrt(AddScalar(variance, visionEpsilon))))
-	y := Mul(Sub(x, ExpandLeftToRank(mean, rank)), ExpandLeftToRank(scale, rank))
-	return Add(y, ExpandLeftToRank(p.At(name+".bias"), rank))
+	rank := x.Rank()
+	scale := Mul(ExpandLeftToRank(p.At(name+".weight"), rank), Inverse(Sqrt(AddScalar(ExpandLeftToRank(variance, rank), visionEpsilon))))
+	y := Add(Mul(Sub(x, ExpandLeftToRank(mean, rank)), scale), ExpandLeftToRank(p.At(name+".bias"), rank))
+	return Reshape(y, given...)
 }
 
 // attentionPool: the mean of the cells asks, the mean and the cells answer. x [B,G,G,C] → [B,D].

@@ -57,6 +57,8 @@ type Config struct {
 	Precision    string  `json:"precision,omitempty"` // of products: "f32" (also ""); "bf16" or "f16" with float32 weights, sums, norms and loss; "amp" = the device's choice of the two [--precision]
 	Recompute    bool    `json:"grad_checkpointing"`  // compute blocks again for their gradients: ViT-B-16 at batch 16 takes 5.4 GB, not 7.2, at 0.8 of the speed [--grad-checkpointing]
 
+	ShardMoments bool `json:"shard_moments,omitempty"` // each of several devices (cuda:0-7) keeps a part of AdamW's moments, not all of them; on one device it changes nothing
+
 	ContextLength int        `json:"context_length"` // tokens per text [--context-length]
 	TrimText      bool       `json:"trim_text"`      // leave out the padding that all texts of a batch have: the same loss for less work
 	Augment       string     `json:"augment"`        // "none", "crop" (random crop only) or "reference" (crop, flip, AutoAugment) [--use-augment]
@@ -173,7 +175,7 @@ func (c Config) step() step.Config {
 		Loss: c.Loss, SigLIPBias: c.SigLIPBias, MultiPositive: c.MultiPositive, KDLossWeight: c.KDLossWeight,
 		WorldSize: c.WorldSize, GatherWithGrad: c.GatherWithGrad, SkipAggregate: c.SkipAggregate, UseBNSync: c.UseBNSync,
 		AccumFreq: c.AccumFreq, MaskRatio: c.MaskRatio, FreezeVision: c.FreezeVision, LoRARank: c.LoRARank, LoRAAlpha: c.LoRAAlpha,
-		Precision: c.Precision, Recompute: c.Recompute, TrimText: c.TrimText,
+		Precision: c.Precision, Recompute: c.Recompute, ShardMoments: c.ShardMoments, TrimText: c.TrimText,
 	}
 }
 

@@ -30,7 +30,7 @@
 //	--context-length               context_length
 //	--lr --beta1 --beta2 --eps     lr, beta1, beta2, eps
 //	--wd --warmup                  weight_decay, warmup
-//	--use-bn-sync                  use_bn_sync; a ResNet's with several ranks needs one process that drives all devices
+//	--use-bn-sync                  use_bn_sync; a ResNet's with several ranks needs one process that drives all devices (cuda:0-7)
 //	--use-augment                  augment, crop_scale
 //	--skip-scheduler               skip_scheduler
 //	--save-epoch-frequency         save_epoch_interval
@@ -91,6 +91,12 @@
 // A new run begins at resume: a .pt of the reference with its optimizer's state, epoch and step; a checkpoint or a run of ours; or weights
 // alone, such as the published files, from step 0. A .pt from the middle of an epoch goes on there, where the reference would skip to the next
 // epoch. With lora_rank the model of a continued run has to be the one it began with.
+//
+// # Several devices
+//
+// A model on "cuda:0-7" trains on all of these devices in one process (step/many.go): the same settings, steps and checkpoints as on one, and either goes on
+// where the other stopped. world_size says of how many ranks of the reference the batch is, as everywhere: with 8 each device has one rank's pairs; with 1
+// the pairs of batch_size divide over them. shard_moments leaves each device a part of AdamW's moments.
 //
 // # Memory
 //

@@ -145,6 +145,12 @@ func (j *Job) prepare() error {
 	if _, _, err := j.Config.step().Share(j.world()); err != nil {
 		return err
 	}
+	if dev := j.Model.Device; dev.Many != nil && j.world().Size() > 1 {
+		return fmt.Errorf("%w: %d processes share the run, and each would drive the devices of %s: give each process one", ErrConfig, j.world().Size(), dev)
+	}
+	if err := j.Config.step().CheckOn(j.Model.Device, j.Model.Config, j.Config.BatchSize); err != nil {
+		return err
+	}
 	if j.Now == nil {
 		j.Now = time.Now
 	}

@@ -31,13 +31,13 @@ const (
 // EstimateMemory is about how many bytes of memory training will take in one process, within 25 % on cpu:xla in float32. Texts count with their whole
 // context_length. A model in evaluation, the teacher for one, is not included.
 func EstimateMemory(cfg arch.Config, c Config) int64 {
-	return estimate(cfg, c, c.step().MicroBatches())
+	return estimate(cfg, c, c.step().MicroBatches(), 1, 1)
 }
 
-// estimate is that for a process which computes so many micro-batches of each step in turns.
-func estimate(cfg arch.Config, c Config, turns int) int64 {
+// estimate is that for a process which computes a step in so many turns of so many micro-batches, on so many devices together.
+func estimate(cfg arch.Config, c Config, turns, together, devices int) int64 {
 	frozen := c.FreezeVision || c.LoRARank > 0 && cfg.IsResNet()
-	bytes := processBytes + 4*float64(cfg.NumParams())
+	bytes := 4 * float64(cfg.NumParams())
 	copies := trainedCopies
 	if turns > 1 {
 		copies++ // the sums of the gradients
@@ -56,7 +56,11 @@ func estimate(cfg arch.Config, c Config, turns int) int64 {
 			}
 		}
 	}
-	bytes += copies * 4 * trained
+	everywhere := copies // of what each device has its own
+	if c.ShardMoments {
+		everywhere = 1 // the gradient
+	}
+	bytes = processBytes + float64(devices)*(bytes+everywhere*4*trained) + (copies-everywhere)*4*trained
 
 	block := func(layers, tokens, width, heads int) float64 {
 		return 4 * blockOverhead * float64(layers) * (float64(tokens*width)*blockValues + float64(heads*tokens*tokens))
@@ -77,7 +81,7 @@ func estimate(cfg arch.Config, c Config, turns int) int64 {
 	if frozen {
 		vision *= frozenShare
 	}
-	return int64(bytes + float64(c.BatchSize)*(text+vision))
+	return int64(bytes + float64(together*c.BatchSize)*(text+vision))
 }
 
 // convOutputs counts the values that the convolutions of a ResNet put out for one picture.
@@ -97,7 +101,7 @@ func (j *Job) fitsMemory(processes int) error {
 	if free <= 0 {
 		return nil
 	}
-	here := 4 * int64(cfg.NumParams()) // in memory already
+	here := 4 * int64(cfg.NumParams()) * int64(j.Model.Device.Count()) // in memory already
 	need := j.needs(j.Config) - here
 	switch {
 	case float64(need) > 1.25*float64(free):
@@ -110,7 +114,8 @@ func (j *Job) fitsMemory(processes int) error {
 
 // needs is how much memory this process of the run takes.
 func (j *Job) needs(c Config) int64 {
-	return estimate(j.Model.Config, c, max(1, c.step().MicroBatches()/j.world().Size()))
+	together := c.step().TurnRanks(j.Model.Device, j.Model.Config)
+	return estimate(j.Model.Config, c, max(1, c.step().MicroBatches()/j.world().Size()/together), together, j.Model.Device.Count())
 }
 
 func gb(bytes int64) string { return fmt.Sprintf("%.1f GB", float64(bytes)/1e9) }

@@ -63,6 +63,9 @@ func (s *Stepper) backwardGraph(scope *gomodel.Scope, in []*Node) []*Node {
 
 // backpropagate gives the loss and the two accuracies of a step, and the gradients of all its micro-batches together, in the order of s.params.
 func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor, err error) {
+	if s.model.Device.Many != nil {
+		return s.gradientsOnMany(b)
+	}
 	c := s.config
 	defer func() {
 		if err != nil {
@@ -77,7 +80,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 	for j := range b.own {
 		m := b.first + j
 		part := b.part(j, c.beside(m))
-		part.others = s.others(m, plain, masked)
+		part.others = s.others(m, c.beside(m), plain, masked)
 		if err := b.moved.before(s, m); err != nil {
 			return nil, nil, err
 		}
@@ -197,11 +200,11 @@ func (s *Stepper) featuresOf(b batch, masks bool) (all features, err error) {
 	return all, nil
 }
 
-// others are the features that a micro-batch's own are compared with.
-func (s *Stepper) others(m int, plain, masked features) (f features) {
+// others are the features that a micro-batch's own are compared with: those of the micro-batches beside it.
+func (s *Stepper) others(m int, beside []int, plain, masked features) (f features) {
 	c := s.config
 	k, all := c.accum(), c.MicroBatches()
-	for _, o := range c.beside(m) {
+	for _, o := range beside {
 		from := plain
 		if masked.n > 0 && o%k == m%k {
 			from = masked

@@ -42,6 +42,7 @@ type Config struct {
 	LoRAAlpha    float64 // the additions are multiplied by alpha/rank
 	Precision    string  // of products: "f32" (also ""), "bf16", "f16", or "amp" = the device's choice of the two
 	Recompute    bool    // compute blocks again for their gradients
+	ShardMoments bool    // each of several devices keeps a part of AdamW's moments; on one it changes nothing
 	TrimText     bool    // leave out the padding that all texts of a batch have
 }
 
@@ -52,8 +53,6 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("world_size", c.WorldSize, "1 (off) to 65536 ranks")
 	case c.GatherWithGrad && c.SkipAggregate:
 		return bad("gather_with_grad", true, "false with skip_aggregate, which gathers nothing")
-	case c.UseBNSync && cfg.IsResNet() && c.ranks() > 1:
-		return bad("use_bn_sync", true, "false: its ranks would have to exchange the statistics of every layer in the middle of a pass, which only one process that drives all devices can")
 	case c.AccumFreq < 0 || c.AccumFreq > 1<<20:
 		return bad("accum_freq", c.AccumFreq, "1 (off) or more micro-batches")
 	case !(c.MaskRatio >= 0 && c.MaskRatio < 1):

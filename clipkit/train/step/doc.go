@@ -13,10 +13,13 @@
 //	loss.go        symmetric cross-entropy and SigLIP; distil.go the distance to a teacher
 //	scaler.go      the loss scale of float16
 //	adamw.go       parameter groups and AdamW; update.go applies it by graphs, inplace.go where the values lie
+//	many.go        several devices of one process, moments whole or sharded
 //	lora.go        low-rank additions instead of whole matrices
 //	schedule.go    learning rates: warm-up and cosine, and by layer
 //
 // Losses, gradients and parameters after ten steps are PyTorch's (internal/golden/testdata/parity.md). Stepper.Gradients reads gradients out.
+//
+// On 2 and 4 parts of a processor ("cpu:0-3") losses and gradients are those of one device; it has not yet run on several GPUs.
 //
 // Errors: ErrConfig names a bad setting as config.json does; ErrDiverged is a loss that is no number, and the model is then as it was.
 package step

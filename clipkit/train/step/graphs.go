@@ -13,23 +13,28 @@ import (
 // graphs is one graph function of the model's parameters, compiled at its first use for each shape of its inputs.
 type graphs struct {
 	build    func(*gomodel.Scope, []*Node) []*Node
+	split    []bool // which inputs are split over several devices (many.go)
 	exec     *gomodel.Exec
 	compiled map[*Graph]bool
 }
 
 // run frees its inputs and gives the outputs, which are on the device.
 func (g *graphs) run(s *Stepper, in ...*tensors.Tensor) (out []*tensors.Tensor, err error) {
-	args, inputs := make([]any, len(in)), make([]shapes.Shape, len(in))
+	dev, inputs := s.model.Device, make([]shapes.Shape, len(in))
 	for i, t := range in {
-		args[i], inputs[i] = t, t.Shape()
+		inputs[i] = t.Shape()
 		defer t.FinalizeAll()
 	}
 	err = device.Catch(func() error {
 		if g.exec == nil {
-			if g.exec, err = gomodel.NewExec(s.model.Device.Backend, s.store, g.build); err != nil {
+			if g.exec, err = dev.Exec(s.store, g.split, g.build); err != nil {
 				return err
 			}
 			g.compiled = map[*Graph]bool{}
+		}
+		if dev.Many != nil {
+			out, err = dev.Call(g.exec, g.split, in)
+			return err
 		}
 		graph, err := g.exec.Compile(inputs...)
 		if err != nil {
@@ -39,7 +44,7 @@ func (g *graphs) run(s *Stepper, in ...*tensors.Tensor) (out []*tensors.Tensor, 
 			g.compiled[graph] = true
 			device.TrimMemory() // what the compiler took, before the step needs its own
 		}
-		out, err = g.exec.Call(args...)
+		out, err = dev.Call(g.exec, nil, in)
 		return err
 	})
 	return out, err

@@ -12,7 +12,6 @@ import (
 	"clipnb/clipkit/weights/tensor"
 
 	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
 	gomodel "github.com/gomlx/gomlx/ml/model"
 )
 
@@ -64,12 +63,12 @@ func (s *Stepper) adapt() error {
 			a[i] = float32((2*rng.Float64() - 1) * bound) // as the authors' program does
 		}
 		for _, v := range []struct {
-			name   string
-			shape  []int
+			prefix string
+			of     arch.Tensor
 			values []float32
-		}{{loraBase + ad.Matrix.Name, ad.Matrix.Shape, base}, {ad.A.Name, ad.A.Shape, a}, {ad.B.Name, ad.B.Shape, make([]float32, ad.B.Shape[0]*ad.B.Shape[1])}} {
-			if _, err := s.store.CreateVariable(v.name, tensors.FromFlatDataAndDimensions(v.values, v.shape...)); err != nil {
-				return fmt.Errorf("allocating %s for LoRA: %w", v.name, err)
+		}{{loraBase, ad.Matrix, base}, {"", ad.A, a}, {"", ad.B, make([]float32, ad.B.Shape[0]*ad.B.Shape[1])}} {
+			if err := s.newVariable(v.prefix, v.of, v.values, false); err != nil {
+				return err
 			}
 		}
 	}

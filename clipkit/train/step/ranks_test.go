@@ -260,7 +260,7 @@ func TestRanksAreChecked(t *testing.T) {
 		"gather_with_grad is true, want false": {vit, Config{GatherWithGrad: true, SkipAggregate: true, WorldSize: 2}},
 		"use_bn_sync is true, want false":      {rn, Config{UseBNSync: true, WorldSize: 2}},
 	} {
-		if err := c.config.Check(c.cfg); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
+		if err := errors.Join(c.config.Check(c.cfg), c.config.CheckOn(&device.Device{Name: "cpu"}, c.cfg, 2)); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}

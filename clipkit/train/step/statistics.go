@@ -12,7 +12,8 @@ import (
 // BatchNorm's running statistics over ranks: DistributedDataParallel gives every rank those of rank 0 before each forward pass, so what validation and
 // checkpoints see was moved by rank 0's micro-batches alone, each in its turn, by whichever process they are computed. The values that a step reads do not
 // depend on them. So they are set to 0 before a pass, which leaves in them what it adds, and at the step's end the passes are applied in the
-// reference's order. With one rank in one process the passes have that order already, and nothing of this happens.
+// reference's order. With one rank in one process, and on several devices (many.go), the passes
+// have that order already, and nothing of this happens.
 
 // statistics collects what the passes of a step add to the running statistics.
 type statistics struct {
@@ -29,7 +30,7 @@ func (s *Stepper) separateStatistics() (*statistics, error) {
 			st.buffers = append(st.buffers, t)
 		}
 	}
-	if len(st.buffers) == 0 || s.visionFrozen() || s.config.ranks() == 1 && s.world().Size() == 1 {
+	if len(st.buffers) == 0 || s.visionFrozen() || s.model.Device.Many != nil || s.config.ranks() == 1 && s.world().Size() == 1 {
 		return nil, nil
 	}
 	var err error

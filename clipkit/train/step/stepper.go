@@ -9,6 +9,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/weights/tensor"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -49,6 +50,7 @@ type Stepper struct {
 
 	features, backward graphs
 	update, add, sum   function
+	many               manyGraphs
 }
 
 // Result is what one step reports, all from before its update except LogitScale.
@@ -75,6 +77,9 @@ func New(m *model.Model, cfg Config) (*Stepper, error) {
 	s := &Stepper{model: m, config: cfg, precision: cfg.precision(m.Device)}
 	if err := s.precision.CheckOn(m.Device); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if err := cfg.CheckOn(m.Device, m.Config, m.Device.Count()); err != nil { // the batch's size is not known yet
+		return nil, err
 	}
 	s.store, s.giveBack = m.LendVariables()
 	if s.scaled() {
@@ -107,8 +112,8 @@ func (s *Stepper) chooseParameters() error {
 	}
 	if s.config.Loss == "siglip" {
 		s.own = append(s.own, siglipBias)
-		if _, err := s.store.CreateVariable(siglipBias.Name, tensors.FromScalar(float32(s.config.SigLIPBias))); err != nil {
-			return fmt.Errorf("allocating %s: %w", siglipBias.Name, err)
+		if err := s.newVariable("", siglipBias, []float32{float32(s.config.SigLIPBias)}, false); err != nil {
+			return err
 		}
 	}
 	s.params = append(s.params, s.own...)
@@ -130,22 +135,23 @@ func (s *Stepper) visionFrozen() bool {
 // MomentPrefixes are the names, before a parameter's own, of the optimizer's state.
 var MomentPrefixes = []string{"adamw.m/", "adamw.v/"}
 
-// allocate makes zero moments beside every trained parameter, on the device: the host keeps no copy.
+// allocate makes zero moments beside every trained parameter.
 func (s *Stepper) allocate() error {
 	for _, t := range s.params {
-		zeros := make([]byte, 4*t.Size())
 		for _, prefix := range MomentPrefixes {
-			err := device.Catch(func() error {
-				value, err := tensors.FromRaw(s.model.Device.Backend, 0, shapes.Make(dtypes.Float32, t.Shape...), zeros)
-				if err == nil {
-					_, err = s.store.CreateVariable(prefix+t.Name, value)
-				}
+			if err := s.newVariable(prefix, t, make([]float32, t.Size()), s.splits(t)); err != nil {
 				return err
-			})
-			if err != nil {
-				return fmt.Errorf("allocating %s%s for training: %w", prefix, t.Name, err)
 			}
 		}
+	}
+	return nil
+}
+
+// newVariable makes one of the optimizer's on the device: the host keeps no copy.
+func (s *Stepper) newVariable(prefix string, t arch.Tensor, values []float32, split bool) error {
+	err := s.model.Device.New(s.store, prefix+t.Name, shapes.Make(dtypes.Float32, t.Shape...), tensor.F32("", t.Shape, values).Data, split)
+	if err != nil {
+		return fmt.Errorf("allocating %s%s for training: %w", prefix, t.Name, err)
 	}
 	return nil
 }
@@ -155,6 +161,7 @@ func (s *Stepper) Close() {
 	defer s.giveBack()
 	s.features.close()
 	s.backward.close()
+	s.many.close(s)
 	for _, f := range []*function{&s.update, &s.add, &s.sum} {
 		f.close()
 	}
@@ -179,6 +186,9 @@ func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes) (images, texts *Nod
 	cfg, store, g := s.model.Config, scope.Store(), b.images.Graph()
 	p := model.NewParams(cfg, store, g)
 	p.Training, p.Recompute = true, s.config.Recompute
+	if !s.config.UseBNSync {
+		p.Ranks = s.config.TurnRanks(s.model.Device, cfg)
+	}
 	p.Multiply(s.precision.Products(), s.model.Device)
 	if cfg.TextDropout > 0 || cfg.TextAttnDropout > 0 {
 		p.Random = b.random
@@ -244,7 +254,13 @@ func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr flo
 	if err != nil {
 		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}
-	out, grads, err := s.backpropagate(b)
+	var out []float32
+	var grads []*tensors.Tensor
+	if s.model.Device.Many != nil {
+		out, err = s.stepOnMany(b, lr)
+	} else {
+		out, grads, err = s.backpropagate(b)
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}

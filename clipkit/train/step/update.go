@@ -88,17 +88,22 @@ func (s *Stepper) apply(lr float64, grads []*tensors.Tensor) (logitScale float64
 	return float64(scale[0]), err
 }
 
+// scalarsOf are adamScalars of the i-th parameter.
+func (s *Stepper) scalarsOf(i int, lr float64) [3]float32 {
+	scalars := adamScalars(lr*s.scales[i], s.config.WeightDecay, s.config.Beta1, s.config.Beta2, s.steps+1)
+	if NoDecay(s.params[i].Name) {
+		scalars[0] = 1
+	}
+	return scalars
+}
+
 // applyTo updates the parameters of a group.
 func (s *Stepper) applyTo(group []int, lr float64, grads []*tensors.Tensor) error {
 	var all []float32
 	var in []*tensors.Tensor
 	var names []string
 	for _, i := range group {
-		t := s.params[i]
-		scalars := adamScalars(lr*s.scales[i], s.config.WeightDecay, s.config.Beta1, s.config.Beta2, s.steps+1)
-		if NoDecay(t.Name) {
-			scalars[0] = 1
-		}
+		t, scalars := s.params[i], s.scalarsOf(i, lr)
 		var four [4]*tensors.Tensor
 		for k, name := range []string{t.Name, MomentPrefixes[0] + t.Name, MomentPrefixes[1] + t.Name} {
 			value, err := s.store.GetVariable("/" + name).Value()
