@@ -32,9 +32,9 @@ func TestFinetuneWithProcesses(t *testing.T) {
 	inFreshRoot(t)
 	t.Setenv("CLIPKIT_DEVICE", "cpu:go")
 	data, cfg := emoji(t), quick(t, "two", 2)
-	cfg.KDLossWeight = 0.5
-	two, teacher := load(t, "emoji"), clipkit.Teacher(load(t, "emoji"))
-	run, err := clipkit.Finetune(ctx, two, data, cfg, teacher, clipkit.Processes(2))
+
+	two := load(t, "emoji")
+	run, err := clipkit.Finetune(ctx, two, data, cfg, clipkit.Processes(2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestFinetuneWithProcesses(t *testing.T) {
 	}
 	cfg.Name, cfg.WorldSize = "one", 2
 	one, train := load(t, "emoji"), &dataset.Dataset{Name: data.Name, Train: data.Train}
-	if _, err := clipkit.Finetune(ctx, one, train, cfg, teacher); err != nil {
+	if _, err := clipkit.Finetune(ctx, one, train, cfg); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"text_projection", "visual.conv1.weight"} {
@@ -66,7 +66,7 @@ func TestFinetuneWithProcesses(t *testing.T) {
 		}
 	}
 	cfg.Name, cfg.WorldSize = "two", 0 // the run knows
-	if _, err := clipkit.Finetune(ctx, load(t, "emoji"), data, cfg, teacher); err != nil {
+	if _, err := clipkit.Finetune(ctx, load(t, "emoji"), data, cfg); err != nil {
 		t.Errorf("with one process the run of two does not load: %v", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestProcessesRefuse(t *testing.T) {
 // inMemory is a source that no process can open.
 type inMemory struct{ dataset.Source }
 
-// A stopped cell saves. Its model, which lies in no file, was saved for the processes.
+// A stopped cell saves. It has a teacher, and its model, which lies in no file, was saved for the processes.
 func TestProcessesStop(t *testing.T) {
 	root := inFreshRoot(t)
 	t.Setenv("CLIPKIT_DEVICE", "cpu:go")
@@ -129,7 +129,8 @@ func TestProcessesStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	_, err = clipkit.Finetune(ctx, m, data, cfg, clipkit.Processes(2))
+	cfg.KDLossWeight = 0.5
+	_, err = clipkit.Finetune(ctx, m, data, cfg, clipkit.Teacher(load(t, "emoji")), clipkit.Processes(2))
 	if !errors.Is(err, train.ErrInterrupted) || !strings.Contains(err.Error(), "run it again to continue") {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/device"
@@ -27,6 +29,8 @@ func init() {
 
 // rankMain is a rank from its start to its end. An error that all ranks know of is reported by the one whose it is, and no failure of the processes.
 func rankMain(path string) int {
+	// Outside of Finetune the launcher's signal to stop, which comes again every second, must not end the process.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1)
 	w, err := mpi.Join()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "clipkit:", err)

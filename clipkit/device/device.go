@@ -24,7 +24,7 @@ type Device struct {
 	Asked   string // what Open takes to open it once more
 	Engine  string // "xla", "onnx" or "go"
 	Backend compute.Backend
-	Many    *Many  // nil = one device
+	Many    *Many // nil = one device
 
 	onnx     *ort.Backend // where the engine is ONNX Runtime with a provider
 	hardware string       // the GPU's name; "" = the processor

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
@@ -53,6 +55,7 @@ func (f *rankFlags) run(c *cobra.Command, on string, work func(exchange.World) e
 		}
 		return work(exchange.Alone)
 	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR1) // outside of training, the launcher's signal to stop must not end the process; it comes again
 	w, err := mpi.Join()
 	if err != nil {
 		return err
