@@ -59,7 +59,7 @@
 //
 // What the reference does not have:
 //
-//	loss, siglip_bias              the sigmoid loss instead of the symmetric cross-entropy (step/loss.go)
+//	loss, siglip_bias              the sigmoid loss instead of the symmetric cross-entropy (package loss)
 //	multi_positive                 equal pictures and equal captions in a batch are right answers, not false negatives
 //	layer_lr_decay                 lower blocks learn more slowly
 //	lora_rank, lora_alpha          only low-rank additions train (step/lora.go)

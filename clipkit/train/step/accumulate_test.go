@@ -11,6 +11,7 @@ import (
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/train/loss"
 	"clipnb/clipkit/weights"
 
 	"github.com/gomlx/gomlx/core/graph"
@@ -136,8 +137,8 @@ func TestDistillationEqualsTheReference(t *testing.T) {
 				return tensors.FromFlatDataAndDimensions(v, 6, len(v)/6)
 			}
 			out, err := graph.ExecOnceN(m.Device.Backend, func(teacher, student *graph.Node) []*graph.Node {
-				loss := distillation(teacher, student)
-				return []*graph.Node{loss, graph.Gradient(loss, student)[0]}
+				distance := loss.Distillation(teacher, student)
+				return []*graph.Node{distance, graph.Gradient(distance, student)[0]}
 			}, tensor("teacher"), tensor("student"))
 			if err != nil {
 				t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/loss"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -243,7 +244,7 @@ func (s *Stepper) batchOf(in []*Node) batchNodes {
 		b.teacher = next()
 	}
 	if s.config.MultiPositive {
-		b.positives = positivesOf(next(), next())
+		b.positives = loss.PositivesOf(next(), next())
 	}
 	if len(in) > 0 {
 		b.otherImages, b.otherTexts = next(), next()

@@ -10,7 +10,7 @@
 //	stepper.go     Stepper: what it holds, and the order of a step
 //	batch.go       a batch on the host and in a graph; what is drawn for it (dropout, masked patches)
 //	accumulate.go  features of micro-batches, then their gradients (graphs.go compiles both)
-//	loss.go        symmetric cross-entropy and SigLIP; distil.go the distance to a teacher
+//	ranks.go       the reference's ranks, over processes (statistics.go: BatchNorm's); package train/loss is what is minimised
 //	scaler.go      the loss scale of float16
 //	adamw.go       parameter groups and AdamW; update.go applies it by graphs, inplace.go where the values lie
 //	many.go        several devices of one process, moments whole or sharded

@@ -9,6 +9,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/loss"
 	"clipnb/clipkit/weights/tensor"
 
 	"github.com/gomlx/compute/dtypes"
@@ -207,7 +208,7 @@ func (s *Stepper) towers(scope *gomodel.Scope, b batchNodes) (images, texts *Nod
 }
 
 // loss is what a step minimises, over the batch and the features of others that came with it.
-func (s *Stepper) loss(scope *gomodel.Scope, b batchNodes) (loss, imageToText, textToImage *Node) {
+func (s *Stepper) loss(scope *gomodel.Scope, b batchNodes) (value, imageToText, textToImage *Node) {
 	images, texts := s.towers(scope, b)
 	if b.otherImages != nil {
 		images = Concatenate([]*Node{images, b.otherImages}, 0)
@@ -215,14 +216,14 @@ func (s *Stepper) loss(scope *gomodel.Scope, b batchNodes) (loss, imageToText, t
 	}
 	scale := Exp(s.value(scope, b.images.Graph(), "logit_scale"))
 	if s.config.Loss == "siglip" {
-		loss, imageToText, textToImage = sigLIP(images, texts, scale, s.value(scope, b.images.Graph(), siglipBias.Name), b.positives)
+		value, imageToText, textToImage = loss.SigLIP(images, texts, scale, s.value(scope, b.images.Graph(), siglipBias.Name), b.positives)
 	} else {
-		loss, imageToText, textToImage = contrastive(images, texts, scale, b.positives)
+		value, imageToText, textToImage = loss.Contrastive(images, texts, scale, b.positives)
 	}
 	if b.teacher != nil {
-		loss = Add(loss, MulScalar(distillation(b.teacher, images), s.config.KDLossWeight))
+		value = Add(value, MulScalar(loss.Distillation(b.teacher, images), s.config.KDLossWeight))
 	}
-	return loss, imageToText, textToImage
+	return value, imageToText, textToImage
 }
 
 // value is a tensor of the model or of the optimizer in a graph.

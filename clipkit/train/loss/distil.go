@@ -1,4 +1,4 @@
-package step
+package loss
 
 import (
 	"math"
@@ -9,10 +9,10 @@ import (
 // cosineFloor keeps PyTorch's cosine finite for a vector of zeros.
 const cosineFloor = 1e-8
 
-// distillation is how far a student's image features are from a teacher's for the same pictures: 1 − the mean cosine of the rows
+// Distillation is how far a student's image features are from a teacher's for the same pictures: 1 − the mean cosine of the rows
 // (cn_clip/training/train.py:406). teacher [B,T] carries no gradient, student is [B,D]; where D and T differ, the student's features are stretched or shrunk
 // along their axis by linear interpolation, as the reference does.
-func distillation(teacher, student *Node) *Node {
+func Distillation(teacher, student *Node) *Node {
 	batch, width := teacher.Shape().Dim(0), teacher.Shape().Dim(1)
 	student.AssertDims(batch, -1)
 	teacher = StopGradient(teacher)

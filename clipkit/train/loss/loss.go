@@ -1,4 +1,8 @@
-package step
+// Package loss is what training minimises, as graphs of unit features: the symmetric cross-entropy of CLIP, SigLIP's sigmoid loss, and the distance to a
+// teacher's features.
+//
+//	value, imageToText, textToImage := loss.Contrastive(images, texts, scale, nil) // [N,D], [N,D], scalar
+package loss
 
 import (
 	"github.com/gomlx/compute/dtypes"
@@ -6,11 +10,11 @@ import (
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
-// contrastive is the symmetric loss of CLIP (cn_clip/training/train.py:112): the mean of two cross-entropies over scale·images·textsᵀ, rows and columns.
+// Contrastive is the symmetric loss of CLIP (cn_clip/training/train.py:112): the mean of two cross-entropies over scale·images·textsᵀ, rows and columns.
 // images and texts are unit vectors [B,D], scale a scalar. positives [B,B] tells which texts are right for which pictures; nil: text i for
 // picture i alone. With several right answers the target is uniform over them. It also gives the share of rows and of columns whose
 // largest logit is a right one.
-func contrastive(images, texts, scale, positives *Node) (loss, imageToText, textToImage *Node) {
+func Contrastive(images, texts, scale, positives *Node) (loss, imageToText, textToImage *Node) {
 	logits := Mul(Dot(images, texts).General([]int{1}, nil, []int{1}, nil), scale) // [B images, B texts]
 	if positives == nil {
 		positives = diagonal(logits)
@@ -20,10 +24,10 @@ func contrastive(images, texts, scale, positives *Node) (loss, imageToText, text
 	return loss, hits(logits, positives), hits(transposed, backwards)
 }
 
-// sigLIP is the sigmoid loss (Zhai et al. 2023, algorithm 1): every picture with every text is a question of its own, whose logit is
+// SigLIP is the sigmoid loss (Zhai et al. 2023, algorithm 1): every picture with every text is a question of its own, whose logit is
 // scale·cosine + bias and whose answer is yes where positives [B,B] say so (nil: the diagonal). The sum of −log σ(±logit), divided by B.
 // scale and bias are scalars. The two shares are Contrastive's.
-func sigLIP(images, texts, scale, bias, positives *Node) (loss, imageToText, textToImage *Node) {
+func SigLIP(images, texts, scale, bias, positives *Node) (loss, imageToText, textToImage *Node) {
 	logits := Add(Mul(Dot(images, texts).General([]int{1}, nil, []int{1}, nil), scale), bias)
 	if positives == nil {
 		positives = diagonal(logits)
@@ -35,9 +39,9 @@ func sigLIP(images, texts, scale, bias, positives *Node) (loss, imageToText, tex
 	return loss, hits(logits, positives), hits(Transpose(logits, 0, 1), Transpose(positives, 0, 1))
 }
 
-// positivesOf [B,B] is where row i of pictures and row j of texts belong together because their pictures or their captions are the same.
+// PositivesOf [B,B] is where row i of pictures and row j of texts belong together because their pictures or their captions are the same.
 // pictures and captions are numbers [B] that are equal for equal ones.
-func positivesOf(pictures, captions *Node) *Node {
+func PositivesOf(pictures, captions *Node) *Node {
 	same := func(x *Node) *Node {
 		n := x.Shape().Dim(0)
 		return Equal(BroadcastToDims(Reshape(x, n, 1), n, n), BroadcastToDims(Reshape(x, 1, n), n, n))

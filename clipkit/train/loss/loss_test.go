@@ -1,4 +1,4 @@
-package step
+package loss
 
 import (
 	"fmt"
@@ -102,13 +102,13 @@ func TestLossesEqualTheirDefinition(t *testing.T) {
 				out, err := graph.ExecOnceN(dev.Backend, func(in []*graph.Node) []*graph.Node {
 					var positives *graph.Node
 					if multi {
-						positives = positivesOf(in[4], in[5])
+						positives = PositivesOf(in[4], in[5])
 					}
 					var loss *graph.Node
 					if kind == "siglip" {
-						loss, _, _ = sigLIP(in[0], in[1], in[2], in[3], positives)
+						loss, _, _ = SigLIP(in[0], in[1], in[2], in[3], positives)
 					} else {
-						loss, _, _ = contrastive(in[0], in[1], in[2], positives)
+						loss, _, _ = Contrastive(in[0], in[1], in[2], positives)
 					}
 					return append([]*graph.Node{loss}, graph.Gradient(loss, in[0], in[2], in[3])...)
 				}, flat(images), flat(texts), tensors.FromScalar(float32(scale)), tensors.FromScalar(float32(bias)),
@@ -168,7 +168,7 @@ func TestSigLIPOfLargeLogits(t *testing.T) {
 	defer dev.Close()
 	one := tensors.FromFlatDataAndDimensions([]float32{1, 0, 0, 1}, 2, 2)
 	out, err := graph.ExecOnceN(dev.Backend, func(x, scale, bias *graph.Node) []*graph.Node {
-		loss, accuracy, _ := sigLIP(x, x, scale, bias, nil)
+		loss, accuracy, _ := SigLIP(x, x, scale, bias, nil)
 		return append([]*graph.Node{loss, accuracy}, graph.Gradient(loss, scale)...)
 	}, one, tensors.FromScalar(float32(300)), tensors.FromScalar(float32(-150)))
 	if err != nil {
@@ -192,8 +192,8 @@ func TestAccuracyCountsEveryRightAnswer(t *testing.T) {
 	same := tensors.FromFlatDataAndDimensions([]int32{0, 0}, 2)
 	out, err := graph.ExecOnceN(dev.Backend, func(images, texts, same *graph.Node) []*graph.Node {
 		scale := graph.Scalar(images.Graph(), images.DType(), 10)
-		_, alone, _ := contrastive(images, texts, scale, nil)
-		_, both, _ := contrastive(images, texts, scale, positivesOf(same, same))
+		_, alone, _ := Contrastive(images, texts, scale, nil)
+		_, both, _ := Contrastive(images, texts, scale, PositivesOf(same, same))
 		return []*graph.Node{alone, both}
 	}, images, texts, same)
 	if err != nil {
