@@ -61,7 +61,10 @@ func (f *tuning) processes() (int, error) {
 			say(err.Error())
 			n = 1
 		}
-		if n < ranks {
+		switch together := f.model.Towers.Device.Count(); {
+		case together > 1:
+			say(fmt.Sprintf("the batches of %d ranks are shared by %d devices (%s)", ranks, together, name))
+		case n < ranks:
 			say(fmt.Sprintf("the batches of %d ranks are taken in turns on %s", ranks, devices(n, name)))
 		}
 		return n, nil

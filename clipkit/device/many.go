@@ -43,6 +43,18 @@ func (d *Device) Count() int {
 	return d.Many.Count
 }
 
+// Asks is how many devices Open would drive as one for this name: 1 but for "cuda:0-7", "cuda:all" and the like.
+func Asks(name string) int {
+	kind, rest := kindOf(name)
+	if kind == "cuda" && rest == "all" {
+		return max(1, Available(kind))
+	}
+	if all, err := numbers(rest); err == nil && (kind == "cuda" || kind == "cpu") {
+		return len(all)
+	}
+	return 1
+}
+
 // maxDevices is more than any host has.
 const maxDevices = 64
 

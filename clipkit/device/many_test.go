@@ -144,3 +144,11 @@ func TestManyDevices(t *testing.T) {
 		})
 	}
 }
+
+func TestAsks(t *testing.T) {
+	for name, want := range map[string]int{"cuda:0-7": 8, "cuda:0,2,5": 3, "cuda:1": 1, "cuda": 1, "cpu:0-3": 4, "cpu:go": 1, "npu:0": 1, "npu:cann:3": 1} {
+		if got := Asks(name); got != want {
+			t.Errorf("%s asks for %d devices, want %d", name, got, want)
+		}
+	}
+}

@@ -99,10 +99,11 @@ func Missing(ctx context.Context, r recipe.Recipe, turns bool) (out []string) {
 
 // devicesHere is how many devices of the kernel's kind Finetune uses at once.
 func devicesHere() int {
-	if name := os.Getenv("CLIPKIT_DEVICE"); strings.HasPrefix(name, "npu") {
+	name := os.Getenv("CLIPKIT_DEVICE")
+	if strings.HasPrefix(name, "npu") {
 		return max(1, device.Available(name))
 	}
-	return 1
+	return device.Asks(name)
 }
 
 // turns tells whether rows of several devices can do with fewer.
