@@ -59,7 +59,7 @@ func Run(ctx context.Context, j Job) error {
 	if !ok {
 		return fmt.Errorf("%w: %s has no library beside it: set MPI_HOME to a whole installation of MPI", exchange.ErrWorld, mpirun)
 	}
-	dir, err := os.MkdirTemp("", "clipkit-mpi-") // what a killed run would leave in /tmp and /dev/shm
+	dir, err := folder(os.TempDir()) // what a killed run would leave in /tmp and /dev/shm
 	if err != nil {
 		return fmt.Errorf("%w: %w", exchange.ErrWorld, err)
 	}
@@ -67,7 +67,7 @@ func Run(ctx context.Context, j Job) error {
 	backing := dir
 	var space unix.Statfs_t
 	if unix.Statfs("/dev/shm", &space) == nil && space.Bavail*uint64(space.Bsize) > shm {
-		if backing, err = os.MkdirTemp("/dev/shm", "clipkit-mpi-"); err != nil {
+		if backing, err = folder("/dev/shm"); err != nil {
 			backing = dir
 		}
 		defer os.RemoveAll(backing)
@@ -99,12 +99,31 @@ func Run(ctx context.Context, j Job) error {
 	return nil
 }
 
+// folder makes one for this process in parent, and removes those of processes that were killed.
+func folder(parent string) (string, error) {
+	name := "clipkit-mpi-" + processSpace() + "-"
+	old, _ := filepath.Glob(filepath.Join(parent, name+"*"))
+	for _, dir := range old {
+		text, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), name), "-")
+		if pid, err := strconv.Atoi(text); err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			_ = os.RemoveAll(dir)
+		}
+	}
+	return os.MkdirTemp(parent, fmt.Sprintf("%s%d-", name, os.Getpid()))
+}
+
+// processSpace tells containers apart, whose process ids mean nothing to each other.
+func processSpace() string {
+	space, _ := os.Readlink("/proc/self/ns/pid") // pid:[4026531836]
+	return strings.Trim(space, "pid:[]")
+}
+
 // wait starts cmd, which dies with this process, and waits for it.
 func (j Job) wait(ctx context.Context, cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // a terminal's Ctrl-C reaches only us
+	cmd.SysProcAttr = attributes()
 	started, ended := make(chan error), make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // Pdeathsig means this thread's death
+		runtime.LockOSThread() // the launcher ends with the thread that started it
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		started <- err

@@ -268,6 +268,32 @@ func TestAKilledRankEndsAll(t *testing.T) {
 	}
 }
 
+// What a killed program left is removed by the next one.
+func TestFoldersOfTheDeadAreRemoved(t *testing.T) {
+	parent := t.TempDir()
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(parent, fmt.Sprintf("clipkit-mpi-%s-%d-1", processSpace(), dead.Process.Pid))
+	if err := os.Mkdir(left, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mine, err := folder(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := folder(parent); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", left, err)
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStopLetsRanksSave(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

@@ -1,6 +1,6 @@
 package mpi
 
-// #cgo LDFLAGS: -ldl
+// #cgo linux LDFLAGS: -ldl
 // #include <stdlib.h>
 // #include "shim.h"
 import "C"

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package mpi
+
+import "syscall"
+
+// attributes keep a terminal's Ctrl-C from the launcher, which would end the ranks at once.
+func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
