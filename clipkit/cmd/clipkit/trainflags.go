@@ -52,6 +52,7 @@ var trainFields = []trainField{
 	{"lora_alpha", "", "the additions are multiplied by alpha/rank"},
 	{"precision", "", "of products: fp32 (the default here), amp, bf16 or f16, with float32 weights"},
 	{"grad_checkpointing", "", "compute blocks again for their gradients, which takes less memory"},
+	{"shard_moments", "", "one process that drives several devices (cuda:0-7) divides AdamW's moments over them"},
 	{"context_length", "", "most tokens of a text, [CLS] and [SEP] included"},
 	{"trim_text", "", "leave out padding that all texts of a batch have"},
 	{"augment", "", "none, crop, or reference (crop, flip, AutoAugment)"},
