@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -215,7 +216,7 @@ func launcherIn(home string) (mpirun string, of flavour, err error) {
 	return mpirun, mpich, nil
 }
 
-// launcherNoise hands lines on, but for what launchers say about the end of a process: it stands between lines of dashes.
+// launcherNoise hands lines on, but for what launchers say about the end of a process: it stands between lines of dashes, or after [host:pid].
 type launcherNoise struct {
 	to     io.Writer
 	line   bytes.Buffer
@@ -242,13 +243,15 @@ func (n *launcherNoise) flush() {
 	switch {
 	case rule:
 		n.inside = !n.inside
-	case n.inside || strings.HasPrefix(text, "=   ") || strings.HasPrefix(text, "YOUR APPLICATION TERMINATED"):
+	case n.inside || logLine.MatchString(text) || strings.HasPrefix(text, "=   ") || strings.HasPrefix(text, "YOUR APPLICATION TERMINATED"):
 		n.kept.Write(line)
 	case len(line) > 0 && n.to != nil:
 		n.wrote = n.wrote || text != ""
 		_, _ = n.to.Write(line)
 	}
 }
+
+var logLine = regexp.MustCompile(`^\[\S+:\d+\] `)
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 

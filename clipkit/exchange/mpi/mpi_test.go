@@ -213,6 +213,20 @@ func TestARankFails(t *testing.T) {
 	}
 }
 
+func TestLauncherNoise(t *testing.T) {
+	var out strings.Builder
+	n := &launcherNoise{to: &out}
+	rule := strings.Repeat("-", 70)
+	fmt.Fprintf(n, "training  3%%\r[vm:26851] PMIX ERROR: PMIX_ERR_UNREACH in file x.c at line 3146\nno folder 猫\n%s\nprterun detected that\n%s\n[1/3] a line\nend", rule, rule)
+	n.flush()
+	if want := "training  3%\rno folder 猫\n[1/3] a line\nend"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+	if kept := oneLine(n.kept.String()); kept != "[vm:26851] PMIX ERROR: PMIX_ERR_UNREACH in file x.c at line 3146 prterun detected that" {
+		t.Errorf("kept %q", kept)
+	}
+}
+
 func TestAHungRunEnds(t *testing.T) {
 	var out safeBuffer
 	err := run(t, context.Background(), 2, "hang", &out, "CLIPKIT_MPI_TIMEOUT=3s")
