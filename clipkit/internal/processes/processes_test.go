@@ -1,4 +1,5 @@
-package clipkit_test
+// Package processes_test trains from one program with several processes, as a cell does: the copies of this test program are the ranks.
+package processes_test
 
 import (
 	"context"
@@ -12,8 +13,40 @@ import (
 	"clipnb/clipkit"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/limit"
 	"clipnb/clipkit/train"
 )
+
+func TestMain(m *testing.M) { limit.Main(m) }
+
+var ctx = context.Background()
+
+// inFreshRoot keeps a test's runs out of the repository.
+func inFreshRoot(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	t.Setenv("CLIPKIT_ROOT", root)
+	return root
+}
+
+func load(t *testing.T, name string) *clipkit.Model {
+	t.Helper()
+	m, err := clipkit.Load(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+func emoji(t *testing.T) *dataset.Dataset {
+	t.Helper()
+	data, err := clipkit.OpenDataset(ctx, "emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
 
 // quick are settings for a few steps.
 func quick(t *testing.T, name string, steps int) train.Config {
