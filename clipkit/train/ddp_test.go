@@ -36,6 +36,7 @@ type ddpRun struct {
 		LR, WD, Beta1, Beta2 float64
 		Epsilon              float64 `json:"eps"`
 		Warmup               int
+		Seed                 uint64
 		More                 []string
 	}
 	Steps []struct {
@@ -73,7 +74,7 @@ func (r ddpRun) config(name string, m *model.Model) Config {
 	c := Default(m.Config)
 	c.Name, c.BatchSize, c.AccumFreq, c.WorldSize, c.MaxEpochs, c.Warmup = name, r.Args.Batch, r.Args.Accum, r.Args.World, r.Args.Epochs, r.Args.Warmup
 	c.LR, c.WeightDecay, c.Beta1, c.Beta2, c.Epsilon = r.Args.LR, r.Args.WD, r.Args.Beta1, r.Args.Beta2, r.Args.Epsilon
-	c.LogInterval, c.Workers = 1, 1
+	c.LogInterval, c.Workers, c.Seed = 1, 1, r.Args.Seed
 	for _, flag := range r.Args.More {
 		switch flag {
 		case "--gather-with-grad":

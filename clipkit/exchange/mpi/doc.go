@@ -1,9 +1,7 @@
 // Package mpi is the world of processes that mpirun, mpiexec or srun started. (Package exchange says how runs are started, and what ran where.)
 //
-//	if mpi.Launched() {
-//		w, err := mpi.Join()
-//		defer w.Close()
-//	}
+//	w, err := mpi.Join() // exchange.Alone where no launcher started this process
+//	defer w.Close()
 //
 //	err := mpi.Run(ctx, mpi.Job{Processes: 8, Program: self, Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr})
 //

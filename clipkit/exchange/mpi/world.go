@@ -40,8 +40,11 @@ type call struct {
 	since time.Time
 }
 
-// Join makes this process, which a launcher started, one of a world; all of them call it. It returns when all have.
+// Join makes this process, which a launcher started, one of a world; all of them call it. It returns when all have. Without a launcher it is alone.
 func Join() (exchange.World, error) {
+	if !Launched() {
+		return exchange.Alone, nil
+	}
 	limit, err := patience()
 	if err != nil {
 		return nil, err
