@@ -192,7 +192,10 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 		return nil // the caller saves and stops
 	}
 	if err != nil {
-		return fmt.Errorf("validation at step %d: %w", at.Step, err)
+		err = fmt.Errorf("validation at step %d: %w", at.Step, err)
+	}
+	if err := j.agree(err); err != nil {
+		return err
 	}
 	if err := shareJSON(j.world(), &row); err != nil {
 		return fmt.Errorf("validation at step %d: %w", at.Step, err)

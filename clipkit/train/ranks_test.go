@@ -364,6 +364,11 @@ func TestOneProcessEndsAll(t *testing.T) {
 		if errs[1] == nil || !strings.Contains(errs[1].Error(), "no space left") || errs[0] == nil || !strings.Contains(errs[0].Error(), "rank 1") || !strings.Contains(errs[0].Error(), "no space left") {
 			t.Error(errs)
 		}
+		for rank, err := range errs { // and once: nobody heard it by the end of a call
+			if err == nil || strings.Count(err.Error(), "rank 1") != 1 || !strings.Contains(err.Error(), "rank 1: validation at step") {
+				t.Errorf("process %d: %v", rank, err)
+			}
+		}
 	})
 	t.Run("bad pairs", func(t *testing.T) {
 		// The pairs of the first step: each process meets one bad picture, and together they are over the budget.
