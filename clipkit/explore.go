@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/explore"
+	"clipnb/clipkit/index/kept"
 	"clipnb/clipkit/page"
 
 	"github.com/janpfeifer/gonb/gonbui"
@@ -63,12 +63,12 @@ type pageSpec struct {
 type sideSpec struct {
 	Name string // on the page
 	reopened
-	Index location
+	Index kept.Location
 }
 
 func newSpec(ctx context.Context, ix *Index, m *Model, o options) (s pageSpec, err error) {
 	s.Title = ix.split.Name()
-	if s.Data, err = whereabouts(ix); err != nil {
+	if s.Data, err = dataset.Place(ix.split, filepath.Join(page.Dir(), "copy-"+samples(ix)[:12]), say); err != nil {
 		return s, err
 	}
 	sides := []*Index{ix}
@@ -117,20 +117,20 @@ func newSide(ctx context.Context, ix *Index) (s sideSpec, err error) {
 }
 
 // inPlace is where another process finds the index; one in memory is written into a folder first.
-func (ix *Index) inPlace(ctx context.Context, sum string) (location, error) {
+func (ix *Index) inPlace(ctx context.Context, sum string) (kept.Location, error) {
 	switch {
 	case ix.exact != nil:
-	case ix.where == location{}:
-		return location{}, fmt.Errorf("another process cannot open this index's engine by itself; serve it from your own program (explore.New with Index.Side), or build it with clipkit.Keep")
+	case ix.where == kept.Location{}:
+		return kept.Location{}, fmt.Errorf("another process cannot open this index's engine by itself; serve it from your own program (explore.New with Index.Side), or build it with clipkit.Keep")
 	case ix.kept.Images.Model() != sum:
-		return location{}, fmt.Errorf("the index is of the checkpoint %.12s, and the model has changed to %.12s since; build it again", ix.kept.Images.Model(), sum)
+		return kept.Location{}, fmt.Errorf("the index is of the checkpoint %.12s, and the model has changed to %.12s since; build it again", ix.kept.Images.Model(), sum)
 	default:
 		return ix.where, nil
 	}
-	copied := &Index{model: ix.model, split: ix.split, where: location{Folder: filepath.Join(page.Dir(), "index", ix.name(sum))}}
+	copied := &Index{model: ix.model, split: ix.split, where: kept.Location{Folder: filepath.Join(page.Dir(), "index", ix.name(sum))}}
 	var err error
-	if copied.kept, err = copied.where.open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
-		return location{}, err
+	if copied.kept, err = copied.where.Open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
+		return kept.Location{}, err
 	}
 	return copied.where, errors.Join(copied.fill(ctx, func() (*eval.Features, error) { return ix.features, nil }), copied.kept.Close())
 }
@@ -147,28 +147,11 @@ func (ix *Index) Side(ctx context.Context, name string) (explore.Side, error) {
 		if err != nil {
 			return explore.Side{}, err
 		}
-		if ix.kept, err = at.open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
+		if ix.kept, err = at.Open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
 			return explore.Side{}, err
 		}
 	}
 	return explore.Side{Name: name, Model: ix.model.Towers, Images: ix.kept.Images, Texts: ix.kept.Texts}, nil
-}
-
-// whereabouts says where another process opens an index's split. One that was not opened from a place is copied to one.
-func whereabouts(ix *Index) (dataset.Location, error) {
-	if at, ok := dataset.LocationOf(ix.split); ok {
-		return at, nil
-	}
-	at := dataset.Location{Path: filepath.Join(page.Dir(), "copy-"+samples(ix)[:12]), Split: "test"}
-	imgs, texts := filepath.Join(at.Path, "test_imgs.tsv"), filepath.Join(at.Path, "test_texts.jsonl")
-	if isFile(texts) { // it is written last
-		return at, nil
-	}
-	if err := os.MkdirAll(at.Path, 0o755); err != nil {
-		return at, fmt.Errorf("copying %s: %w", ix.split.Name(), err)
-	}
-	say(fmt.Sprintf("copying %d pictures to %s, because another process cannot open %s", len(ix.split.ImageIDs()), at.Path, ix.split.Name()))
-	return at, dataset.WriteTSV(ix.split, imgs, texts)
 }
 
 // openPage opens all that a page shows, in the page's process.
@@ -200,7 +183,7 @@ func openPage(ctx context.Context, spec json.RawMessage, token string) (h *explo
 			return nil, nil, fmt.Errorf("%s: %w", x.Name, err)
 		}
 		closers = append(closers, m.Close)
-		kept, err := x.Index.open(ctx, x.Model.Fingerprint, m.Towers.Config.EmbedDim, len(source.Texts()) > 0)
+		kept, err := x.Index.Open(ctx, x.Model.Fingerprint, m.Towers.Config.EmbedDim, len(source.Texts()) > 0)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", x.Name, err)
 		}

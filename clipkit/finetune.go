@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,8 +16,8 @@ import (
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
-	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
+	"clipnb/clipkit/live"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights/pytorch"
 )
@@ -119,7 +118,7 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 		job.Say = say
 		tell := f.tell
 		if tell == nil {
-			tell, finish = show(run.Dir, s.Pairs, cfg, f.world.Size() > 1)
+			tell, finish = live.Show(run.Dir, train.TotalSteps(s.Pairs, cfg), f.world.Size() > 1)
 		}
 		job.Progress = func(at train.Progress) { tell(at.Row) }
 	}
@@ -155,36 +154,6 @@ func (f *tuning) finished(dir string, processes int) (*Run, error) {
 		run.Processes = processes
 	}
 	return run, err
-}
-
-// show makes the line of progress and, in a notebook, the charts of a run.
-func show(dir string, pairs int, cfg train.Config, launched bool) (tell func(experiment.Row), finish func()) {
-	var out io.Writer = os.Stderr
-	if launched {
-		out = ended{out}
-	}
-	bar, charts := progress.New(out, "training", train.TotalSteps(pairs, cfg)), newLive(dir)
-	tell = func(row experiment.Row) {
-		if row.Kind == "train" {
-			bar.Describe(training(row))
-			bar.Of(row.Step, 0)
-		}
-		charts.add(row)
-	}
-	return tell, func() {
-		bar.Finish()
-		charts.finish()
-	}
-}
-
-// ended ends every piece of the line of progress, because launchers hand on whole lines only.
-type ended struct{ to io.Writer }
-
-func (e ended) Write(p []byte) (int, error) {
-	if _, err := e.to.Write(append(p[:len(p):len(p)], '\n')); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }
 
 // bind gathers what the run will be bound to.

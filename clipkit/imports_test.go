@@ -16,7 +16,7 @@ var floors = [][]string{
 	{"clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
 	{"clipkit/train/step", "clipkit/dataset/loader"},
 	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
-	{"clipkit/recipe", "clipkit/page"},
+	{"clipkit/recipe", "clipkit/page", "clipkit/launch", "clipkit/live", "clipkit/index/kept"},
 	{"clipkit/report"},
 	{"clipkit"},
 	{"clipkit/results"},

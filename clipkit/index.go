@@ -11,6 +11,7 @@ import (
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/index"
+	"clipnb/clipkit/index/kept"
 	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/page"
 	"clipnb/clipkit/tokenizer"
@@ -23,8 +24,8 @@ type Index struct {
 	texts    map[int64][]string // captions by picture
 	features *eval.Features     // in memory; or
 	exact    *index.Exact
-	kept     index.Pair // in an engine's keeping, which another process
-	where    location   // can open if this is not empty
+	kept     index.Pair    // in an engine's keeping, which another process
+	where    kept.Location // can open if this is not empty
 }
 
 // BuildIndex encodes the pictures and captions of a split. Unless an option says more, they are kept in memory, for exact search. With an

@@ -1,7 +1,6 @@
 package clipkit
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,17 +9,17 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/mpi"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/repo"
+	"clipnb/clipkit/launch"
+	"clipnb/clipkit/live"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights"
 )
@@ -44,53 +43,18 @@ func (f *tuning) settleWorldSize() error {
 	return nil
 }
 
-// processes is how many share the run: as many as Processes says, else one for each card of an NPU that the ranks divide among.
+// processes is how many share the run.
 func (f *tuning) processes() (int, error) {
-	name := f.model.Towers.Device.Asked
-	cards, ranks := device.Available(name), max(1, f.config.WorldSize)
-	turns := ranks * max(1, f.config.AccumFreq)
-	if f.options.processes == 0 {
-		n := 1
-		if f.model.Towers.Device.IsNPU() {
-			n = min(max(1, cards), ranks)
-		}
-		for turns%n != 0 {
-			n--
-		}
-		if _, err := f.locations(); err != nil && n > 1 {
-			say(err.Error())
-			n = 1
-		}
-		switch together := f.model.Towers.Device.Count(); {
-		case together > 1:
-			say(fmt.Sprintf("the batches of %d ranks are shared by %d devices (%s)", ranks, together, name))
-		case n < ranks:
-			say(fmt.Sprintf("the batches of %d ranks are taken in turns on %s", ranks, devices(n, name)))
-		}
-		return n, nil
+	_, err := f.locations()
+	w := launch.Wanted{Device: f.model.Towers.Device, Ranks: max(1, f.config.WorldSize), Accum: max(1, f.config.AccumFreq), Closed: err}
+	if f.options.processes != 0 {
+		return f.options.processes, w.Check(f.options.processes)
 	}
-	n := f.options.processes
-	switch _, err := device.OfRank(name, 0); {
-	case n < 1:
-		return 0, fmt.Errorf("%w: Processes is %d, want 1 or more, or 0 for as many as there are devices", train.ErrConfig, n)
-	case n > 1 && err != nil:
-		return 0, fmt.Errorf("%d processes: %w", n, err)
-	case n > 1 && cards > 0 && n > cards:
-		return 0, fmt.Errorf("%w: %d processes want %s, and there are %d", train.ErrConfig, n, devices(n, name), cards)
-	case turns%n != 0:
-		return 0, fmt.Errorf("%w: %d processes cannot share %d batches of a step (world_size %d × accum_freq %d) evenly", train.ErrConfig, n, turns, ranks, turns/ranks)
+	n, line := w.Choose()
+	if line != "" {
+		say(line)
 	}
 	return n, nil
-}
-
-// devices names those that n processes take.
-func devices(n int, name string) string {
-	first, err := device.OfRank(name, 0)
-	last, err2 := device.OfRank(name, n-1)
-	if n == 1 || err != nil || err2 != nil || first == last {
-		return "one device (" + name + ")"
-	}
-	return fmt.Sprintf("%d devices, %s to %s", n, first, last)
 }
 
 // rankJob is what the processes of a run read: all that this one was given.
@@ -160,7 +124,7 @@ func (f *tuning) apart(ctx context.Context, n int) (*Run, error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	run := filepath.Join(repo.Experiments(), f.config.Name)
-	tell, finish := show(run, s.Pairs, f.config, false)
+	tell, finish := live.Show(run, train.TotalSteps(s.Pairs, f.config), false)
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
@@ -168,7 +132,7 @@ func (f *tuning) apart(ctx context.Context, n int) (*Run, error) {
 		w.Close()
 		ended <- err
 	}()
-	err = follow(r, tell)
+	err = launch.Follow(r, tell, say)
 	finish()
 	if failed := <-ended; err == nil { // what a rank reports says more than how it ended
 		err = failed
@@ -185,59 +149,4 @@ func (f *tuning) apart(ctx context.Context, n int) (*Run, error) {
 		return nil, fmt.Errorf("loading what the processes trained: %w", err)
 	}
 	return f.finished(run, n)
-}
-
-// report is a line of what a rank writes to its standard output.
-type report struct {
-	Row   *experiment.Row `json:"row,omitempty"`
-	Error string          `json:"error,omitempty"`
-	Is    int             `json:"is,omitempty"` // 1 + the place in tellable
-}
-
-// tellable are the errors that stay themselves on their way from a rank.
-var tellable = []error{train.ErrInterrupted, train.ErrMemory, train.ErrConfig, train.ErrDiverged, experiment.ErrOtherSettings, experiment.ErrBusy, dataset.ErrFormat, dataset.ErrNotFound}
-
-func newReport(err error) report {
-	r := report{Error: err.Error()}
-	for i, known := range tellable {
-		if r.Is == 0 && errors.Is(err, known) {
-			r.Is = 1 + i
-		}
-	}
-	return r
-}
-
-// told is an error of a rank.
-type told struct {
-	text string
-	is   error
-}
-
-func (t told) Error() string { return t.text }
-func (t told) Unwrap() error { return t.is }
-
-// follow reads what the ranks report until they end, and gives the error that one of them met.
-func follow(from io.Reader, tell func(experiment.Row)) (err error) {
-	lines := bufio.NewReader(from)
-	for {
-		line, end := lines.ReadString('\n')
-		var r report
-		switch {
-		case json.Unmarshal([]byte(line), &r) != nil:
-			if line = strings.TrimRight(line, "\n"); line != "" {
-				say(line)
-			}
-		case r.Row != nil:
-			tell(*r.Row)
-		case r.Error != "" && err == nil:
-			t := told{text: r.Error}
-			if r.Is > 0 && r.Is <= len(tellable) {
-				t.is = tellable[r.Is-1]
-			}
-			err = t
-		}
-		if end != nil {
-			return err
-		}
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/mpi"
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/launch"
 )
 
 // rankEnv names, in a process of a run that Processes started, the file of its rankJob. Such a process is a copy of a notebook's cell or of any other
@@ -36,10 +37,10 @@ func rankMain(path string) int {
 		fmt.Fprintln(os.Stderr, "clipkit:", err)
 		return 1
 	}
-	out := json.NewEncoder(os.Stdout)
-	err = rank(context.Background(), w, path, func(row experiment.Row) { _ = out.Encode(report{Row: &row}) })
+	out := launch.NewReporter(os.Stdout)
+	err = rank(context.Background(), w, path, out.Row)
 	if err != nil && !errors.Is(err, exchange.ErrElsewhere) {
-		_ = out.Encode(newReport(err))
+		out.Error(err)
 	}
 	if err := w.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, "clipkit:", err)

@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 )
 
@@ -40,6 +41,23 @@ func LocationOf(s Source) (at Location, ok bool) {
 		return Location{Path: s.Dir}, true
 	}
 	return Location{}, false
+}
+
+// Place is LocationOf, and for a source that other processes cannot open that of a copy in folder, which it makes; say hears of that.
+func Place(s Source, folder string, say func(line string)) (Location, error) {
+	if at, ok := LocationOf(s); ok {
+		return at, nil
+	}
+	at := Location{Path: folder, Split: "test"}
+	imgs, texts := filepath.Join(folder, "test_imgs.tsv"), filepath.Join(folder, "test_texts.jsonl")
+	if _, err := os.Stat(texts); err == nil { // it is written last
+		return at, nil
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return at, fmt.Errorf("copying %s: %w", s.Name(), err)
+	}
+	say(fmt.Sprintf("copying %d pictures to %s, because another process cannot open %s", len(s.ImageIDs()), folder, s.Name()))
+	return at, WriteTSV(s, imgs, texts)
 }
 
 // Open opens the split again. Closing it closes all that was opened for it.

@@ -123,3 +123,11 @@ func addRows(ctx context.Context, dst Index, items []Item, rows []int, vectors [
 	}
 	return nil
 }
+
+// Rows takes rows out of vectors [n, dim].
+func Rows(vectors []float32, dim int, rows []int) (out []float32) {
+	for _, i := range rows {
+		out = append(out, vectors[i*dim:(i+1)*dim]...)
+	}
+	return out
+}

@@ -1,4 +1,4 @@
-package clipkit
+package live
 
 import (
 	"fmt"
@@ -10,10 +10,10 @@ import (
 )
 
 // drawn is a live chart on a clock of its own, on which a drawing takes a while.
-func drawn(cost time.Duration) (l *live, clock *time.Time, places *[]string) {
+func drawn(cost time.Duration) (l *charts, clock *time.Time, places *[]string) {
 	clock, places = new(time.Time), new([]string)
 	*clock = time.Unix(1, 0)
-	l = &live{now: func() time.Time { return *clock }}
+	l = &charts{now: func() time.Time { return *clock }}
 	l.place = func(html string) {
 		*places = append(*places, html)
 		*clock = clock.Add(cost)
@@ -67,18 +67,18 @@ func TestLiveChartsEndWhole(t *testing.T) {
 
 	idle, _, none := drawn(0)
 	idle.finish()
-	var off *live
+	var off *charts
 	off.add(step(1))
 	off.finish()
 	if len(*none) > 0 {
 		t.Errorf("a run without a step drew %d charts", len(*none))
 	}
-	if newLive(t.TempDir()) != nil {
+	if newCharts(t.TempDir()) != nil {
 		t.Error("a terminal got charts")
 	}
 }
 
-// go test -run xxx -bench Drawing ./clipkit
+// go test -run xxx -bench Drawing ./clipkit/live
 func BenchmarkDrawing(b *testing.B) {
 	for _, n := range []int{235, 5_000, 100_000} {
 		b.Run(fmt.Sprint(n, " steps"), func(b *testing.B) {

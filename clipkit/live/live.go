@@ -1,8 +1,9 @@
-package clipkit
+package live
 
 import (
 	"encoding/base64"
 	"fmt"
+	"os"
 	"time"
 
 	"clipnb/clipkit/chart"
@@ -16,29 +17,29 @@ const (
 	liveRest     = 200             // times what the last drawing took, at least: it is half a percent of the training's time
 )
 
-// live draws loss and accuracy in one place of a notebook's output while a run goes on. nil draws nothing.
-type live struct {
+// charts draw loss and accuracy in one place of a notebook's output while a run goes on. nil draws nothing.
+type charts struct {
 	place func(html string) // replaces what is there
 	now   func() time.Time
 	rows  []experiment.Row
 	next  time.Time // not to be drawn before
 }
 
-// newLive begins with what the run in dir has already done. Outside a notebook it is nil.
-func newLive(dir string) *live {
+// newCharts begins with what the run in dir has already done. Outside a notebook it is nil.
+func newCharts(dir string) *charts {
 	if !gonbui.IsNotebook {
 		return nil
 	}
 	rows, err := experiment.ReadRows(dir)
 	if err != nil {
-		say("the chart begins here: " + err.Error())
+		fmt.Fprintln(os.Stderr, "the chart begins here: "+err.Error())
 	}
 	id := gonbui.UniqueId()
-	return &live{place: func(html string) { gonbui.UpdateHTML(id, html) }, now: time.Now, rows: rows}
+	return &charts{place: func(html string) { gonbui.UpdateHTML(id, html) }, now: time.Now, rows: rows}
 }
 
 // add takes a step or a validation, and draws when it is time.
-func (l *live) add(row experiment.Row) {
+func (l *charts) add(row experiment.Row) {
 	if l == nil {
 		return
 	}
@@ -53,13 +54,13 @@ func (l *live) add(row experiment.Row) {
 }
 
 // finish leaves the charts of everything, which come alive where the notebook lets scripts run.
-func (l *live) finish() {
+func (l *charts) finish() {
 	if l == nil || len(l.rows) == 0 {
 		return
 	}
 	l.place(chart.Loss(l.rows).HTML() + chart.Accuracy(l.rows).HTML())
-	if err := setUpCharts(); err != nil {
-		say("charts stay still: " + err.Error())
+	if err := SetUpCharts(); err != nil {
+		fmt.Fprintln(os.Stderr, "charts stay still: "+err.Error())
 	}
 	gonbui.Sync()
 }

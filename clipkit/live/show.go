@@ -1,0 +1,78 @@
+// Package live shows a training run while it goes on: a line of progress, and in a notebook loss and accuracy, drawn again in their place.
+//
+//	tell, finish := live.Show(run.Dir, steps, false)
+//	tell(row) // after every step
+//	finish()
+package live
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"clipnb/clipkit/chart"
+	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/progress"
+
+	"github.com/janpfeifer/gonb/gonbui"
+)
+
+// Show makes the line of progress and, in a notebook, the charts of a run of so many steps: tell is told of every step and validation. launched is for a
+// process that a launcher started, which hands on whole lines only.
+func Show(dir string, steps int, launched bool) (tell func(experiment.Row), finish func()) {
+	var out io.Writer = os.Stderr
+	if launched {
+		out = ended{out}
+	}
+	bar, charts := progress.New(out, "training", steps), newCharts(dir)
+	tell = func(row experiment.Row) {
+		if row.Kind == "train" {
+			bar.Describe(training(row))
+			bar.Of(row.Step, 0)
+		}
+		charts.add(row)
+	}
+	return tell, func() {
+		bar.Finish()
+		charts.finish()
+	}
+}
+
+// ended ends every piece of the line of progress.
+type ended struct{ to io.Writer }
+
+func (e ended) Write(p []byte) (int, error) {
+	if _, err := e.to.Write(append(p[:len(p):len(p)], '\n')); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// SetUpCharts puts ECharts into the notebook once per kernel; a file in the kernel's own folder remembers it, because each cell is a
+// process. Where the script is lost (its cell was run again), charts show their static picture until the kernel restarts.
+func SetUpCharts() error {
+	kernelDir := os.Getenv("GONB_TMP_DIR")
+	if kernelDir == "" {
+		return nil // no notebook: nobody to show them to
+	}
+	marker := filepath.Join(kernelDir, "clipkit-charts")
+	if _, err := os.Stat(marker); err == nil {
+		return nil
+	}
+	script, err := chart.Setup()
+	if err != nil {
+		return err
+	}
+	gonbui.DisplayHTML(script)
+	return os.WriteFile(marker, nil, 0o644)
+}
+
+// training is what progress says of a step: loss, speed and share of the machine's peak.
+func training(row experiment.Row) string {
+	share := ""
+	if row.PeakShare > 0 {
+		share = fmt.Sprintf(", %.0f%% of peak", 100*row.PeakShare)
+	}
+	return fmt.Sprintf("training: loss %.3f, %.0f pairs/s%s", row.Loss, row.ImagesPerSecond, share)
+}
