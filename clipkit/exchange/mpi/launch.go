@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,8 +40,8 @@ type Job struct {
 // shm is what the buffers between the processes of a host want of /dev/shm; Docker gives it 64 MiB.
 const shm = 256 << 20
 
-// Run starts the job and waits for its end. When ctx ends, the processes get SIGUSR1, which launchers hand on, and may save; a launcher that gets SIGINT
-// or SIGTERM ends them at once. Where one fails, all are ended, and what it wrote to its standard error is what a person should read.
+// Run starts the job and waits for its end. When ctx ends, the processes get SIGUSR1, every second until they end, and may save; a launcher that gets
+// SIGINT or SIGTERM ends them at once. Where one fails, all are ended, and what it wrote to its standard error is what a person should read.
 func Run(ctx context.Context, j Job) error {
 	if j.Processes < 1 {
 		return fmt.Errorf("%w: %d processes, want 1 or more", exchange.ErrWorld, j.Processes)
@@ -144,10 +145,10 @@ func (j Job) wait(ctx context.Context, cmd *exec.Cmd) error {
 	if grace == 0 {
 		grace = 10 * time.Minute
 	}
-	again := time.NewTicker(time.Second) // a launcher that has not yet started everything would lose the first one
+	again := time.NewTicker(time.Second) // processes that have not started yet would not hear the first one
 	defer again.Stop()
 	for end := time.After(grace); ; {
-		_ = cmd.Process.Signal(syscall.SIGUSR1)
+		j.interrupt(cmd.Process)
 		select {
 		case err := <-ended:
 			return err
@@ -163,6 +164,45 @@ func (j Job) wait(ctx context.Context, cmd *exec.Cmd) error {
 		case <-again.C:
 		}
 	}
+}
+
+// interrupt sends SIGUSR1 to the processes of this host themselves: a launcher that is just ending would die of it, and with it the last that they said.
+// Those of other hosts only the launcher reaches.
+func (j Job) interrupt(launcher *os.Process) {
+	if j.Hostfile != "" || runtime.GOOS != "linux" {
+		_ = launcher.Signal(syscall.SIGUSR1)
+		return
+	}
+	for _, pid := range started(launcher.Pid) {
+		_ = syscall.Kill(pid, syscall.SIGUSR1)
+	}
+}
+
+// launchers are the programs between mpirun and the processes that it starts.
+var launchers = []string{"mpirun", "mpiexec", "prterun", "prted", "orterun", "orted", "mpiexec.hydra", "hydra_pmi_proxy"}
+
+// started are the processes that a launcher has started.
+func started(launcher int) (pids []int) {
+	children := map[int][]int{}
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil {
+			children[parent(pid)] = append(children[parent(pid)], pid)
+		}
+	}
+	queue := []int{launcher}
+	for len(queue) > 0 {
+		for _, pid := range children[queue[0]] {
+			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+			if slices.Contains(launchers, filepath.Base(exe)) {
+				queue = append(queue, pid)
+			} else {
+				pids = append(pids, pid)
+			}
+		}
+		queue = queue[1:]
+	}
+	return pids
 }
 
 // arguments of the launcher.
