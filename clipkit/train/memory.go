@@ -11,6 +11,7 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/step"
 )
 
@@ -50,7 +51,7 @@ func estimate(cfg arch.Config, c Config, turns, together, devices int) int64 {
 		}
 		bytes += 4 * trained
 	} else {
-		for _, t := range step.Parameters(cfg) {
+		for _, t := range adamw.Parameters(cfg) {
 			if !frozen || !strings.HasPrefix(t.Name, "visual.") {
 				trained += float64(t.Size())
 			}

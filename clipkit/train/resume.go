@@ -193,7 +193,7 @@ func (j *Job) begun(path, remark string, st checkpoint.State) error {
 	return j.log("=> %s", line)
 }
 
-// setReference takes the moments of a .pt, which are numbered in the order of step.Parameters.
+// setReference takes the moments of a .pt, which are numbered in the order of adamw.Parameters.
 func setReference(s *step.Stepper, o *pytorch.Optimizer) error {
 	params, own := s.Parameters()
 	if len(own) > 0 {

@@ -217,7 +217,7 @@ func (s *Stepper) others(m int, beside []int, plain, masked features) (f feature
 }
 
 // Gradients computes what Step would, up to the update, and changes nothing: each receives the gradient of the loss with respect to
-// every trained parameter, in the order of Parameters, as the reference's optimizer gets it (ranks.go): logit_scale's is accum_freq times that of the
+// every trained parameter, in the order of adamw.Parameters, as the reference's optimizer gets it (ranks.go): logit_scale's is accum_freq times that of the
 // whole batch's loss. Skipped says that in float16 some are not finite.
 func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (Result, error) {

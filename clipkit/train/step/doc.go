@@ -12,10 +12,9 @@
 //	accumulate.go  features of micro-batches, then their gradients (graphs.go compiles both)
 //	ranks.go       the reference's ranks, over processes (statistics.go: BatchNorm's); package train/loss is what is minimised
 //	scaler.go      the loss scale of float16
-//	adamw.go       parameter groups and AdamW; update.go applies it by graphs, inplace.go where the values lie
+//	update.go      AdamW (package train/adamw) by graphs, inplace.go where the values lie
 //	many.go        several devices of one process, moments whole or sharded
 //	lora.go        low-rank additions instead of whole matrices
-//	schedule.go    learning rates: warm-up and cosine, and by layer
 //
 // Losses, gradients and parameters after ten steps are PyTorch's (internal/golden/testdata/parity.md). Stepper.Gradients reads gradients out.
 //

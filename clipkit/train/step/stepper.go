@@ -9,6 +9,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/loss"
 	"clipnb/clipkit/weights/tensor"
 
@@ -34,7 +35,7 @@ type Stepper struct {
 	store    *gomodel.Store // the model's variables and, beside them, the optimizer's
 	giveBack func()
 	config   Config
-	params   []arch.Tensor // what the optimizer updates, in the order of Parameters
+	params   []arch.Tensor // what the optimizer updates, in the order of adamw.Parameters
 	own      []arch.Tensor // those of params that are not the model's
 	scales   []float64     // of each of params, its share of the learning rate
 	groups   [][]int       // which of params are updated together
@@ -119,9 +120,9 @@ func (s *Stepper) chooseParameters() error {
 	}
 	s.params = append(s.params, s.own...)
 	for _, t := range s.params {
-		s.scales = append(s.scales, layerScale(cfg, t.Name, s.config.LayerDecay))
+		s.scales = append(s.scales, adamw.LayerScale(cfg, t.Name, s.config.LayerDecay))
 	}
-	s.groups = groups(s.params)
+	s.groups = adamw.Groups(s.params)
 	if s.model.Device.IsCUDA() { // starting a graph costs more there than memory
 		s.groups = [][]int{slices.Concat(s.groups...)}
 	}
