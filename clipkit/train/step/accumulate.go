@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/train/lossscale"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -56,7 +57,7 @@ func (s *Stepper) backwardGraph(scope *gomodel.Scope, in []*Node) []*Node {
 		for i, g := range grads {
 			grads[i] = Div(g, b.scale)
 		}
-		numbers = append(numbers, norm(grads))
+		numbers = append(numbers, lossscale.Norm(grads))
 	}
 	return append([]*Node{Stack(numbers, 0)}, grads...)
 }

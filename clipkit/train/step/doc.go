@@ -11,7 +11,7 @@
 //	batch.go       a batch on the host and in a graph; what is drawn for it (dropout, masked patches)
 //	accumulate.go  features of micro-batches, then their gradients (graphs.go compiles both)
 //	ranks.go       the reference's ranks, over processes (statistics.go: BatchNorm's); package train/loss is what is minimised
-//	scaler.go      the loss scale of float16
+//	scaler.go      the loss scale of float16 (package train/lossscale)
 //	update.go      AdamW (package train/adamw) by graphs, inplace.go where the values lie
 //	many.go        several devices of one process, moments whole or sharded
 //	lora.go        low-rank additions instead of whole matrices

@@ -9,6 +9,7 @@ import (
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
 	"clipnb/clipkit/train/adamw"
+	"clipnb/clipkit/train/lossscale"
 )
 
 // recorded is a training record of the fixtures.
@@ -58,7 +59,7 @@ func restart(t *testing.T, s *Stepper, kind string, r recorded) {
 	}
 	s.steps, s.config.WeightDecay = 0, r.Args.WD
 	if s.scaled() {
-		s.scale = LossScale{Factor: firstFactor}
+		s.scale = lossscale.State{Factor: lossscale.First}
 	}
 	if a := r.Args; a.Beta1 != s.config.Beta1 || a.Beta2 != s.config.Beta2 || a.Eps != s.config.Epsilon {
 		t.Fatalf("the record's optimizer %+v is not the stepper's", a)

@@ -11,6 +11,7 @@ import (
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/loss"
+	"clipnb/clipkit/train/lossscale"
 	"clipnb/clipkit/weights/tensor"
 
 	"github.com/gomlx/compute/dtypes"
@@ -42,7 +43,7 @@ type Stepper struct {
 	steps    int           // updates done, the t of AdamW's bias correction
 
 	precision model.Precision // of products
-	scale     LossScale       // in float16
+	scale     lossscale.State // in float16
 
 	noise func(seed uint64, n int) []float32
 
@@ -85,7 +86,7 @@ func New(m *model.Model, cfg Config) (*Stepper, error) {
 	}
 	s.store, s.giveBack = m.LendVariables()
 	if s.scaled() {
-		s.scale.Factor = firstFactor
+		s.scale.Factor = lossscale.First
 	}
 	if err := s.chooseParameters(); err != nil {
 		s.Close()
@@ -289,7 +290,7 @@ func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr flo
 	if !res.Skipped {
 		s.steps++
 		if s.scaled() {
-			s.scale = s.scale.after(true)
+			s.scale = s.scale.After(true)
 		}
 	}
 	return res, nil

@@ -9,6 +9,7 @@ import (
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model/modeltest"
 	"clipnb/clipkit/train/adamw"
+	"clipnb/clipkit/train/lossscale"
 )
 
 // Updating where the values lie and updating by graphs are the same AdamW, with accumulation too.
@@ -90,7 +91,7 @@ func TestHalfPrecisionGradients(t *testing.T) {
 			continue
 		}
 		before := slices.Clone(modeltest.Values(t, m, weight))
-		if err := s.SetLossScale(LossScale{Factor: 1 << 10}); err != nil {
+		if err := s.SetLossScale(lossscale.State{Factor: 1 << 10}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Step(images, ids, 8, 1e-6, 0); err != nil {
