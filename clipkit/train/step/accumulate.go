@@ -70,7 +70,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 	c := s.config
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, b.moved.undo(s))
+			err = errors.Join(err, b.moved.Undo())
 		}
 	}()
 	plain, masked, err := s.cachedFeatures(b)
@@ -82,7 +82,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 		m := b.first + j
 		part := b.part(j, c.beside(m))
 		part.others = s.others(m, c.beside(m), plain, masked)
-		if err := b.moved.before(s, m); err != nil {
+		if err := b.moved.Before(m); err != nil {
 			return nil, nil, err
 		}
 		pass, err := s.backward.run(s, part.tensors()...)
@@ -91,7 +91,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 			numbers, err = takeValues(pass[0])
 		}
 		if err == nil {
-			err = b.moved.after(s, m, s.backwardPass(m))
+			err = b.moved.After(m, s.backwardPass(m))
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("gradients of micro-batch %d of %d: %w", m+1, c.MicroBatches(), err)
@@ -115,7 +115,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 		func() error { return s.agree(out[:3], &norm, &broken) },
 		func() error { return s.sumOverProcesses(grads) },
 		func() error { return s.averageOverRanks(grads) },
-		func() error { return b.moved.apply(s) },
+		func() error { return b.moved.Apply() },
 	} {
 		if err := all(); err != nil {
 			return nil, nil, err
@@ -170,14 +170,14 @@ func (s *Stepper) featuresOf(b batch, masks bool) (all features, err error) {
 		}
 		counts := c.accum() > 1 // with one micro-batch a rank, the reference has no such pass
 		if counts {
-			err = b.moved.before(s, m)
+			err = b.moved.Before(m)
 		}
 		var f []*tensors.Tensor
 		if err == nil {
 			f, err = s.features.run(s, part.tensors()...)
 		}
 		if err == nil && counts {
-			err = b.moved.after(s, m, m)
+			err = b.moved.After(m, m)
 		}
 		if err != nil {
 			return all, fmt.Errorf("features of micro-batch %d of %d: %w", m+1, c.MicroBatches(), err)

@@ -10,6 +10,7 @@ import (
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train/adamw"
+	"clipnb/clipkit/train/lora"
 	"clipnb/clipkit/train/loss"
 	"clipnb/clipkit/train/lossscale"
 	"clipnb/clipkit/weights/tensor"
@@ -49,7 +50,7 @@ type Stepper struct {
 
 	graphUpdates bool // update by graphs also where it could be done in place
 
-	adapters []Adapter // of LoRA
+	adapters []lora.Adapter // of LoRA
 
 	features, backward graphs
 	update, add, sum   function
@@ -106,7 +107,7 @@ func New(m *model.Model, cfg Config) (*Stepper, error) {
 func (s *Stepper) chooseParameters() error {
 	cfg := s.model.Config
 	if s.config.LoRARank > 0 {
-		s.adapters = Adapters(cfg, s.config.LoRARank, s.config.FreezeVision)
+		s.adapters = lora.Adapters(cfg, s.config.LoRARank, s.config.FreezeVision)
 		if err := s.adapt(); err != nil {
 			return err
 		}
