@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/train/compiled"
 	"clipnb/clipkit/train/lossscale"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -85,10 +86,10 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 		if err := b.moved.Before(m); err != nil {
 			return nil, nil, err
 		}
-		pass, err := s.backward.run(s, part.tensors()...)
+		pass, err := s.backward.Run(s.model.Device, s.store, part.tensors()...)
 		var numbers []float32
 		if err == nil {
-			numbers, err = takeValues(pass[0])
+			numbers, err = compiled.TakeValues(pass[0])
 		}
 		if err == nil {
 			err = b.moved.After(m, s.backwardPass(m))
@@ -174,7 +175,7 @@ func (s *Stepper) featuresOf(b batch, masks bool) (all features, err error) {
 		}
 		var f []*tensors.Tensor
 		if err == nil {
-			f, err = s.features.run(s, part.tensors()...)
+			f, err = s.features.Run(s.model.Device, s.store, part.tensors()...)
 		}
 		if err == nil && counts {
 			err = b.moved.After(m, m)
@@ -183,7 +184,7 @@ func (s *Stepper) featuresOf(b batch, masks bool) (all features, err error) {
 			return all, fmt.Errorf("features of micro-batch %d of %d: %w", m+1, c.MicroBatches(), err)
 		}
 		for i, into := range []*[]float32{&all.images, &all.texts} {
-			values, err := takeValues(f[i])
+			values, err := compiled.TakeValues(f[i])
 			if err != nil {
 				return all, err
 			}
@@ -246,7 +247,7 @@ func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 		}
 	}
 	for i, t := range s.params {
-		values, err := takeValues(grads[i])
+		values, err := compiled.TakeValues(grads[i])
 		if x := float32(s.config.gradientShare()); x != 1 {
 			for i := range values {
 				values[i] *= x

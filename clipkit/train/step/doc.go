@@ -9,7 +9,7 @@
 //
 //	stepper.go     Stepper: what it holds, and the order of a step
 //	batch.go       a batch on the host and in a graph; what is drawn for it (dropout, masked patches)
-//	accumulate.go  features of micro-batches, then their gradients (graphs.go compiles both)
+//	accumulate.go  features of micro-batches, then their gradients (package train/compiled compiles both)
 //	ranks.go       the reference's ranks, over processes; package train/batchnorm has BatchNorm's statistics, train/loss what is minimised
 //	scaler.go      the loss scale of float16 (package train/lossscale)
 //	update.go      AdamW (package train/adamw) by graphs, inplace.go where the values lie

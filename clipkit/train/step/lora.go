@@ -75,7 +75,7 @@ func (s *Stepper) merge() error {
 			}
 			in = append(in, value)
 		}
-		out, err := s.sum.runKeepingInputs(s.model, in...)
+		out, err := s.sum.RunKeepingInputs(s.model.Device, in...)
 		if err == nil {
 			err = s.put(ad.Matrix.Name, out[0])
 		}

@@ -8,6 +8,7 @@ import (
 
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/train/compiled"
 )
 
 // firstBatch is eight pairs of the fixtures, with captions of different lengths.
@@ -228,7 +229,7 @@ func TestLossesAccumulate(t *testing.T) {
 			}
 			all := map[string][]float32{}
 			for i, p := range s.params {
-				if all[p.Name], err = takeValues(grads[i]); err != nil {
+				if all[p.Name], err = compiled.TakeValues(grads[i]); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train/adamw"
+	"clipnb/clipkit/train/compiled"
 	"clipnb/clipkit/train/lora"
 	"clipnb/clipkit/train/loss"
 	"clipnb/clipkit/train/lossscale"
@@ -52,8 +53,8 @@ type Stepper struct {
 
 	adapters []lora.Adapter // of LoRA
 
-	features, backward graphs
-	update, add, sum   function
+	features, backward compiled.ModelFunction
+	update, add, sum   compiled.Function
 	many               manyGraphs
 }
 
@@ -94,8 +95,8 @@ func New(m *model.Model, cfg Config) (*Stepper, error) {
 		return nil, err
 	}
 	s.noise = s.patchNoise
-	s.features.build, s.backward.build = s.featuresGraph, s.backwardGraph
-	s.update.build, s.add.build, s.sum.build = s.updateGraph, addGraph, s.sumGraph
+	s.features.Build, s.backward.Build = s.featuresGraph, s.backwardGraph
+	s.update.Build, s.add.Build, s.sum.Build = s.updateGraph, addGraph, s.sumGraph
 	if err := s.allocate(); err != nil {
 		s.Close()
 		return nil, err
@@ -163,11 +164,11 @@ func (s *Stepper) newVariable(prefix string, t arch.Tensor, values []float32, sp
 // Close frees the compiled graphs and the moments; the model keeps its parameters, with LoRA's additions in them.
 func (s *Stepper) Close() {
 	defer s.giveBack()
-	s.features.close()
-	s.backward.close()
+	s.features.Close()
+	s.backward.Close()
 	s.many.close(s)
-	for _, f := range []*function{&s.update, &s.add, &s.sum} {
-		f.close()
+	for _, f := range []*compiled.Function{&s.update, &s.add, &s.sum} {
+		f.Close()
 	}
 	for _, t := range s.params {
 		for _, prefix := range MomentPrefixes {

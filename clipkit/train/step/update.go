@@ -89,7 +89,7 @@ func (s *Stepper) applyTo(group []int, lr float64, grads []*tensors.Tensor) erro
 	if s.inPlace() {
 		return nil
 	}
-	out, err := s.update.run(s.model, append([]*tensors.Tensor{tensors.FromFlatDataAndDimensions(all, len(group), 3)}, in...)...)
+	out, err := s.update.Run(s.model.Device, append([]*tensors.Tensor{tensors.FromFlatDataAndDimensions(all, len(group), 3)}, in...)...)
 	for i := 0; err == nil && i < len(names); i++ {
 		err = s.put(names[i], out[i])
 	}
@@ -127,7 +127,7 @@ func (s *Stepper) accumulateInto(sums, grads []*tensors.Tensor) error {
 				in = append(in, list[i])
 			}
 		}
-		out, err := s.add.run(s.model, in...)
+		out, err := s.add.Run(s.model.Device, in...)
 		if err != nil {
 			return fmt.Errorf("adding up gradients: %w", err)
 		}

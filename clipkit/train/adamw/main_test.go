@@ -1,9 +1,0 @@
-package adamw
-
-import (
-	"testing"
-
-	"clipnb/clipkit/internal/limit"
-)
-
-func TestMain(m *testing.M) { limit.Main(m) }
