@@ -74,7 +74,7 @@ func TestLossScaleIsChecked(t *testing.T) {
 	}
 	s.scale = lossscale.State{Factor: lossscale.Smallest}
 	if err := s.overflowed(1, 1e-3); !errors.Is(err, ErrDiverged) {
-		t.Errorf("the lossscale.Smallest factor overflows: %v", err)
+		t.Errorf("the smallest factor overflows: %v", err)
 	}
 	for precision, want := range map[string]model.Precision{"": model.F32, "f32": model.F32, "bf16": model.BF16, "f16": model.F16, "amp": model.BF16} {
 		if got := (Config{Precision: precision}).precision(m.Device); got != want {
