@@ -19,7 +19,7 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/train"
-	"clipnb/clipkit/train/step"
+	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/hub"
 	"clipnb/clipkit/zeroshot"
@@ -153,7 +153,7 @@ func TestFinetuneKeepsARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	ck, params := f.Checkpoint, len(step.Parameters(m.Towers.Config))
+	ck, params := f.Checkpoint, len(adamw.Parameters(m.Towers.Config))
 	if ck.Step != 2 || ck.Epoch != 1 || ck.Name != "a" || len(ck.Optimizer.State) != params || ck.Optimizer.State[0].Step != 2 {
 		t.Errorf("exported %+v", ck)
 	}

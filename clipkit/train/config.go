@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/step"
 )
 
@@ -184,7 +185,7 @@ func (c Config) learningRate(s, total int) float64 {
 	if c.SkipScheduler && s >= c.Warmup {
 		return c.LR
 	}
-	return step.LearningRate(c.LR, s, c.Warmup, total)
+	return adamw.LearningRate(c.LR, s, c.Warmup, total)
 }
 
 func bad(field string, value any, want string) error {

@@ -14,7 +14,7 @@ import (
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
-	"clipnb/clipkit/train/step"
+	"clipnb/clipkit/train/lossscale"
 	"clipnb/clipkit/weights"
 )
 
@@ -30,7 +30,7 @@ func TestLossScaleContinues(t *testing.T) {
 		return m
 	}
 	scale := func(job Job, factor float64) {
-		if err := job.stepper.SetLossScale(step.LossScale{Factor: factor, Good: job.stepper.LossScale().Good}); err != nil {
+		if err := job.stepper.SetLossScale(lossscale.State{Factor: factor, Good: job.stepper.LossScale().Good}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/model"
-	"clipnb/clipkit/train/step"
+	"clipnb/clipkit/train/adamw"
+	"clipnb/clipkit/train/lora"
 )
 
 // ErrMemory is wrapped for a run that would not fit into memory.
@@ -44,13 +45,13 @@ func estimate(cfg arch.Config, c Config, turns, together, devices int) int64 {
 	}
 	trained := 0.0
 	if c.LoRARank > 0 {
-		for _, ad := range step.Adapters(cfg, c.LoRARank, c.FreezeVision) {
+		for _, ad := range lora.Adapters(cfg, c.LoRARank, c.FreezeVision) {
 			bytes += 2 * 4 * float64(ad.Matrix.Size()) // the base and the new sum
 			trained += float64(ad.A.Size() + ad.B.Size())
 		}
 		bytes += 4 * trained
 	} else {
-		for _, t := range step.Parameters(cfg) {
+		for _, t := range adamw.Parameters(cfg) {
 			if !frozen || !strings.HasPrefix(t.Name, "visual.") {
 				trained += float64(t.Size())
 			}

@@ -11,7 +11,7 @@ import (
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
-	"clipnb/clipkit/train/step"
+	"clipnb/clipkit/train/lossscale"
 )
 
 // The processes of a run (Job.World) do the same and decide alike: what one of them sees, all hear of before they act on it. An error that
@@ -112,7 +112,7 @@ type position struct {
 	Loaded  bool // a model or an optimizer's state
 	Rebased bool // LoRA's matrices are those of the loaded model
 	Updates int
-	Scale   step.LossScale
+	Scale   lossscale.State
 }
 
 // resumeTogether resumes on rank 0, and gives all others what it found: they need no disk of its.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/pytorch"
@@ -39,7 +40,7 @@ func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]tensor.Tensor,
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading the optimizer's state of %s: %w", p.Name, err)
 		}
-		if step.NoDecay(p.Name) {
+		if adamw.NoDecay(p.Name) {
 			plain.Params++
 		} else {
 			decay.Params++

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/train/lossscale"
 	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/pytorch"
@@ -124,7 +125,7 @@ func (j *Job) loadCheckpoint(c *checkpoint.Checkpoint, optimizer bool) error {
 	if err := j.stepper.CheckAdapters(read); err != nil {
 		return err
 	}
-	if err := j.stepper.SetLossScale(step.LossScale{Factor: c.State.LossScale, Good: c.State.GoodSteps}); err != nil {
+	if err := j.stepper.SetLossScale(lossscale.State{Factor: c.State.LossScale, Good: c.State.GoodSteps}); err != nil {
 		return fmt.Errorf("%w (reset_optimizer leaves it out)", err)
 	}
 	return j.stepper.SetMoments(c.State.Updates, read)
@@ -193,7 +194,7 @@ func (j *Job) begun(path, remark string, st checkpoint.State) error {
 	return j.log("=> %s", line)
 }
 
-// setReference takes the moments of a .pt, which are numbered in the order of step.Parameters.
+// setReference takes the moments of a .pt, which are numbered in the order of adamw.Parameters.
 func setReference(s *step.Stepper, o *pytorch.Optimizer) error {
 	params, own := s.Parameters()
 	if len(own) > 0 {

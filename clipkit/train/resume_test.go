@@ -18,7 +18,7 @@ import (
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
-	"clipnb/clipkit/train/step"
+	"clipnb/clipkit/train/lora"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/pytorch"
 )
@@ -213,7 +213,7 @@ func checkAdaptersFile(t *testing.T, trained, first *model.Model, path string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for _, ad := range step.Adapters(first.Config, 2, false) {
+	for _, ad := range lora.Adapters(first.Config, 2, false) {
 		a, b := golden.Values(t, f, ad.A.Name), golden.Values(t, f, ad.B.Name)
 		want := modeltest.Values(t, first, ad.Matrix.Name)
 		for i := range ad.Matrix.Shape[0] {

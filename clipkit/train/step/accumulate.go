@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/train/compiled"
+	"clipnb/clipkit/train/lossscale"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -56,7 +58,7 @@ func (s *Stepper) backwardGraph(scope *gomodel.Scope, in []*Node) []*Node {
 		for i, g := range grads {
 			grads[i] = Div(g, b.scale)
 		}
-		numbers = append(numbers, norm(grads))
+		numbers = append(numbers, lossscale.Norm(grads))
 	}
 	return append([]*Node{Stack(numbers, 0)}, grads...)
 }
@@ -69,7 +71,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 	c := s.config
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, b.moved.undo(s))
+			err = errors.Join(err, b.moved.Undo())
 		}
 	}()
 	plain, masked, err := s.cachedFeatures(b)
@@ -81,16 +83,16 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 		m := b.first + j
 		part := b.part(j, c.beside(m))
 		part.others = s.others(m, c.beside(m), plain, masked)
-		if err := b.moved.before(s, m); err != nil {
+		if err := b.moved.Before(m); err != nil {
 			return nil, nil, err
 		}
-		pass, err := s.backward.run(s, part.tensors()...)
+		pass, err := s.backward.Run(s.model.Device, s.store, part.tensors()...)
 		var numbers []float32
 		if err == nil {
-			numbers, err = takeValues(pass[0])
+			numbers, err = compiled.TakeValues(pass[0])
 		}
 		if err == nil {
-			err = b.moved.after(s, m, s.backwardPass(m))
+			err = b.moved.After(m, s.backwardPass(m))
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("gradients of micro-batch %d of %d: %w", m+1, c.MicroBatches(), err)
@@ -114,7 +116,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 		func() error { return s.agree(out[:3], &norm, &broken) },
 		func() error { return s.sumOverProcesses(grads) },
 		func() error { return s.averageOverRanks(grads) },
-		func() error { return b.moved.apply(s) },
+		func() error { return b.moved.Apply() },
 	} {
 		if err := all(); err != nil {
 			return nil, nil, err
@@ -169,20 +171,20 @@ func (s *Stepper) featuresOf(b batch, masks bool) (all features, err error) {
 		}
 		counts := c.accum() > 1 // with one micro-batch a rank, the reference has no such pass
 		if counts {
-			err = b.moved.before(s, m)
+			err = b.moved.Before(m)
 		}
 		var f []*tensors.Tensor
 		if err == nil {
-			f, err = s.features.run(s, part.tensors()...)
+			f, err = s.features.Run(s.model.Device, s.store, part.tensors()...)
 		}
 		if err == nil && counts {
-			err = b.moved.after(s, m, m)
+			err = b.moved.After(m, m)
 		}
 		if err != nil {
 			return all, fmt.Errorf("features of micro-batch %d of %d: %w", m+1, c.MicroBatches(), err)
 		}
 		for i, into := range []*[]float32{&all.images, &all.texts} {
-			values, err := takeValues(f[i])
+			values, err := compiled.TakeValues(f[i])
 			if err != nil {
 				return all, err
 			}
@@ -217,7 +219,7 @@ func (s *Stepper) others(m int, beside []int, plain, masked features) (f feature
 }
 
 // Gradients computes what Step would, up to the update, and changes nothing: each receives the gradient of the loss with respect to
-// every trained parameter, in the order of Parameters, as the reference's optimizer gets it (ranks.go): logit_scale's is accum_freq times that of the
+// every trained parameter, in the order of adamw.Parameters, as the reference's optimizer gets it (ranks.go): logit_scale's is accum_freq times that of the
 // whole batch's loss. Skipped says that in float16 some are not finite.
 func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (Result, error) {
@@ -245,7 +247,7 @@ func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
 		}
 	}
 	for i, t := range s.params {
-		values, err := takeValues(grads[i])
+		values, err := compiled.TakeValues(grads[i])
 		if x := float32(s.config.gradientShare()); x != 1 {
 			for i := range values {
 				values[i] *= x

@@ -11,6 +11,7 @@ import (
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/loss"
 	"clipnb/clipkit/weights"
 
@@ -81,7 +82,7 @@ func TestFrozenVisionEqualsTheReference(t *testing.T) {
 		}
 	}
 	for i, step := range want.Steps {
-		lr := LearningRate(r.Args.LR, i, r.Args.Warmup, r.Args.MaxSteps)
+		lr := adamw.LearningRate(r.Args.LR, i, r.Args.Warmup, r.Args.MaxSteps)
 		got, err := s.Step(images[i*len(images)/5:(i+1)*len(images)/5], texts[i*len(texts)/5:(i+1)*len(texts)/5], 4, lr, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/batchnorm"
 	"clipnb/clipkit/train/loss"
 
 	. "github.com/gomlx/gomlx/core/graph"
@@ -32,7 +33,7 @@ type batch struct {
 
 	others features // of the other micro-batches of the step
 
-	moved *statistics // BatchNorm's, of the step; nil = every pass moves them
+	moved *batchnorm.Passes // of the step; nil = every pass moves them
 }
 
 // features are unit vectors [n,D] of n pairs.
@@ -62,8 +63,10 @@ func (s *Stepper) batch(images []float32, ids []int32, pictures []int64, seed ui
 		return batch{}, fmt.Errorf("%d image values and %d ids do not make %d pairs at %d×%d in %d micro-batches", len(images), len(ids), n, r, r, own)
 	}
 	b := batch{n: n, first: first, own: own, all: s.config.MicroBatches(), pixels: r, images: images, ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}, scale: float32(s.scale.Factor)}
-	if b.moved, err = s.separateStatistics(); err != nil {
-		return batch{}, err
+	if !s.visionFrozen() && s.model.Device.Many == nil && (s.config.ranks() > 1 || w.Size() > 1) { // elsewhere the passes have the reference's order already
+		if b.moved, err = batchnorm.Begin(s.model, w, s.config.accum(), own); err != nil {
+			return batch{}, err
+		}
 	}
 	longest := longestOf(ids, n)
 	sizes, err := exchange.Gather(w, []int64{int64(n), int64(len(ids) / n), int64(longest)})

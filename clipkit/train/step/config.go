@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/adamw"
 )
 
 // ErrConfig is wrapped for a setting that makes no sense.
@@ -79,6 +82,13 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("loss", c.Loss, `"contrastive" with lora_rank: only the additions train, so the siglip bias could not`)
 	}
 	return nil
+}
+
+// Trained are those of adamw.Parameters that a run without LoRA updates.
+func (c Config) Trained(cfg arch.Config) []arch.Tensor {
+	return slices.DeleteFunc(adamw.Parameters(cfg), func(t arch.Tensor) bool {
+		return c.FreezeVision && strings.HasPrefix(t.Name, "visual.")
+	})
 }
 
 // mixed leaves the choice of a half precision to the device.

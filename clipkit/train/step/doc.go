@@ -9,13 +9,12 @@
 //
 //	stepper.go     Stepper: what it holds, and the order of a step
 //	batch.go       a batch on the host and in a graph; what is drawn for it (dropout, masked patches)
-//	accumulate.go  features of micro-batches, then their gradients (graphs.go compiles both)
-//	ranks.go       the reference's ranks, over processes (statistics.go: BatchNorm's); package train/loss is what is minimised
-//	scaler.go      the loss scale of float16
-//	adamw.go       parameter groups and AdamW; update.go applies it by graphs, inplace.go where the values lie
+//	accumulate.go  features of micro-batches, then their gradients (package train/compiled compiles both)
+//	ranks.go       the reference's ranks, over processes; package train/batchnorm has BatchNorm's statistics, train/loss what is minimised
+//	scaler.go      the loss scale of float16 (package train/lossscale)
+//	update.go      AdamW (package train/adamw) by graphs, inplace.go where the values lie
 //	many.go        several devices of one process, moments whole or sharded
-//	lora.go        low-rank additions instead of whole matrices
-//	schedule.go    learning rates: warm-up and cosine, and by layer
+//	lora.go        low-rank additions (package train/lora) instead of whole matrices
 //
 // Losses, gradients and parameters after ten steps are PyTorch's (internal/golden/testdata/parity.md). Stepper.Gradients reads gradients out.
 //

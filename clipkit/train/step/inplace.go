@@ -1,20 +1,10 @@
 package step
 
-// #cgo CFLAGS: -O3
-// #cgo noescape adamw
-// #cgo nocallback adamw
-// #cgo noescape add_to
-// #cgo nocallback add_to
-// #include "kernels.h"
-import "C"
-
 import (
 	"fmt"
-	"runtime"
-	"sync"
-	"unsafe"
 
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/train/adamw"
 
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -51,16 +41,10 @@ func (s *Stepper) updateInPlace(t [4]*tensors.Tensor, scalars [3]float32) error 
 		if x[i], err = s.hostValues(t[i]); err != nil {
 			return err
 		}
-		if len(x[i]) != len(x[0]) {
-			return fmt.Errorf("value %v, moment or gradient %v", t[0].Shape(), t[i].Shape())
-		}
 	}
-	c, share := s.config, s.config.gradientShare()
-	k := C.adamw_scalars{decay: C.float(scalars[0]), step: C.float(scalars[1]), sqrt_bias: C.float(scalars[2]),
-		beta1: C.float(c.Beta1), rest1: C.float((1 - c.Beta1) * share), beta2: C.float(c.Beta2), rest2: C.float((1 - c.Beta2) * share * share), epsilon: C.float(c.Epsilon)}
-	onAllCores(len(x[0]), func(from, to int) {
-		C.adamw(floats(x[0][from:to]), floats(x[1][from:to]), floats(x[2][from:to]), floats(x[3][from:to]), C.size_t(to-from), k)
-	})
+	if err := adamw.InPlace(s.constants(), x[0], x[1], x[2], x[3], scalars); err != nil {
+		return fmt.Errorf("value %v, gradient %v: %w", t[0].Shape(), t[3].Shape(), err)
+	}
 	return t[3].FinalizeAll()
 }
 
@@ -74,21 +58,8 @@ func (s *Stepper) addInPlace(sum, x *tensors.Tensor) error {
 	if err != nil {
 		return err
 	}
-	if len(a) != len(b) {
-		return fmt.Errorf("adding %v to %v", x.Shape(), sum.Shape())
+	if err := adamw.AddTo(a, b); err != nil {
+		return err
 	}
-	onAllCores(len(a), func(from, to int) { C.add_to(floats(a[from:to]), floats(b[from:to]), C.size_t(to-from)) })
 	return x.FinalizeAll()
-}
-
-func floats(x []float32) *C.float { return (*C.float)(unsafe.SliceData(x)) }
-
-// onAllCores does n pieces of work in as many parts as there are processors, or in one where they are few.
-func onAllCores(n int, part func(from, to int)) {
-	parts := min(runtime.GOMAXPROCS(0), 1+n/(1<<16))
-	var wait sync.WaitGroup
-	for i := range parts {
-		wait.Go(func() { part(i*n/parts, (i+1)*n/parts) })
-	}
-	wait.Wait()
 }

@@ -2,22 +2,16 @@ package step
 
 import (
 	"fmt"
-	"hash/fnv"
-	"math"
-	"math/rand/v2"
-	"slices"
-	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/train/lora"
 	"clipnb/clipkit/weights/tensor"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	gomodel "github.com/gomlx/gomlx/ml/model"
 )
 
-// LoRA (Hu et al. 2021): of every matrix W [out,in] in the blocks of both towers only an addition alpha/rank · B·A is trained, with
-// A [rank,in] and B [out,rank]; all else stays. B begins at zero, so training begins at the model as it is. A ResNet has no such blocks:
-// with one, the additions are the text tower's, and the vision tower is frozen.
+// LoRA (package train/lora).
 //
 // The model always holds the sums W + alpha/rank · B·A, and the step puts the new ones there; so validation, checkpoints and everything
 // else see plain weights. The untouched W lie beside them under loraBase. What is saved is memory: two moments of the additions instead of
@@ -25,24 +19,6 @@ import (
 
 // loraBase is where the matrices without their additions lie.
 const loraBase = "lora.base/"
-
-// Adapter is one matrix and its addition's factors.
-type Adapter struct{ Matrix, A, B arch.Tensor }
-
-// Adapters of a model, in the order of its tensors.
-func Adapters(cfg arch.Config, rank int, freezeVision bool) (list []Adapter) {
-	for _, t := range cfg.Tensors() {
-		vision := strings.HasPrefix(t.Name, "visual.transformer.resblocks.") && !freezeVision
-		if len(t.Shape) != 2 || !vision && !strings.HasPrefix(t.Name, "bert.encoder.layer.") {
-			continue
-		}
-		part := strings.TrimSuffix(strings.TrimSuffix(t.Name, ".weight"), "_weight") // in_proj_weight: one matrix for q, k and v
-		list = append(list, Adapter{Matrix: t,
-			A: arch.Tensor{Name: part + ".lora_A.weight", Shape: []int{rank, t.Shape[1]}},
-			B: arch.Tensor{Name: part + ".lora_B.weight", Shape: []int{t.Shape[0], rank}}})
-	}
-	return list
-}
 
 // loraScale multiplies B·A.
 func (s *Stepper) loraScale() float64 { return s.config.LoRAAlpha / float64(s.config.LoRARank) }
@@ -55,18 +31,11 @@ func (s *Stepper) adapt() error {
 		if err != nil {
 			return err
 		}
-		h := fnv.New64a()
-		h.Write([]byte(ad.A.Name))
-		rng, bound := rand.New(rand.NewPCG(s.config.Seed, h.Sum64())), 1/math.Sqrt(float64(ad.A.Shape[1]))
-		a := make([]float32, ad.A.Shape[0]*ad.A.Shape[1])
-		for i := range a {
-			a[i] = float32((2*rng.Float64() - 1) * bound) // as the authors' program does
-		}
 		for _, v := range []struct {
 			prefix string
 			of     arch.Tensor
 			values []float32
-		}{{loraBase, ad.Matrix, base}, {"", ad.A, a}, {"", ad.B, make([]float32, ad.B.Shape[0]*ad.B.Shape[1])}} {
+		}{{loraBase, ad.Matrix, base}, {"", ad.A, ad.Begin(s.config.Seed)}, {"", ad.B, make([]float32, ad.B.Size())}} {
 			if err := s.newVariable(v.prefix, v.of, v.values, false); err != nil {
 				return err
 			}
@@ -75,7 +44,7 @@ func (s *Stepper) adapt() error {
 	return nil
 }
 
-// loraGradients turns the gradients of the matrices into those of their factors: of A scale·Bᵀ·G, of B scale·G·Aᵀ, in the order of s.params.
+// loraGradients turns the gradients of the matrices into those of their factors, in the order of s.params.
 func (s *Stepper) loraGradients(scope *gomodel.Scope, loss *Node) (grads []*Node) {
 	g := loss.Graph()
 	matrices := make([]*Node, len(s.adapters))
@@ -84,17 +53,15 @@ func (s *Stepper) loraGradients(scope *gomodel.Scope, loss *Node) (grads []*Node
 	}
 	for i, grad := range Gradient(loss, matrices...) {
 		a, b := s.value(scope, g, s.adapters[i].A.Name), s.value(scope, g, s.adapters[i].B.Name)
-		ofA := Dot(b, grad).General([]int{0}, nil, []int{0}, nil)
-		ofB := Dot(grad, a).General([]int{1}, nil, []int{1}, nil)
-		grads = append(grads, MulScalar(ofA, s.loraScale()), MulScalar(ofB, s.loraScale()))
+		ofA, ofB := lora.FactorGradients(grad, a, b, s.loraScale())
+		grads = append(grads, ofA, ofB)
 	}
 	return grads
 }
 
-// sumGraph: base [out,in], A [rank,in] and B [out,rank] → base + scale·B·A.
+// sumGraph is lora.Sum.
 func (s *Stepper) sumGraph(in []*Node) []*Node {
-	product := Dot(in[2], in[1]).General([]int{1}, nil, []int{0}, nil)
-	return []*Node{Add(in[0], MulScalar(product, s.loraScale()))}
+	return []*Node{lora.Sum(in[0], in[1], in[2], s.loraScale())}
 }
 
 // merge puts W + scale·B·A into the model.
@@ -108,7 +75,7 @@ func (s *Stepper) merge() error {
 			}
 			in = append(in, value)
 		}
-		out, err := s.sum.runKeepingInputs(s.model, in...)
+		out, err := s.sum.RunKeepingInputs(s.model.Device, in...)
 		if err == nil {
 			err = s.put(ad.Matrix.Name, out[0])
 		}
@@ -173,25 +140,8 @@ func (s *Stepper) CheckAdapters(read func(name string) ([]int, []float32, error)
 		if err != nil {
 			return err
 		}
-		out, in, rank := ad.Matrix.Shape[0], ad.Matrix.Shape[1], s.config.LoRARank
-		if len(a) != rank*in || len(b) != out*rank {
-			return fmt.Errorf("%w: lora_rank is %d, and the additions of %s have another rank", ErrConfig, rank, ad.Matrix.Name)
-		}
-		limit := 1e-4 * float64(max(slices.Max(merged), -slices.Min(merged)))
-		row := make([]float64, in)
-		for i := range out {
-			clear(row)
-			for k := range rank {
-				w := s.loraScale() * float64(b[i*rank+k])
-				for j := range row {
-					row[j] += w * float64(a[k*in+j])
-				}
-			}
-			for j, added := range row {
-				if math.Abs(float64(base[i*in+j])+added-float64(merged[i*in+j])) > limit {
-					return fmt.Errorf("%w: the model is not the one that this LoRA run began with (%s differs): load the weights of then", ErrConfig, ad.Matrix.Name)
-				}
-			}
+		if err := ad.Check(base, a, b, merged, s.loraScale()); err != nil {
+			return fmt.Errorf("%w: %w", ErrConfig, err)
 		}
 	}
 	return nil

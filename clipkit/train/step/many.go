@@ -6,6 +6,7 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/train/compiled"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -76,13 +77,13 @@ func (s *Stepper) splits(t arch.Tensor) bool {
 
 // manyGraphs are those of several devices.
 type manyGraphs struct {
-	step, turn, update graphs
+	step, turn, update compiled.ModelFunction
 	sums               bool // there are variables for the gradients
 }
 
 func (m *manyGraphs) close(s *Stepper) {
-	for _, g := range []*graphs{&m.step, &m.turn, &m.update} {
-		g.close()
+	for _, f := range []*compiled.ModelFunction{&m.step, &m.turn, &m.update} {
+		f.Close()
 	}
 	for _, t := range s.params {
 		_ = s.store.DeleteVariable("/" + gradientSum + t.Name)
@@ -178,12 +179,12 @@ func (s *Stepper) stepOnMany(b batch, lr float64) (out []float32, err error) {
 	if out, err = s.sumTurns(b); err != nil {
 		return nil, err
 	}
-	s.many.update.build, s.many.update.split = s.updateFromSums, []bool{false, false}
-	done, err := s.many.update.run(s, scalars, tensors.FromFlatDataAndDimensions(slices.Clone(out), len(out)))
+	s.many.update.Build, s.many.update.Split = s.updateFromSums, []bool{false, false}
+	done, err := s.many.update.Run(s.model.Device, s.store, scalars, tensors.FromFlatDataAndDimensions(slices.Clone(out), len(out)))
 	if err != nil {
 		return nil, err
 	}
-	_, err = takeValues(done[0])
+	_, err = compiled.TakeValues(done[0])
 	return out, err
 }
 
@@ -276,13 +277,13 @@ func (s *Stepper) featuresInTurns(b batch, turns [][]int, masks bool) (all featu
 		if !masks {
 			part.visible = nil
 		}
-		s.features.split = []bool{true, true, false, true} // with masks or without
-		f, err := s.features.run(s, part.tensors()...)
+		s.features.Split = []bool{true, true, false, true} // with masks or without
+		f, err := s.features.Run(s.model.Device, s.store, part.tensors()...)
 		if err != nil {
 			return all, fmt.Errorf("features of turn %d of %d: %w", i+1, len(turns), err)
 		}
 		for j, into := range [][]float32{all.images, all.texts} {
-			values, err := takeValues(f[j])
+			values, err := compiled.TakeValues(f[j])
 			if err != nil {
 				return all, err
 			}
@@ -295,14 +296,14 @@ func (s *Stepper) featuresInTurns(b batch, turns [][]int, masks bool) (all featu
 }
 
 // runTurn runs a graph whose inputs are those before the turn, which every device has, and the turn, and gives its numbers.
-func (s *Stepper) runTurn(g *graphs, build func(*gomodel.Scope, []*Node) []*Node, turn batch, before ...*tensors.Tensor) ([]float32, error) {
+func (s *Stepper) runTurn(f *compiled.ModelFunction, build func(*gomodel.Scope, []*Node) []*Node, turn batch, before ...*tensors.Tensor) ([]float32, error) {
 	in := turn.tensors()
-	g.build, g.split = build, append(make([]bool, len(before)), turn.split(in)...)
-	out, err := g.run(s, append(before, in...)...)
+	f.Build, f.Split = build, append(make([]bool, len(before)), turn.split(in)...)
+	out, err := f.Run(s.model.Device, s.store, append(before, in...)...)
 	if err != nil {
 		return nil, err
 	}
-	return takeValues(out[0])
+	return compiled.TakeValues(out[0])
 }
 
 // turn is those micro-batches as one, with what is known of those beside them.

@@ -5,6 +5,7 @@ import (
 
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/train/compiled"
 
 	"github.com/gomlx/gomlx/core/tensors"
 )
@@ -121,7 +122,7 @@ func (s *Stepper) sumOver(w exchange.World, grad **tensors.Tensor) error {
 		return w.Sum(values)
 	}
 	dimensions := (*grad).Shape().Dimensions
-	values, err := takeValues(*grad)
+	values, err := compiled.TakeValues(*grad)
 	if err == nil {
 		err = w.Sum(values)
 	}
@@ -140,7 +141,7 @@ func (s *Stepper) averageOverRanks(grads []*tensors.Tensor) error {
 		if t.Name != "logit_scale" && t.Name != siglipBias.Name {
 			continue
 		}
-		values, err := takeValues(grads[i])
+		values, err := compiled.TakeValues(grads[i])
 		if err != nil {
 			return err
 		}

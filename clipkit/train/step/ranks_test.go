@@ -21,6 +21,7 @@ import (
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
 	"clipnb/clipkit/tokenizer"
+	"clipnb/clipkit/train/lossscale"
 	"clipnb/clipkit/weights"
 )
 
@@ -214,7 +215,7 @@ func TestOverflowOnOneProcessSkipsOnAll(t *testing.T) {
 	before := [2][]float32{modeltest.AllValues(t, steppers[0].model), modeltest.AllValues(t, steppers[1].model)}
 	results, errs := together(t, steppers, images, ids, 1e-3)
 	for p, s := range steppers {
-		if errs[p] == nil && (!results[p].Skipped || s.LossScale().Factor != firstFactor/2) || errs[p] != nil && !errors.Is(errs[p], ErrDiverged) {
+		if errs[p] == nil && (!results[p].Skipped || s.LossScale().Factor != lossscale.First/2) || errs[p] != nil && !errors.Is(errs[p], ErrDiverged) {
 			t.Errorf("process %d: %+v, %v, loss scale %v", p, results[p], errs[p], s.LossScale())
 		}
 		if !slices.Equal(modeltest.AllValues(t, s.model), before[p]) {

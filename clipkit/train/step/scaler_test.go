@@ -11,27 +11,8 @@ import (
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/train/lossscale"
 )
-
-// The factor moves as torch.cuda.amp.GradScaler's: doubled after 2000 good steps in a row, halved by a bad one.
-func TestLossScaleMoves(t *testing.T) {
-	s := LossScale{Factor: firstFactor}
-	for range 1999 {
-		s = s.after(true)
-	}
-	if s != (LossScale{65536, 1999}) {
-		t.Fatalf("after 1999 good steps: %+v", s)
-	}
-	if got := s.after(false); got != (LossScale{32768, 0}) {
-		t.Errorf("a bad step makes %+v", got)
-	}
-	if s = s.after(true); s != (LossScale{131072, 0}) {
-		t.Errorf("after 2000 good steps: %+v", s)
-	}
-	if got := (LossScale{Factor: largest, Good: 1999}).after(true); got != (LossScale{largest, 0}) {
-		t.Errorf("beyond float32: %+v", got)
-	}
-}
 
 // A factor that is too large leaves the step out and is halved; the model, the moments and the count of updates stay.
 func TestOverflowSkipsTheStep(t *testing.T) {
@@ -44,10 +25,10 @@ func TestOverflowSkipsTheStep(t *testing.T) {
 				images, ids = images[:len(images)*n/8], ids[:len(ids)*n/8]
 				s, _ := shared(t, graphsOf{engine: engine, kind: "vit", precision: "f16", accumulated: freq}, record(t, "vit", "train"))
 				m := s.model
-				if s.LossScale() != (LossScale{Factor: 65536}) {
+				if s.LossScale() != (lossscale.State{Factor: 65536}) {
 					t.Errorf("begins with %+v", s.LossScale())
 				}
-				if err := s.SetLossScale(LossScale{Factor: 1 << 40, Good: 5}); err != nil {
+				if err := s.SetLossScale(lossscale.State{Factor: 1 << 40, Good: 5}); err != nil {
 					t.Fatal(err)
 				}
 				before := modeltest.AllValues(t, m)
@@ -55,7 +36,7 @@ func TestOverflowSkipsTheStep(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !res.Skipped || s.LossScale() != (LossScale{Factor: 1 << 39}) || s.steps != 0 || !(res.Loss > 0) {
+				if !res.Skipped || s.LossScale() != (lossscale.State{Factor: 1 << 39}) || s.steps != 0 || !(res.Loss > 0) {
 					t.Errorf("%+v, scale %+v, %d updates", res, s.LossScale(), s.steps)
 				}
 				if !slices.Equal(modeltest.AllValues(t, m), before) {
@@ -88,12 +69,10 @@ func TestOverflowSkipsTheStep(t *testing.T) {
 func TestLossScaleIsChecked(t *testing.T) {
 	m := modeltest.Tiny(t, "", "vit")
 	s := stepper(t, m, record(t, "vit", "train"), func(c *Config) { c.Precision = "f16" })
-	for _, bad := range []LossScale{{Factor: 3}, {Factor: math.Inf(1)}, {Factor: math.NaN()}, {Factor: -2}, {Factor: 1e-30}, {Factor: 1, Good: 2000}, {Factor: 1, Good: -1}} {
-		if err := s.SetLossScale(bad); err == nil {
-			t.Errorf("%+v is taken", bad)
-		}
+	if err := s.SetLossScale(lossscale.State{Factor: 3}); err == nil {
+		t.Error("a factor of 3 is taken")
 	}
-	s.scale = LossScale{Factor: smallest}
+	s.scale = lossscale.State{Factor: lossscale.Smallest}
 	if err := s.overflowed(1, 1e-3); !errors.Is(err, ErrDiverged) {
 		t.Errorf("the smallest factor overflows: %v", err)
 	}
@@ -121,7 +100,7 @@ func TestF16TracksF32(t *testing.T) {
 			losses := func(precision string) (list []float64) {
 				s, done := shared(t, graphsOf{engine: engine, kind: "vit", precision: precision}, record(t, "vit", "train"))
 				defer done()
-				if err := s.SetLossScale(LossScale{Factor: 1 << 12}); err != nil { // the first factor overflows at first, as in PyTorch
+				if err := s.SetLossScale(lossscale.State{Factor: 1 << 12}); err != nil { // the first factor overflows at first, as in PyTorch
 					t.Fatal(err)
 				}
 				for i := range 10 {

@@ -3,12 +3,13 @@ package step
 import (
 	"fmt"
 	"math"
-	"strings"
 	"testing"
 
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/train/adamw"
+	"clipnb/clipkit/train/lossscale"
 )
 
 // recorded is a training record of the fixtures.
@@ -58,7 +59,7 @@ func restart(t *testing.T, s *Stepper, kind string, r recorded) {
 	}
 	s.steps, s.config.WeightDecay = 0, r.Args.WD
 	if s.scaled() {
-		s.scale = LossScale{Factor: firstFactor}
+		s.scale = lossscale.State{Factor: lossscale.First}
 	}
 	if a := r.Args; a.Beta1 != s.config.Beta1 || a.Beta2 != s.config.Beta2 || a.Eps != s.config.Epsilon {
 		t.Fatalf("the record's optimizer %+v is not the stepper's", a)
@@ -70,7 +71,7 @@ func follow(t *testing.T, s *Stepper, r recorded, lossLimit float64, images []fl
 	t.Helper()
 	pixels, tokens := 3*s.model.Config.ImageResolution*s.model.Config.ImageResolution, 52
 	for i, want := range r.Steps {
-		lr := LearningRate(r.Args.LR, i, r.Args.Warmup, r.Args.MaxSteps)
+		lr := adamw.LearningRate(r.Args.LR, i, r.Args.Warmup, r.Args.MaxSteps)
 		if math.Abs(lr-want.LR) > 1e-15 {
 			t.Errorf("step %d: lr %v, want %v", i+1, lr, want.LR)
 		}
@@ -144,39 +145,5 @@ func TestStepsEqualTheReference(t *testing.T) {
 			})
 		}
 		done()
-	}
-}
-
-func TestGroupsEqualTheReference(t *testing.T) {
-	for _, kind := range []string{"vit", "rn"} {
-		var want struct {
-			NoDecay []string `json:"no_decay"`
-			Decay   []string `json:"decay"`
-		}
-		golden.JSON(t, kind+"/param_groups.json", &want)
-		var got []string
-		for _, p := range Parameters(golden.Config(t, kind)) {
-			got = append(got, p.Name)
-		}
-		if strings.Join(got, "\n") != strings.Join(append(want.NoDecay, want.Decay...), "\n") {
-			t.Errorf("%s: order of parameters differs:\n%v\n%v %v", kind, got, want.NoDecay, want.Decay)
-		}
-	}
-}
-
-func TestScheduleEqualsTheReference(t *testing.T) {
-	var records map[string]struct {
-		LR       float64
-		Warmup   int
-		MaxSteps int `json:"max_steps"`
-		Values   []float64
-	}
-	golden.JSON(t, "lr_schedule.json", &records)
-	for name, r := range records {
-		for s, want := range r.Values {
-			if got := LearningRate(r.LR, s, r.Warmup, r.MaxSteps); math.Abs(got-want) > 1e-12*r.LR {
-				t.Errorf("%s: lr at step %d is %v, want %v", name, s, got, want)
-			}
-		}
 	}
 }

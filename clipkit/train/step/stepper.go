@@ -9,7 +9,11 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/adamw"
+	"clipnb/clipkit/train/compiled"
+	"clipnb/clipkit/train/lora"
 	"clipnb/clipkit/train/loss"
+	"clipnb/clipkit/train/lossscale"
 	"clipnb/clipkit/weights/tensor"
 
 	"github.com/gomlx/compute/dtypes"
@@ -34,23 +38,23 @@ type Stepper struct {
 	store    *gomodel.Store // the model's variables and, beside them, the optimizer's
 	giveBack func()
 	config   Config
-	params   []arch.Tensor // what the optimizer updates, in the order of Parameters
+	params   []arch.Tensor // what the optimizer updates, in the order of adamw.Parameters
 	own      []arch.Tensor // those of params that are not the model's
 	scales   []float64     // of each of params, its share of the learning rate
 	groups   [][]int       // which of params are updated together
 	steps    int           // updates done, the t of AdamW's bias correction
 
 	precision model.Precision // of products
-	scale     LossScale       // in float16
+	scale     lossscale.State // in float16
 
 	noise func(seed uint64, n int) []float32
 
 	graphUpdates bool // update by graphs also where it could be done in place
 
-	adapters []Adapter // of LoRA
+	adapters []lora.Adapter // of LoRA
 
-	features, backward graphs
-	update, add, sum   function
+	features, backward compiled.ModelFunction
+	update, add, sum   compiled.Function
 	many               manyGraphs
 }
 
@@ -84,15 +88,15 @@ func New(m *model.Model, cfg Config) (*Stepper, error) {
 	}
 	s.store, s.giveBack = m.LendVariables()
 	if s.scaled() {
-		s.scale.Factor = firstFactor
+		s.scale.Factor = lossscale.First
 	}
 	if err := s.chooseParameters(); err != nil {
 		s.Close()
 		return nil, err
 	}
 	s.noise = s.patchNoise
-	s.features.build, s.backward.build = s.featuresGraph, s.backwardGraph
-	s.update.build, s.add.build, s.sum.build = s.updateGraph, addGraph, s.sumGraph
+	s.features.Build, s.backward.Build = s.featuresGraph, s.backwardGraph
+	s.update.Build, s.add.Build, s.sum.Build = s.updateGraph, addGraph, s.sumGraph
 	if err := s.allocate(); err != nil {
 		s.Close()
 		return nil, err
@@ -104,7 +108,7 @@ func New(m *model.Model, cfg Config) (*Stepper, error) {
 func (s *Stepper) chooseParameters() error {
 	cfg := s.model.Config
 	if s.config.LoRARank > 0 {
-		s.adapters = Adapters(cfg, s.config.LoRARank, s.config.FreezeVision)
+		s.adapters = lora.Adapters(cfg, s.config.LoRARank, s.config.FreezeVision)
 		if err := s.adapt(); err != nil {
 			return err
 		}
@@ -119,9 +123,9 @@ func (s *Stepper) chooseParameters() error {
 	}
 	s.params = append(s.params, s.own...)
 	for _, t := range s.params {
-		s.scales = append(s.scales, layerScale(cfg, t.Name, s.config.LayerDecay))
+		s.scales = append(s.scales, adamw.LayerScale(cfg, t.Name, s.config.LayerDecay))
 	}
-	s.groups = groups(s.params)
+	s.groups = adamw.Groups(s.params)
 	if s.model.Device.IsCUDA() { // starting a graph costs more there than memory
 		s.groups = [][]int{slices.Concat(s.groups...)}
 	}
@@ -160,11 +164,11 @@ func (s *Stepper) newVariable(prefix string, t arch.Tensor, values []float32, sp
 // Close frees the compiled graphs and the moments; the model keeps its parameters, with LoRA's additions in them.
 func (s *Stepper) Close() {
 	defer s.giveBack()
-	s.features.close()
-	s.backward.close()
+	s.features.Close()
+	s.backward.Close()
 	s.many.close(s)
-	for _, f := range []*function{&s.update, &s.add, &s.sum} {
-		f.close()
+	for _, f := range []*compiled.Function{&s.update, &s.add, &s.sum} {
+		f.Close()
 	}
 	for _, t := range s.params {
 		for _, prefix := range MomentPrefixes {
@@ -288,7 +292,7 @@ func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr flo
 	if !res.Skipped {
 		s.steps++
 		if s.scaled() {
-			s.scale = s.scale.after(true)
+			s.scale = s.scale.After(true)
 		}
 	}
 	return res, nil

@@ -2,10 +2,9 @@ package step
 
 import (
 	"fmt"
-	"strings"
 
-	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/train/adamw"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -14,52 +13,13 @@ import (
 // On a device with memory of its own the update runs group by group, a transformer block at a time. An engine gives every output memory of its
 // own, so updating all at once would hold weights and moments twice; and as blocks are alike, few graphs are compiled. inplace.go has the rest.
 
-// groupSize is how many values of other tensors make a group.
-const groupSize = 1 << 24
-
-// groups splits parameters into those that are updated together, as places in params.
-func groups(params []arch.Tensor) (list [][]int) {
-	blocks, others, size := map[string]int{}, -1, 0
-	for i, t := range params {
-		block := blockOf(t.Name)
-		at, ok := blocks[block]
-		if block == "" {
-			at, ok = others, others >= 0 && size+t.Size() <= groupSize
-		}
-		if !ok {
-			at, list = len(list), append(list, nil)
-			if block == "" {
-				others, size = at, 0
-			}
-		}
-		if block == "" {
-			size += t.Size()
-		} else {
-			blocks[block] = at
-		}
-		list[at] = append(list[at], i)
-	}
-	return list
-}
-
-// blockOf is the name of the transformer block that a tensor is in, or "".
-func blockOf(name string) string {
-	for _, tower := range []string{"visual.transformer.resblocks.", "bert.encoder.layer."} {
-		if rest, ok := strings.CutPrefix(name, tower); ok {
-			number, _, _ := strings.Cut(rest, ".")
-			return tower + number
-		}
-	}
-	return ""
-}
-
 // updateGraph is AdamW for k parameters. in: the scalars of each, [k,3]; then of each its value, its two moments and its gradient.
 // out: of each the new value and moments.
 func (s *Stepper) updateGraph(in []*Node) (out []*Node) {
 	scalars, in := in[0], in[1:]
 	for i := range scalars.Shape().Dim(0) {
 		scalar := func(k int) *Node { return Reshape(Slice(scalars, AxisElem(i), AxisElem(k))) }
-		w, m, v := adamW(in[4*i], in[4*i+1], in[4*i+2], in[4*i+3], scalar(0), scalar(1), scalar(2), s.config.Beta1, s.config.Beta2, s.config.Epsilon, s.config.gradientShare())
+		w, m, v := adamw.UpdateGraph(s.constants(), in[4*i], in[4*i+1], in[4*i+2], in[4*i+3], scalar(0), scalar(1), scalar(2))
 		out = append(out, w, m, v)
 	}
 	return out
@@ -88,10 +48,15 @@ func (s *Stepper) apply(lr float64, grads []*tensors.Tensor) (logitScale float64
 	return float64(scale[0]), err
 }
 
-// scalarsOf are adamScalars of the i-th parameter.
+// constants of AdamW.
+func (s *Stepper) constants() adamw.Constants {
+	return adamw.Constants{Beta1: s.config.Beta1, Beta2: s.config.Beta2, Epsilon: s.config.Epsilon, Share: s.config.gradientShare()}
+}
+
+// scalarsOf are adamw.Scalars of the i-th parameter.
 func (s *Stepper) scalarsOf(i int, lr float64) [3]float32 {
-	scalars := adamScalars(lr*s.scales[i], s.config.WeightDecay, s.config.Beta1, s.config.Beta2, s.steps+1)
-	if NoDecay(s.params[i].Name) {
+	scalars := adamw.Scalars(lr*s.scales[i], s.config.WeightDecay, s.config.Beta1, s.config.Beta2, s.steps+1)
+	if adamw.NoDecay(s.params[i].Name) {
 		scalars[0] = 1
 	}
 	return scalars
@@ -124,7 +89,7 @@ func (s *Stepper) applyTo(group []int, lr float64, grads []*tensors.Tensor) erro
 	if s.inPlace() {
 		return nil
 	}
-	out, err := s.update.run(s.model, append([]*tensors.Tensor{tensors.FromFlatDataAndDimensions(all, len(group), 3)}, in...)...)
+	out, err := s.update.Run(s.model.Device, append([]*tensors.Tensor{tensors.FromFlatDataAndDimensions(all, len(group), 3)}, in...)...)
 	for i := 0; err == nil && i < len(names); i++ {
 		err = s.put(names[i], out[i])
 	}
@@ -162,7 +127,7 @@ func (s *Stepper) accumulateInto(sums, grads []*tensors.Tensor) error {
 				in = append(in, list[i])
 			}
 		}
-		out, err := s.add.run(s.model, in...)
+		out, err := s.add.Run(s.model.Device, in...)
 		if err != nil {
 			return fmt.Errorf("adding up gradients: %w", err)
 		}

@@ -1,15 +1,15 @@
 package step
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
-	"clipnb/clipkit/arch"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/train/adamw"
+	"clipnb/clipkit/train/lossscale"
 )
 
 // Updating where the values lie and updating by graphs are the same AdamW, with accumulation too.
@@ -23,7 +23,7 @@ func TestInPlaceUpdatesEqualGraphs(t *testing.T) {
 		s.graphUpdates, s.scales = byGraphs, nil
 		defer func() { s.graphUpdates, s.scales = false, plain }()
 		for _, p := range s.params {
-			s.scales = append(s.scales, layerScale(m.Config, p.Name, 0.9))
+			s.scales = append(s.scales, adamw.LayerScale(m.Config, p.Name, 0.9))
 		}
 		n := 4 * freq // as other tests: their graphs are used
 		images, ids := images[:len(images)*n/8], ids[:len(ids)*n/8]
@@ -53,37 +53,6 @@ func TestInPlaceUpdatesEqualGraphs(t *testing.T) {
 				t.Errorf("accum_freq %d: %s differs by %.2g of its largest value", freq, name, rel)
 			}
 		}
-	}
-}
-
-// Every parameter is in one group, a block's are together, and the groups of equal blocks have the same shapes in the same order.
-func TestGroups(t *testing.T) {
-	cfg, err := arch.Lookup("ViT-B-16")
-	if err != nil {
-		t.Fatal(err)
-	}
-	params := Parameters(cfg)
-	seen, kinds := map[int]bool{}, map[string]bool{}
-	for _, group := range groups(params) {
-		kind, size := "", 0
-		for _, i := range group {
-			if seen[i] {
-				t.Fatalf("%s is in two groups", params[i].Name)
-			}
-			seen[i] = true
-			size += params[i].Size()
-			if blockOf(params[i].Name) != blockOf(params[group[0]].Name) {
-				t.Errorf("%s and %s are in one group", params[i].Name, params[group[0]].Name)
-			}
-			kind += fmt.Sprint(params[i].Shape)
-		}
-		kinds[kind] = true
-		if size > groupSize && len(group) > 1 {
-			t.Errorf("a group of %d values", size)
-		}
-	}
-	if len(seen) != len(params) || len(kinds) > 5 {
-		t.Errorf("%d of %d parameters in groups of %d kinds", len(seen), len(params), len(kinds))
 	}
 }
 
@@ -122,7 +91,7 @@ func TestHalfPrecisionGradients(t *testing.T) {
 			continue
 		}
 		before := slices.Clone(modeltest.Values(t, m, weight))
-		if err := s.SetLossScale(LossScale{Factor: 1 << 10}); err != nil {
+		if err := s.SetLossScale(lossscale.State{Factor: 1 << 10}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Step(images, ids, 8, 1e-6, 0); err != nil {

@@ -14,7 +14,7 @@ typedef float floats __attribute__((vector_size(16), aligned(4)));
 #define ROOT(x) ((floats){sqrtf((x)[0]), sqrtf((x)[1]), sqrtf((x)[2]), sqrtf((x)[3])})
 #endif
 
-// adamw is the adamW of adamw.go.
+// adamw is the UpdateGraph of adamw.go.
 static inline void adamw4(floats *w, floats *m, floats *v, floats g, adamw_scalars s) {
     *m = *m * s.beta1 + g * s.rest1;
     *v = *v * s.beta2 + g * g * s.rest2;

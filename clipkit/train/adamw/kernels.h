@@ -2,7 +2,7 @@
 #include <stddef.h>
 
 typedef struct {
-    float decay, step, sqrt_bias; // adamScalars
+    float decay, step, sqrt_bias; // Scalars
     float beta1, rest1, beta2, rest2, epsilon;
 } adamw_scalars;
 

@@ -1,4 +1,4 @@
-package step
+package adamw
 
 import (
 	"math"
@@ -17,10 +17,10 @@ func LearningRate(base float64, s, warmup, total int) float64 {
 	return 0.5 * (1 + math.Cos(math.Pi*float64(s-warmup)/float64(total-warmup))) * base
 }
 
-// layerScale is the share of the learning rate that a tensor gets when each block has decay times that of the block above it (as in BEiT):
+// LayerScale is the share of the learning rate that a tensor gets when each block has decay times that of the block above it (as in BEiT):
 // decay^(blocks above it + 1) for a block, one more for the embeddings and the stem below the first, 1 for the projections and whatever
 // else is above the last. The blocks of a ResNet are its four stages.
-func layerScale(cfg arch.Config, name string, decay float64) float64 {
+func LayerScale(cfg arch.Config, name string, decay float64) float64 {
 	if decay == 0 || decay == 1 {
 		return 1
 	}
