@@ -111,7 +111,8 @@ func (j *Job) do(ctx context.Context) (err error) {
 		j.stepper.World = cards
 	}
 	if j.Teacher != nil {
-		j.stepper.Teacher = func(pixels []float32, n int) ([]float32, error) { return j.Teacher(ctx, pixels, n) }
+		whole := context.WithoutCancel(ctx) // a step that has begun is finished: it stops after it, with all processes, and is saved
+		j.stepper.Teacher = func(pixels []float32, n int) ([]float32, error) { return j.Teacher(whole, pixels, n) }
 	}
 	j.guard, j.saidTruncated, j.loaded, j.rebased = guard{}, false, false, false
 	j.state, j.saved = checkpoint.State{Arch: j.Model.Config}, -1

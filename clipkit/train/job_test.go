@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +95,29 @@ func TestInterruptedRunEndsInTheSameBits(t *testing.T) {
 	paths, err := checkpoint.List(run.Checkpoints())
 	if err != nil || len(paths) != 3 { // steps 4 and 8 by interval, 9 at the end; an epoch has 8
 		t.Errorf("checkpoints %v, %v", paths, err)
+	}
+}
+
+// Whoever stops a run while its teacher looks at a step's pictures gets that step, saved.
+func TestInterruptedTeacherFinishesItsStep(t *testing.T) {
+	t.Parallel()
+	m, teacher := modeltest.Tiny(t, "cpu:go", "vit"), modeltest.Tiny(t, "cpu:go", "vit")
+	job, run := small(t, t.TempDir(), "taught", m, func(c *Config) { c.KDLossWeight, c.SaveStepInterval = 0.5, 0 })
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	asked := 0
+	job.Teacher = func(ctx context.Context, pixels []float32, n int) ([]float32, error) {
+		if asked++; asked == 2 {
+			cancel()
+		}
+		return teacher.EncodeImages(ctx, pixels, n)
+	}
+	if err := job.Do(ctx); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	path, err := checkpoint.Latest(run.Checkpoints(), func(line string) { t.Error(line) })
+	if err != nil || filepath.Base(path) != "step-00000002" {
+		t.Errorf("the newest checkpoint is %s (%v), want that of step 2", path, err)
 	}
 }
 

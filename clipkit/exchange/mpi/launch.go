@@ -87,7 +87,7 @@ func Run(ctx context.Context, j Job) error {
 	noise.flush()
 	var status *exec.ExitError
 	if err != nil && ctx.Err() != nil { // it was stopped before it could answer, or did not in time
-		return fmt.Errorf("%w: %d processes of %s were stopped (%w)", exchange.ErrWorld, j.Processes, filepath.Base(j.Program), context.Cause(ctx))
+		return fmt.Errorf("%w: %d processes of %s did not end well after they were told to stop (%w, %w) %s", exchange.ErrWorld, j.Processes, filepath.Base(j.Program), context.Cause(ctx), err, oneLine(noise.kept.String()))
 	}
 	if errors.As(err, &status) {
 		if !noise.wrote && noise.kept.Len() > 0 {
