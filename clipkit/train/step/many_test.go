@@ -2,6 +2,7 @@ package step
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"slices"
@@ -105,6 +106,8 @@ func topOf(all map[string][]float32) (top float64) {
 	return top
 }
 
+var allDevices = flag.Bool("devices", false, "compile every case of several devices, for three minutes; without it one of the ViT runs")
+
 // Over 2 and 4 devices, with all of the moments on each or a part, a step is what it is on one. (A ResNet on 2 with a part of the moments is below.)
 func TestManyDevicesStepAsOne(t *testing.T) {
 	t.Parallel()
@@ -113,6 +116,9 @@ func TestManyDevicesStepAsOne(t *testing.T) {
 		zero          bool
 	}{{"vit", "cpu:0-1", false}, {"vit", "cpu:0-3", true}, {"rn", "cpu:0-3", false}} {
 		t.Run(fmt.Sprint(c.kind, " ", c.devices, " shard_moments=", c.zero), func(t *testing.T) {
+			if c.devices != "cpu:0-1" {
+				onlyWithDevices(t)
+			}
 			r := record(t, c.kind, "train")
 			one := stepper(t, small(t, "cpu:go", c.kind), r, nil)
 			want := walk(t, one, 2, 4)
@@ -216,6 +222,7 @@ func small(t *testing.T, engine, kind string) *model.Model {
 
 // Ranks over devices compute what ranks in turns do on one, whatever the settings: with as many ranks as devices, and with more and accumulation.
 func TestManyDevicesTakeRanks(t *testing.T) {
+	onlyWithDevices(t)
 	t.Parallel()
 	for name, change := range map[string]func(*Config){
 		"2 ranks, gather_with_grad and options": func(c *Config) {
@@ -262,6 +269,7 @@ func TestManyDevicesTakeRanks(t *testing.T) {
 
 // BatchNorm over devices has the statistics of each rank, and rank 0's move the running ones; with use_bn_sync it is one device's over all pairs.
 func TestManyDevicesNormaliseByRanks(t *testing.T) {
+	onlyWithDevices(t)
 	t.Parallel()
 	const n = 4
 	r := record(t, "rn", "train")
@@ -282,6 +290,13 @@ func TestManyDevicesNormaliseByRanks(t *testing.T) {
 		}
 	}
 	sameWalk(t, synced, whole)
+}
+
+func onlyWithDevices(t *testing.T) {
+	t.Helper()
+	if !*allDevices {
+		t.Skip("compiles for a minute: go test ./clipkit/train/step -run ManyDevices -devices")
+	}
 }
 
 func TestManyDevicesRefuse(t *testing.T) {
