@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"clipnb/clipkit/dataset"
@@ -19,17 +18,6 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/index"
 )
-
-// everywhere runs work on n ranks and gives what each of them returned.
-func everywhere(n int, work func(w exchange.World) error) []error {
-	errs := make([]error, n)
-	var group sync.WaitGroup
-	for rank, w := range exchangetest.Threads(n) {
-		group.Go(func() { errs[rank] = work(w) })
-	}
-	group.Wait()
-	return errs
-}
 
 // The features of any number of ranks are those of one process, and rank 0 writes its file, to the byte. Seven ranks are more than there are batches.
 func TestRanksExtractTheSame(t *testing.T) {
@@ -47,7 +35,7 @@ func TestRanksExtractTheSame(t *testing.T) {
 	for _, ranks := range []int{2, 3, 4, 7} {
 		path := filepath.Join(dir, fmt.Sprint(ranks))
 		s.looked.Store(0)
-		for rank, err := range everywhere(ranks, func(w exchange.World) error {
+		for rank, err := range exchangetest.Everywhere(ranks, func(w exchange.World) error {
 			to, before := path, 0
 			if w.Rank() > 0 {
 				to = filepath.Join(dir, "no disk of mine", "f")
@@ -73,7 +61,7 @@ func TestRanksExtractTheSame(t *testing.T) {
 		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, bytesOfOne) {
 			t.Errorf("%d ranks wrote another file: %v", ranks, err)
 		}
-		for rank, err := range everywhere(ranks, func(w exchange.World) error { // the finished file is only read, by rank 0
+		for rank, err := range exchangetest.Everywhere(ranks, func(w exchange.World) error { // the finished file is only read, by rank 0
 			got, err := ExtractTo(t.Context(), w, path+strings.Repeat("/none", w.Rank()), m, "sum", s, 52, func(int, int) { t.Error("extracted again") })
 			if err == nil && (!slices.Equal(got.Images, want.Images) || !slices.Equal(got.Texts, want.Texts)) {
 				err = errors.New("other features")
@@ -98,7 +86,7 @@ func TestExtractionContinuesOnOtherRanks(t *testing.T) {
 	path, stored := filepath.Join(dir, "f"), 0
 	for _, part := range []struct{ ranks, stop int }{{3, 100}, {1, 200}, {2, 300}, {4, 2000}} { // stopped after stop samples
 		s.looked.Store(0)
-		for rank, err := range everywhere(part.ranks, func(w exchange.World) error {
+		for rank, err := range exchangetest.Everywhere(part.ranks, func(w exchange.World) error {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			got, err := ExtractTo(ctx, w, path, m, "sum", s, 52, func(done, _ int) {
@@ -182,7 +170,7 @@ func TestOneRankFails(t *testing.T) {
 			return err
 		}},
 	} {
-		for rank, err := range everywhere(3, c.run) {
+		for rank, err := range exchangetest.Everywhere(3, c.run) {
 			if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, exchange.ErrElsewhere) != (rank != c.rank) {
 				t.Errorf("%s: rank %d: %v", name, rank, err)
 			}
@@ -244,7 +232,7 @@ func TestValidateCountsTheReferencesRanks(t *testing.T) {
 		var first experiment.Row
 		for processes := 1; processes <= 3; processes++ {
 			rows := make([]experiment.Row, processes)
-			for rank, err := range everywhere(processes, func(w exchange.World) (err error) {
+			for rank, err := range exchangetest.Everywhere(processes, func(w exchange.World) (err error) {
 				rows[w.Rank()], err = Validate(t.Context(), w, m, s, Validation{ContextLength: 52, BatchSize: batch, Ranks: ranks, Seed: 5})
 				return err
 			}) {
@@ -269,7 +257,7 @@ func TestValidateCountsTheReferencesRanks(t *testing.T) {
 			}
 		}
 	}
-	for rank, err := range everywhere(2, func(w exchange.World) error { // rank 0 alone measures, and what it refuses ends all
+	for rank, err := range exchangetest.Everywhere(2, func(w exchange.World) error { // rank 0 alone measures, and what it refuses ends all
 		hidden := manyOf(s, 50)
 		for i := range hidden.texts {
 			hidden.texts[i].ImageIDs = nil
@@ -304,7 +292,7 @@ func TestRanksEncodeTheSameForAnIndex(t *testing.T) {
 		}
 		images, texts = append(images, i...), append(texts, x...)
 	}
-	for rank, err := range everywhere(3, func(w exchange.World) error {
+	for rank, err := range exchangetest.Everywhere(3, func(w exchange.World) error {
 		i, x, err := encode(w, 0, 600)
 		if err == nil && (!slices.Equal(i, images) || !slices.Equal(x, texts)) {
 			err = errors.New("other vectors")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"clipnb/clipkit/exchange"
@@ -14,16 +13,6 @@ import (
 	"clipnb/clipkit/exchange/exchangetest"
 	"clipnb/clipkit/index"
 )
-
-func everywhere(n int, work func(w exchange.World) error) []error {
-	errs := make([]error, n)
-	var group sync.WaitGroup
-	for rank, w := range exchangetest.Threads(n) {
-		group.Go(func() { errs[rank] = work(w) })
-	}
-	group.Wait()
-	return errs
-}
 
 // files are those of an index, by name.
 func files(t *testing.T, dir string) map[string]string {
@@ -82,12 +71,12 @@ func TestBuildOver(t *testing.T) {
 	want := files(t, one)
 	for ranks := 2; ranks <= 5; ranks++ {
 		dir := t.TempDir()
-		for rank, err := range everywhere(ranks, func(w exchange.World) error { return build(w, dir, 600) }) {
+		for rank, err := range exchangetest.Everywhere(ranks, func(w exchange.World) error { return build(w, dir, 600) }) {
 			if failed := rank == ranks-1; failed && !errors.Is(err, broken) || !failed && !errors.Is(err, exchange.ErrElsewhere) {
 				t.Errorf("rank %d of %d: %v", rank, ranks, err)
 			}
 		}
-		for rank, err := range everywhere(ranks-1, func(w exchange.World) error { return build(w, dir, -1) }) {
+		for rank, err := range exchangetest.Everywhere(ranks-1, func(w exchange.World) error { return build(w, dir, -1) }) {
 			if err != nil {
 				t.Errorf("going on, rank %d of %d: %v", rank, ranks-1, err)
 			}
@@ -99,7 +88,7 @@ func TestBuildOver(t *testing.T) {
 			}
 		}
 	}
-	for rank, err := range everywhere(2, func(w exchange.World) error { // what rank 0 is refused ends both
+	for rank, err := range exchangetest.Everywhere(2, func(w exchange.World) error { // what rank 0 is refused ends both
 		var dst index.Index
 		if w.Rank() == 0 {
 			dst = create(t, t.TempDir())
@@ -110,7 +99,7 @@ func TestBuildOver(t *testing.T) {
 			t.Errorf("rank %d: %v", rank, err)
 		}
 	}
-	for rank, err := range everywhere(2, func(w exchange.World) error { // other items
+	for rank, err := range exchangetest.Everywhere(2, func(w exchange.World) error { // other items
 		var dst index.Index
 		if w.Rank() == 0 {
 			dst = create(t, t.TempDir())

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 
 	"clipnb/clipkit/device"
@@ -33,16 +32,6 @@ func (l longer) Picture(i int) (*imaging.Picture, error) {
 		return nil, fmt.Errorf("picture %d: %w", i, imaging.ErrCorrupt)
 	}
 	return l.Set.Picture(i % l.Set.Len())
-}
-
-func everywhere(n int, work func(w exchange.World) error) []error {
-	errs := make([]error, n)
-	var group sync.WaitGroup
-	for rank, w := range exchangetest.Threads(n) {
-		group.Go(func() { errs[rank] = work(w) })
-	}
-	group.Wait()
-	return errs
 }
 
 // Classifier, result and ELEVATER's file of any number of ranks are those of one process; a picture that one rank cannot read ends all.
@@ -86,7 +75,7 @@ func TestRanksClassifyTheSame(t *testing.T) {
 		t.Fatal(want.at, want.texts, err)
 	}
 	for ranks := 2; ranks <= 4; ranks++ {
-		for rank, err := range everywhere(ranks, func(w exchange.World) error {
+		for rank, err := range exchangetest.Everywhere(ranks, func(w exchange.World) error {
 			got, err := evaluate(w, set, set.Labels())
 			if err == nil && !reflect.DeepEqual(got, want) {
 				err = errors.New("another outcome")
@@ -116,7 +105,7 @@ func TestRanksClassifyTheSame(t *testing.T) {
 			return err
 		}},
 	} {
-		for rank, err := range everywhere(3, c.run) {
+		for rank, err := range exchangetest.Everywhere(3, c.run) {
 			if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, exchange.ErrElsewhere) != (rank != c.rank) {
 				t.Errorf("%s: rank %d: %v", name, rank, err)
 			}

@@ -6,24 +6,12 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/deal"
 	"clipnb/clipkit/exchange/exchangetest"
 )
-
-// everywhere runs work on n ranks and gives what each of them returned.
-func everywhere(n int, work func(w exchange.World) error) []error {
-	errs := make([]error, n)
-	var group sync.WaitGroup
-	for rank, w := range exchangetest.Threads(n) {
-		group.Go(func() { errs[rank] = work(w) })
-	}
-	group.Wait()
-	return errs
-}
 
 // doubled makes [2x, 2x+1] of each item, in batches; it fails at the item broken.
 func doubled(items []int, size, broken int) iter.Seq2[[]float32, error] {
@@ -55,7 +43,7 @@ func TestCollect(t *testing.T) {
 			for i := range want {
 				want[i] = float32(i)
 			}
-			for rank, err := range everywhere(ranks, func(w exchange.World) error {
+			for rank, err := range exchangetest.Everywhere(ranks, func(w exchange.World) error {
 				var got []float32
 				sizes := []int{}
 				err := deal.Collect(w, rows, 3, 2, doubled(deal.Mine(w, items, 3), 3, -1), func(v []float32) error {
@@ -82,7 +70,7 @@ func TestFailureEndsAllRanks(t *testing.T) {
 	for ranks := 2; ranks <= 4; ranks++ {
 		for broken := range items {
 			at := broken / 3 % ranks // the rank that has it
-			for rank, err := range everywhere(ranks, func(w exchange.World) error {
+			for rank, err := range exchangetest.Everywhere(ranks, func(w exchange.World) error {
 				return deal.Collect(w, len(items), 3, 2, doubled(deal.Mine(w, items, 3), 3, broken), func([]float32) error { return nil })
 			}) {
 				switch text := fmt.Sprintf("item %d is broken", broken); {
@@ -96,7 +84,7 @@ func TestFailureEndsAllRanks(t *testing.T) {
 			}
 		}
 		for batch := range 4 {
-			for rank, err := range everywhere(ranks, func(w exchange.World) error {
+			for rank, err := range exchangetest.Everywhere(ranks, func(w exchange.World) error {
 				taken := 0
 				return deal.Collect(w, len(items), 3, 2, doubled(deal.Mine(w, items, 3), 3, -1), func([]float32) error {
 					if taken++; taken > batch && w.Rank() == 0 {
@@ -115,7 +103,7 @@ func TestFailureEndsAllRanks(t *testing.T) {
 
 // A sequence that does not keep to what was dealt is an error, not a wrong result.
 func TestCollectChecksLengths(t *testing.T) {
-	for _, err := range everywhere(2, func(w exchange.World) error {
+	for _, err := range exchangetest.Everywhere(2, func(w exchange.World) error {
 		return deal.Collect(w, 6, 3, 2, doubled([]int{1, 2}, 3, -1), func([]float32) error { return nil })
 	}) {
 		if err == nil || !strings.Contains(err.Error(), "4 values, want 6") {
@@ -125,12 +113,12 @@ func TestCollectChecksLengths(t *testing.T) {
 }
 
 func TestSame(t *testing.T) {
-	for _, err := range everywhere(3, func(w exchange.World) error { return deal.Same(w, "labels", []string{"猫", "狗"}, 52) }) {
+	for _, err := range exchangetest.Everywhere(3, func(w exchange.World) error { return deal.Same(w, "labels", []string{"猫", "狗"}, 52) }) {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	for rank, err := range everywhere(3, func(w exchange.World) error { return deal.Same(w, "labels", []string{"猫", "狗"}, 52+w.Rank()/2) }) {
+	for rank, err := range exchangetest.Everywhere(3, func(w exchange.World) error { return deal.Same(w, "labels", []string{"猫", "狗"}, 52+w.Rank()/2) }) {
 		if err == nil || !strings.Contains(err.Error(), "rank 2 has other labels") || errors.Is(err, deal.ErrDiffer) != (rank == 0) {
 			t.Errorf("rank %d: %v", rank, err)
 		}

@@ -110,3 +110,14 @@ func (t *thread) leave(why error) {
 	}
 	t.all.Broadcast()
 }
+
+// Everywhere runs work on the n ranks of Threads at the same time, and gives what each of them returned.
+func Everywhere(n int, work func(w exchange.World) error) []error {
+	errs := make([]error, n)
+	var group sync.WaitGroup
+	for rank, w := range Threads(n) {
+		group.Go(func() { errs[rank] = work(w) })
+	}
+	group.Wait()
+	return errs
+}

@@ -10,12 +10,13 @@ import (
 
 	"clipnb/clipkit/device/ascend"
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/exchangetest"
 )
 
 // A missing library, or one that is not CANN's, is one line on every rank, of the first rank that lacks it.
 func TestMissingAndForeignLibraries(t *testing.T) {
 	const missing = "libnot-there-hccl.so"
-	check(t, "no runtime", ranks(2, func(w exchange.World) error {
+	check(t, "no runtime", exchangetest.Everywhere(2, func(w exchange.World) error {
 		_, err := join(w, w.Rank(), missing, missing)
 		return err
 	}), [2]string{"rank 0 cannot join: CANN's libraries cannot be used (" + missing + ": cannot open", "rank 0 cannot join: CANN's libraries cannot be used"})
@@ -44,7 +45,7 @@ func TestMissingAndForeignLibraries(t *testing.T) {
 		{acl, missing, missing + ": cannot open"},
 		{acl, text, "libtext.so: file too short"},
 	} {
-		check(t, c.hccl, ranks(2, func(w exchange.World) error {
+		check(t, c.hccl, exchangetest.Everywhere(2, func(w exchange.World) error {
 			_, err := join(w, w.Rank(), c.acl, c.hccl)
 			return err
 		}), [2]string{c.want, c.want})
@@ -69,7 +70,7 @@ func TestWhatToDoAboutMissingLibraries(t *testing.T) {
 // Where there are no cards, or all are told to leave them alone, nothing is joined; ranks that differ in that are told.
 func TestWithoutCards(t *testing.T) {
 	over := func(card func(rank int) int) []error {
-		return ranks(2, func(w exchange.World) error {
+		return exchangetest.Everywhere(2, func(w exchange.World) error {
 			cards, err := Over(w, card(w.Rank()))
 			if cards != nil {
 				t.Errorf("rank %d has joined", w.Rank())

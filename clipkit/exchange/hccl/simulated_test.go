@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"clipnb/clipkit/device"
@@ -31,20 +30,9 @@ func cards(t *testing.T, n int) (list []*device.Device) {
 	return list
 }
 
-// ranks runs one for each world of n threads, at the same time, and gives their errors.
-func ranks(n int, one func(w exchange.World) error) []error {
-	errs := make([]error, n)
-	var wait sync.WaitGroup
-	for r, w := range exchangetest.Threads(n) {
-		wait.Go(func() { errs[r] = one(w) })
-	}
-	wait.Wait()
-	return errs
-}
-
 // joined is ranks whose world is one of cards.
 func joined(n int, one func(w *World) error) []error {
-	return ranks(n, func(inner exchange.World) error {
+	return exchangetest.Everywhere(n, func(inner exchange.World) error {
 		w, err := Over(inner, inner.Rank())
 		if err != nil {
 			return err
@@ -156,7 +144,7 @@ func TestSimulatedFaults(t *testing.T) {
 	check(t, "the stream", joined(2, sum), [2]string{fmt.Sprintf(stream, 0), fmt.Sprintf(stream, 1)})
 	t.Setenv("SIMULATED_ACL_SYNCHRONIZE", "0")
 	check(t, "afterwards", joined(2, sum), [2]string{})
-	check(t, "after Close", ranks(2, func(inner exchange.World) error {
+	check(t, "after Close", exchangetest.Everywhere(2, func(inner exchange.World) error {
 		w, err := Over(inner, inner.Rank())
 		if err != nil {
 			return err
@@ -180,11 +168,11 @@ func TestSimulatedFaults(t *testing.T) {
 		}
 		return w.SumOnDevice(addresses, lengths)
 	}), [2]string{foreign, foreign})
-	check(t, "a card that is not there", ranks(2, func(w exchange.World) error {
+	check(t, "a card that is not there", exchangetest.Everywhere(2, func(w exchange.World) error {
 		_, err := Over(w, 2*w.Rank())
 		return err
 	}), [2]string{"rank 1 cannot join: aclrtSetDevice gives 107001 (simulated: no device 2)", "rank 1 cannot join: aclrtSetDevice gives 107001"})
-	check(t, "one card for both", ranks(2, func(w exchange.World) error {
+	check(t, "one card for both", exchangetest.Everywhere(2, func(w exchange.World) error {
 		_, err := Over(w, 1)
 		return err
 	}), [2]string{"ranks 0 and 1 have the same card 1 of one host; give each rank its own", "ranks 0 and 1 have the same card 1"})

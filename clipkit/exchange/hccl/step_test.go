@@ -6,6 +6,7 @@ import (
 
 	"clipnb/clipkit/device/devicetest"
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/exchangetest"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
 	"clipnb/clipkit/train/step"
@@ -60,7 +61,7 @@ func TestSimulatedTrainingOnTwoCards(t *testing.T) {
 		return r
 	}
 	var host, card result
-	check(t, "in the host's memory", ranks(2, func(w exchange.World) (err error) {
+	check(t, "in the host's memory", exchangetest.Everywhere(2, func(w exchange.World) (err error) {
 		r := w.Rank()
 		host.losses[r], host.fromCard[r], err = train(r, w)
 		return err
