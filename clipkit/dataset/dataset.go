@@ -11,8 +11,8 @@
 //	defer data.Close()
 //	epoch, err := loader.New(ctx, data.Train, loader.Config{BatchSize: 128, Resolution: 224, Shuffle: true, Transform: f})
 //
-// or pictures in a folder with a caption file ([OpenFolder]). [OpenPublished] knows
-// MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
+// or pictures in a folder with a caption file ([OpenFolder]), or one of the shapes that others publish: parquet, WebDataset, imagefolder, COCO's JSON.
+// Package shape lists them all, and says what to do with data in yet another. [OpenPublished] knows MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
 // build_lmdb_dataset.py.
 //
 // A caption with several pictures becomes several pairs ([Pairs]); the order of pairs in an epoch is the reference's ([Order]).
@@ -42,12 +42,13 @@ import (
 	"strings"
 
 	"clipnb/assets"
+	"clipnb/clipkit/dataset/shape"
 )
 
 // Errors to test for with errors.Is.
 var (
-	ErrFormat   = errors.New("dataset: bad format")
-	ErrNotFound = errors.New("dataset: not found")
+	ErrFormat   = shape.ErrFormat
+	ErrNotFound = shape.ErrNotFound
 )
 
 // Source is one split: pictures, captions and which belong together. Safe for concurrent reads; the slices that ImageIDs and Texts
@@ -61,16 +62,13 @@ type Source interface {
 }
 
 // Text is one caption.
-type Text struct {
-	ID       int64
-	Text     string
-	ImageIDs []int64 // the pictures it describes; empty where the answers are hidden
-}
+type Text = shape.Text
 
 // Dataset is a set of splits; those it does not have are nil.
 type Dataset struct {
 	Name               string
 	Train, Valid, Test Source
+	LeftOut            []string // of each split, how many samples Open passed over, and why; only for the shapes of package shape
 }
 
 // split is a place for a split and the name that its files begin with.
@@ -91,7 +89,7 @@ func (d *Dataset) String() string {
 			parts = append(parts, fmt.Sprintf("%s %d pictures, %d texts", s.name, len((*s.source).ImageIDs()), len((*s.source).Texts())))
 		}
 	}
-	return d.Name + ": " + strings.Join(parts, "; ")
+	return d.Name + ": " + strings.Join(append(parts, d.LeftOut...), "; ")
 }
 
 // Close closes the splits.
@@ -108,7 +106,7 @@ func (d *Dataset) Close() error {
 // Open opens the embedded set ("emoji") or a folder. A folder that happens to be called emoji is "./emoji".
 //
 // A split in lmdb/<split> is read from there, with the captions of the jsonl where that is beside it; a split without one from tsv and
-// jsonl. A folder that has neither but one of [CaptionFiles] is opened by [OpenFolder] with [DefaultSplit].
+// jsonl. A folder that has neither but one of [CaptionFiles] is opened by [OpenFolder] with [DefaultSplit]; others by the shape of their files.
 func Open(path string) (*Dataset, error) {
 	d, err := open(path)
 	if err != nil {
@@ -150,8 +148,7 @@ func open(path string) (*Dataset, error) {
 	case captionFile(path) != "":
 		return OpenFolder(path, "", DefaultSplit)
 	}
-	return nil, fmt.Errorf("%w: no split in %s; want train_imgs.tsv with train_texts.jsonl or lmdb/train, or the same for valid or test, or pictures with one of %s",
-		ErrNotFound, path, strings.Join(CaptionFiles, ", "))
+	return d, d.openShape(path)
 }
 
 // openSplit gives nil for a split that dir does not have.
