@@ -22,14 +22,14 @@ const (
 
 // page is one of a column's, by where it stands in the file with its header.
 type page struct {
-	offset int64
-	length int32
-	header int32 // length of the header
-	size   int32 // when it is unpacked
-	levels int32 // bytes before what is packed (version 2)
-	values int32 // with those that are null
-	indexed bool // values are numbers of the dictionary's
-	plain   bool // not packed, whatever the column is
+	offset  int64
+	length  int32
+	header  int32 // length of the header
+	size    int32 // when it is unpacked
+	levels  int32 // bytes before what is packed (version 2)
+	values  int32 // with those that are null
+	indexed bool  // values are numbers of the dictionary's
+	plain   bool  // not packed, whatever the column is
 }
 
 // column is what a row group has of one column.

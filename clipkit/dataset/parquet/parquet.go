@@ -34,6 +34,9 @@ import (
 // Images are the names of the pictures' column, in order of preference.
 var Images = []string{"image", "images", "img", "picture", "photo", "jpg", "jpeg", "png", "webp", "bytes"}
 
+// listItems are what writers call the items of a list; raw is a caption in the lists of COCO on Hugging Face.
+var listItems = []string{"element", "item", "array", "array_element"}
+
 // Find picks the files of a data set out of those of a folder. The tables that img2dataset writes beside its tar files hold no pictures.
 func Find(files []string) []string {
 	return slices.DeleteFunc(slices.Clone(files), func(f string) bool {
@@ -221,14 +224,14 @@ func findColumns(f *pq.File) (c columns, err error) {
 		names = append(names, strings.Join(path, "."))
 	}
 	all := strings.Join(names[:min(len(names), 30)], ", ")
-	pictures, ok := findColumn(f, Images, "bytes")
+	pictures, ok := findColumn(f, Images, slices.Concat([]string{"bytes"}, listItems)...)
 	if !ok {
 		return c, fmt.Errorf("%w: the columns are %s; want a binary one of pictures: %s", shape.ErrFormat, all, strings.Join(Images, ", "))
 	}
 	if pictures.MaxRepetitionLevel > 0 {
 		return c, fmt.Errorf("%w: column %s is a list; want one picture a row", shape.ErrFormat, strings.Join(pictures.Path, "."))
 	}
-	captions, ok := findColumn(f, shape.Captions, "element", "item", "array", "array_element", "raw")
+	captions, ok := findColumn(f, shape.Captions, slices.Concat([]string{"raw"}, listItems)...)
 	if !ok {
 		return c, fmt.Errorf("%w: the columns are %s; want one of captions, a string or a list of strings: %s", shape.ErrFormat, all, strings.Join(shape.Captions, ", "))
 	}
@@ -254,6 +257,7 @@ func findColumn(f *pq.File, names []string, inner ...string) (pq.LeafColumn, boo
 				continue
 			}
 			if leaf, ok := f.Schema().Lookup(path...); ok && leaf.Node.Type().Kind() == pq.ByteArray {
+				leaf.Path = path // the library has its end alone
 				return leaf, true
 			}
 		}

@@ -130,12 +130,15 @@ func (s *Split) PathOf(id int64) string {
 }
 
 // Finish ends the filling of all splits and leaves out those that the data does not have.
-func Finish(splits ...*Split) ([]*Split, error) {
-	splits = slices.DeleteFunc(splits, func(s *Split) bool { return s.Len() == 0 && s.LeftOut.Count == 0 })
-	for _, s := range splits {
+func Finish(splits ...*Split) (kept []*Split, err error) {
+	for i, s := range splits {
+		if s.Len() == 0 && s.LeftOut.Count == 0 && (len(kept) > 0 || i+1 < len(splits)) {
+			continue
+		}
 		if err := s.Done(); err != nil {
 			return nil, err
 		}
+		kept = append(kept, s)
 	}
-	return splits, nil
+	return kept, nil
 }

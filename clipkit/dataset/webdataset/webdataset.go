@@ -77,6 +77,9 @@ func openSplit(name, kind, dir string, shards []string) (*shape.Split, error) {
 			return nil, fmt.Errorf("opening a shard: %w", err)
 		}
 		places, err := index(s, file.Path, int32(len(files)), in)
+		if err != nil && compressed(in) {
+			err = fmt.Errorf("%w: %s is compressed with gzip; gunzip it: what is compressed cannot be read from the middle", shape.ErrFormat, file.Path)
+		}
 		in.Close()
 		if err != nil {
 			return nil, err
@@ -95,6 +98,12 @@ func openSplit(name, kind, dir string, shards []string) (*shape.Split, error) {
 		return data, err
 	}
 	return s, nil
+}
+
+func compressed(in io.ReaderAt) bool {
+	var magic [2]byte
+	_, err := in.ReadAt(magic[:], 0)
+	return err == nil && magic == [2]byte{0x1f, 0x8b}
 }
 
 // sample is what a shard has of a key so far.
