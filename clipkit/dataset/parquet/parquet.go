@@ -70,7 +70,7 @@ type group struct {
 
 // Open opens the files, which are paths below dir, as the splits that their names or their column split say.
 func Open(name, dir string, files []string) ([]*shape.Split, error) {
-	of, err := shape.ByName(files)
+	of, err := shape.ByName(dir, files)
 	if err != nil {
 		return nil, err
 	}

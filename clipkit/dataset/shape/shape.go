@@ -95,8 +95,8 @@ func NameOf(p string) string {
 	return ""
 }
 
-// ByName deals the files of a data set to its splits. Where some name a split and others do not, nobody can tell what the others are for.
-func ByName(files []string) (map[string][]string, error) {
+// ByName deals the files of the data set in dir to its splits. Where some name a split and others do not, nobody can tell what the others are for.
+func ByName(dir string, files []string) (map[string][]string, error) {
 	of := make(map[string][]string)
 	for _, f := range files {
 		of[NameOf(f)] = append(of[NameOf(f)], f)
@@ -106,7 +106,7 @@ func ByName(files []string) (map[string][]string, error) {
 	case len(unnamed) == len(files):
 		return map[string][]string{"train": files}, nil
 	case len(unnamed) > 0:
-		return nil, fmt.Errorf("%w: the name of %s says no split, and others here do; call it train-…, valid-… or test-…, or take it away", ErrFormat, unnamed[0])
+		return nil, fmt.Errorf("%w: %s: the name of %s says no split, and others there do; call it train-…, valid-… or test-…, or take it away", ErrFormat, dir, unnamed[0])
 	}
 	return of, nil
 }

@@ -48,7 +48,7 @@ const maxMembers = 1 << 24
 
 // Open opens the shards, which are paths below dir, as the splits that their names say.
 func Open(name, dir string, shards []string) ([]*shape.Split, error) {
-	of, err := shape.ByName(shards)
+	of, err := shape.ByName(dir, shards)
 	if err != nil {
 		return nil, err
 	}
