@@ -38,9 +38,10 @@
 //
 // # What it costs
 //
-// Nothing is unpacked. Opening reads the captions, which stay in memory, and finds the pictures, which are read where they lie. A sample takes
-// 56 bytes with one caption, the caption's own bytes, and where its picture is: 8 bytes in parquet, 16 in a tar, its path in COCO's. The order
-// of samples is that of the files by name and of what is in them, so the order of training is the same wherever the folder lies.
+// Nothing is unpacked. Opening reads the captions, which stay in memory, and finds the pictures, which are read where they lie. A picture takes 8
+// bytes, and where it is: 8 more in parquet, 16 in a tar, its path in COCO's. A caption takes 48 and its own (131 bytes a sample were measured in
+// 100,000 samples of tars with captions of 36 bytes). The order of samples is that of the files by name and of what is in them, so the order of
+// training is the same wherever the folder lies.
 //
 // # Bytes from outside
 //
