@@ -264,9 +264,9 @@ func (p *part) split(name, kind, dir string, found *pictures) (*shape.Split, err
 		return nil, fmt.Errorf("%w: %s: %d captions are of pictures that its images do not list: %s",
 			shape.ErrFormat, filepath.Join(dir, p.from), unknown.Count, strings.Join(unknown.First, ", "))
 	}
-	s.Label = func(i int) string { return filepath.Join(dir, filepath.FromSlash(paths[i])) }
+	s.Place = func(i int) string { return filepath.Join(dir, filepath.FromSlash(paths[i])) }
 	s.Read = func(i int) ([]byte, error) {
-		in, err := os.Open(s.Label(i))
+		in, err := os.Open(s.Place(i))
 		if err != nil {
 			return nil, err
 		}

@@ -79,7 +79,7 @@ func Open(name, dir string, files []string) ([]*shape.Split, error) {
 	for _, kind := range kinds {
 		split, rows := shape.NewSplit(name, kind), new([]row)
 		split.Read = func(i int) ([]byte, error) { return s.read((*rows)[i]) }
-		split.Label = func(i int) string {
+		split.Place = func(i int) string {
 			r := (*rows)[i]
 			return fmt.Sprintf("%s, row %d", s.files[r.file].Path, r.number+1)
 		}

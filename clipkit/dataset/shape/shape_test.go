@@ -103,7 +103,7 @@ func TestFile(t *testing.T) {
 
 func TestSplit(t *testing.T) {
 	s := NewSplit("x", "train")
-	s.Label = func(i int) string { return []string{"a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"}[i] }
+	s.Place = func(i int) string { return []string{"a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"}[i] }
 	s.Read = func(i int) ([]byte, error) {
 		return [][]byte{[]byte("A"), {}, make([]byte, MaxPicture+1), nil}[i], map[bool]error{true: os.ErrPermission}[i == 3]
 	}
@@ -122,12 +122,12 @@ func TestSplit(t *testing.T) {
 		t.Errorf("%q, error %v", data, err)
 	}
 	for id, want := range map[int64]error{10: ErrFormat, 20: ErrFormat, -5: os.ErrPermission, 31: ErrNotFound} {
-		if _, err := s.Image(id); !errors.Is(err, want) || id != 31 && !strings.Contains(err.Error(), s.PathOf(id)) {
+		if _, err := s.Image(id); !errors.Is(err, want) || id != 31 && !strings.Contains(err.Error(), s.Label(id)) {
 			t.Errorf("picture %d: error %v, want %v", id, err, want)
 		}
 	}
-	if s.PathOf(10) != "b.jpg" || s.PathOf(11) != "" {
-		t.Errorf("%q, %q", s.PathOf(10), s.PathOf(11))
+	if s.Label(10) != "b.jpg" || s.Label(11) != "" {
+		t.Errorf("%q, %q", s.Label(10), s.Label(11))
 	}
 	s.AddPicture(30)
 	s.AddText(8, "drei", 0)

@@ -12,9 +12,9 @@ type Text struct {
 // Split is one split of a set, a dataset.Source. A package fills it and calls [Split.Done].
 type Split struct {
 	Kind string // train, valid or test
-	// Read gives the bytes of the picture that was added as number i, and Label says where it lies, for people.
+	// Read gives the bytes of the picture that was added as number i, and Place says where it lies, for people.
 	Read    func(i int) ([]byte, error)
-	Label   func(i int) string
+	Place   func(i int) string
 	LeftOut LeftOut
 
 	name    string
@@ -70,7 +70,7 @@ func (s *Split) Done() error {
 		s.at = make(map[int64]int32, len(s.ids))
 		for i, id := range s.ids {
 			if first, ok := s.at[id]; ok {
-				return fmt.Errorf("%w: %s: picture id %d is that of %s and of %s; give every picture its own", ErrFormat, s.name, id, s.Label(int(first)), s.Label(i))
+				return fmt.Errorf("%w: %s: picture id %d is that of %s and of %s; give every picture its own", ErrFormat, s.name, id, s.Place(int(first)), s.Place(i))
 			}
 			s.at[id] = int32(i)
 		}
@@ -108,19 +108,19 @@ func (s *Split) Image(id int64) ([]byte, error) {
 	data, err := s.Read(i)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", s.Label(i), err)
+		return nil, fmt.Errorf("reading %s: %w", s.Place(i), err)
 	case len(data) == 0:
-		return nil, fmt.Errorf("%w: %s is empty", ErrFormat, s.Label(i))
+		return nil, fmt.Errorf("%w: %s is empty", ErrFormat, s.Place(i))
 	case len(data) > MaxPicture:
-		return nil, fmt.Errorf("%w: %s has more than %d MiB", ErrFormat, s.Label(i), MaxPicture>>20)
+		return nil, fmt.Errorf("%w: %s has more than %d MiB", ErrFormat, s.Place(i), MaxPicture>>20)
 	}
 	return data, nil
 }
 
-// PathOf says where a picture lies, for people; "" for an unknown id.
-func (s *Split) PathOf(id int64) string {
+// Label says where a picture lies, for people; "" for an unknown id.
+func (s *Split) Label(id int64) string {
 	if i, ok := s.index(id); ok {
-		return s.Label(i)
+		return s.Place(i)
 	}
 	return ""
 }

@@ -88,7 +88,7 @@ func openSplit(name, kind, dir string, shards []string) (*shape.Split, error) {
 		}
 		files, at = append(files, file), append(at, places...)
 	}
-	s.Label = func(i int) string { return files[at[i].shard].Path + ", " + memberAt(files[at[i].shard], at[i].offset) }
+	s.Place = func(i int) string { return files[at[i].shard].Path + ", " + memberAt(files[at[i].shard], at[i].offset) }
 	s.Read = func(i int) ([]byte, error) {
 		in, err := files[at[i].shard].Open()
 		if err != nil {

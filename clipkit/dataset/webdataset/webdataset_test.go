@@ -53,8 +53,8 @@ func TestBrokenShards(t *testing.T) {
 		if err != nil || string(picture) != "JPEG" || len(s.ImageIDs()) != 1 || len(s.Texts()) != 1 || s.Texts()[0].Text != "一只猫" {
 			t.Errorf("%s: %d pictures, %v, picture %q, error %v", name, len(s.ImageIDs()), s.Texts(), picture, err)
 		}
-		if want := filepath.Join("testdata", "broken", name+".tar") + ", "; !strings.HasPrefix(s.PathOf(1), want) {
-			t.Errorf("%s: the picture is called %s", name, s.PathOf(1))
+		if want := filepath.Join("testdata", "broken", name+".tar") + ", "; !strings.HasPrefix(s.Label(1), want) {
+			t.Errorf("%s: the picture is called %s", name, s.Label(1))
 		}
 		if s.LeftOut.Count != len(c.left) {
 			t.Errorf("%s: %v, want %d left out", name, &s.LeftOut, len(c.left))
