@@ -34,7 +34,8 @@
 // # Docker
 //
 // Ranks of a host talk through /dev/shm, of which a container has 64 MiB; where less than 256 MiB are free, files in the temporary folder take its
-// place (docker run --shm-size=1g is faster). Root is allowed.
+// place (docker run --shm-size=1g is faster). Root is allowed. Gradients of a host's ranks are added up in a window of 2 MiB a rank there; where the library
+// cannot make one, or with CLIPKIT_MPI_WINDOW=off, by MPI's own reductions.
 //
 // # Ascend
 //

@@ -256,7 +256,8 @@ func launcherIn(home string) (mpirun string, of flavour, err error) {
 	return mpirun, mpich, nil
 }
 
-// launcherNoise hands lines on, but for what launchers say about the end of a process: it stands between lines of dashes, or after [host:pid].
+// launcherNoise hands lines on, but for what launchers say about the end of a process: it stands between lines of dashes, or after [host:pid], and
+// libevent's, which they are built on, after [warn].
 type launcherNoise struct {
 	to     io.Writer
 	line   bytes.Buffer
@@ -291,7 +292,7 @@ func (n *launcherNoise) flush() {
 	}
 }
 
-var logLine = regexp.MustCompile(`^\[\S+:\d+\] `)
+var logLine = regexp.MustCompile(`^\[(\S+:\d+|warn|err)\] `)
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
