@@ -20,7 +20,7 @@ enum {
 static struct {
     handle ranks;  // of this host
     handle across; // those of the same place on all hosts
-    int local; // the rank among those of this host
+    int local;     // the rank among those of this host
     int rank, size, hosts;
     handle window;
     float **of; // [size]: two pieces of each rank, used in turns

@@ -76,7 +76,7 @@ func Run(ctx context.Context, j Job) error {
 	}
 	noise := &launcherNoise{to: j.Stderr}
 	cmd := exec.Command(mpirun, j.arguments(of)...)
-	cmd.Env = append(os.Environ(), "MPI_LIBRARY="+lib, "OMPI_MCA_btl_sm_backing_directory="+backing, "PRTE_MCA_prte_tmpdir_base="+dir, "OMPI_MCA_orte_tmpdir_base="+dir)
+	cmd.Env = append(os.Environ(), "MPI_LIBRARY="+lib, "OMPI_MCA_btl_sm_backing_directory="+backing, "OMPI_MCA_osc_sm_backing_directory="+backing, "PRTE_MCA_prte_tmpdir_base="+dir, "OMPI_MCA_orte_tmpdir_base="+dir)
 	for _, system := range []string{"OMPI", "PRTE"} { // root is what a container has
 		cmd.Env = append(cmd.Env, system+"_ALLOW_RUN_AS_ROOT=1", system+"_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 	}
