@@ -44,8 +44,7 @@ func ranksChild() error {
 	if kind == "" {
 		return killedRun(w, os.Getenv("CLIPKIT_ROOT"), "run", number("CLIPKIT_STEPS"), tell)
 	}
-	files := map[string][]string{"vit": {"tiny-vit.json", "tiny-text-e2e.json"}, "rn": {"tiny-rn.json", "tiny-text-rn.json"}}[kind]
-	m, err := tinyModel(0, files...)
+	m, err := tinyModel(0, map[string]string{"vit": "e2e", "rn": "rn"}[kind])
 	if err != nil {
 		return err
 	}

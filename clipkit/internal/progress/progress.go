@@ -15,6 +15,8 @@ type Line struct {
 	what  string
 	total int64
 	bytes bool
+	own   bool // Left tells how long it still takes
+	left  string
 	bar   *progressbar.ProgressBar
 }
 
@@ -39,7 +41,8 @@ func (l *Line) Set(done, total int64) {
 	}
 	if l.bar == nil {
 		l.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetDescription(l.what),
+			progressbar.OptionSetDescription(l.what+l.left),
+			progressbar.OptionSetPredictTime(!l.own),
 			progressbar.OptionSetWriter(l.out),
 			progressbar.OptionThrottle(250*time.Millisecond),
 			progressbar.OptionShowCount(),
@@ -64,8 +67,45 @@ func (l *Line) Describe(what string) {
 	}
 	l.what = what
 	if l.bar != nil {
-		l.bar.Describe(what)
+		l.bar.Describe(what + l.left)
 	}
+}
+
+// Left says how long the work still takes, in place of the line's own guess from all that is done, part of which an earlier process may have done. It is
+// called before the first report, and again before others; 0 is not known yet.
+func (l *Line) Left(d time.Duration) {
+	if l == nil {
+		return
+	}
+	l.own, l.left = true, ""
+	if d > 0 {
+		l.left = ", " + Duration(d) + " left"
+	}
+}
+
+// Duration is as exact as a reader needs: "3d4h", "5h12m", "12m", "40s".
+func Duration(d time.Duration) string {
+	switch minutes := int(d.Round(time.Minute).Minutes()); {
+	case d < 90*time.Second:
+		return fmt.Sprintf("%.0fs", d.Seconds())
+	case minutes < 60:
+		return fmt.Sprintf("%dm", minutes)
+	case minutes < 48*60:
+		return fmt.Sprintf("%dh%02dm", minutes/60, minutes%60)
+	default:
+		return fmt.Sprintf("%dd%dh", minutes/60/24, minutes/60%24)
+	}
+}
+
+// Rate has a digit where a number is small: "180", "3.2", "0.4", "0.042".
+func Rate(x float64) string {
+	switch {
+	case x >= 10 || x <= 0:
+		return fmt.Sprintf("%.0f", x)
+	case x >= 0.1:
+		return fmt.Sprintf("%.1f", x)
+	}
+	return fmt.Sprintf("%.2g", x)
 }
 
 // Finish ends the line.
