@@ -13,11 +13,17 @@ import (
 // compiling knows of graphs that are being compiled. XLA takes a minute or two for a training step of ViT-B-16, and nothing stops it: whoever is told to stop
 // leaves the compiler to itself.
 type compiling struct {
-	mu     sync.Mutex
-	traced map[*gomodel.Exec]func() // told when a graph is built, and the store no longer read for it
+	mu    sync.Mutex
+	graph map[*gomodel.Exec]inMaking // the last one of each
 
 	busy atomic.Int32 // compilers that nobody waits for, and what is freed after them
 	left sync.WaitGroup
+}
+
+// inMaking is a graph that is built and then compiled.
+type inMaking struct {
+	built func()        // tells that the store is no longer read for it
+	done  chan struct{} // closed when it is compiled
 }
 
 // Compile makes exec, which Exec made, ready for inputs of these shapes, each laid as split says. When ctx ends first it returns ctx's error; the compiler
@@ -29,18 +35,17 @@ func (d *Device) Compile(ctx context.Context, exec *gomodel.Exec, split []bool, 
 	if d.Many != nil {
 		inputs = d.Many.shards(split, inputs)
 	}
-	traced := make(chan struct{})
-	tell := sync.OnceFunc(func() { close(traced) })
+	built, done := make(chan struct{}), make(chan struct{})
+	tell := sync.OnceFunc(func() { close(built) })
 	c := &d.compiling
 	c.mu.Lock()
-	if c.traced == nil {
-		c.traced = map[*gomodel.Exec]func(){}
+	if c.graph == nil {
+		c.graph = map[*gomodel.Exec]inMaking{}
 	}
-	c.traced[exec] = tell
+	c.graph[exec] = inMaking{tell, done}
 	c.mu.Unlock()
 	var g *Graph
 	var failed error
-	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer tell() // of a graph that was there
@@ -53,7 +58,7 @@ func (d *Device) Compile(ctx context.Context, exec *gomodel.Exec, split []bool, 
 	case <-done:
 		return g, failed
 	case <-ctx.Done():
-		<-traced // in a second or two
+		<-built // in a second or two
 		c.leave(func() { <-done })
 		return nil, ctx.Err()
 	}
@@ -63,8 +68,8 @@ func (d *Device) Compile(ctx context.Context, exec *gomodel.Exec, split []bool, 
 func (c *compiling) built(exec *gomodel.Exec) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if tell := c.traced[exec]; tell != nil {
-		tell()
+	if g, ok := c.graph[exec]; ok {
+		g.built()
 	}
 }
 
@@ -81,13 +86,17 @@ func (c *compiling) leave(work func()) {
 func (d *Device) Free(exec *gomodel.Exec) {
 	c := &d.compiling
 	c.mu.Lock()
-	delete(c.traced, exec)
+	last, made := c.graph[exec]
+	delete(c.graph, exec)
 	c.mu.Unlock()
-	if c.busy.Load() == 0 {
+	if !made || c.busy.Load() == 0 {
 		exec.Finalize()
 		return
 	}
-	c.leave(exec.Finalize) // which waits for it
+	c.leave(func() {
+		<-last.done
+		exec.Finalize()
+	})
 }
 
 // shards are the shapes that lie on all devices, one device's after the other's.

@@ -26,6 +26,10 @@ func Show(dir string, steps int, launched bool) (tell func(train.Progress), fini
 	if launched {
 		out = ended{out}
 	}
+	return show(out, dir, steps)
+}
+
+func show(out io.Writer, dir string, steps int) (tell func(train.Progress), finish func()) {
 	bar, charts := progress.New(out, "training", steps), newCharts(dir)
 	what, done := "training", 0
 	tell = func(p train.Progress) {

@@ -17,7 +17,25 @@ type Line struct {
 	bytes bool
 	own   bool // Left tells how long it still takes
 	left  string
+	drawn time.Time
+	gate  gate
 	bar   *progressbar.ProgressBar
+}
+
+// interval is the time between two drawings, at least.
+const interval = 250 * time.Millisecond
+
+// gate is where the bar draws: it would draw a new description with the old count.
+type gate struct {
+	to     io.Writer
+	closed bool
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	if g.closed {
+		return len(p), nil
+	}
+	return g.to.Write(p)
 }
 
 // New makes a line about what is being done, total times in all; 0 leaves that to Set. Nothing is written yet.
@@ -40,11 +58,10 @@ func (l *Line) Set(done, total int64) {
 		total = -1
 	}
 	if l.bar == nil {
+		l.gate = gate{to: l.out, closed: true}
 		l.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetDescription(l.what+l.left),
 			progressbar.OptionSetPredictTime(!l.own),
-			progressbar.OptionSetWriter(l.out),
-			progressbar.OptionThrottle(250*time.Millisecond),
+			progressbar.OptionSetWriter(&l.gate),
 			progressbar.OptionShowCount(),
 			progressbar.OptionShowBytes(l.bytes),
 			progressbar.OptionSetWidth(16),
@@ -54,20 +71,21 @@ func (l *Line) Set(done, total int64) {
 	if l.bar.GetMax64() != total {
 		l.bar.ChangeMax64(total)
 	}
+	l.bar.Describe(l.what + l.left)
+	if now := time.Now(); done == total || now.Sub(l.drawn) >= interval {
+		l.gate.closed, l.drawn = false, now
+	}
 	_ = l.bar.Set64(done) // fails only beyond the total
+	l.gate.closed = true
 }
 
 // Of reports samples, as Set does.
 func (l *Line) Of(done, total int) { l.Set(int64(done), int64(total)) }
 
-// Describe changes what is being done.
+// Describe changes what is being done, from the next report on.
 func (l *Line) Describe(what string) {
-	if l == nil {
-		return
-	}
-	l.what = what
-	if l.bar != nil {
-		l.bar.Describe(what + l.left)
+	if l != nil {
+		l.what = what
 	}
 }
 
