@@ -38,6 +38,7 @@ type settings struct {
 	Data    string      `json:"data"`
 	Pairs   int         `json:"pairs"`
 	Teacher string      `json:"teacher_sha256,omitempty"`
+	Minutes *float64    `json:"save_minutes,omitempty"` // hides the Config's: when a run is saved does not decide it, and older ones have none
 }
 
 // Finetune trains m in place on data.Train and keeps everything under experiments/<cfg.Name>. Where that run exists with the same
@@ -76,7 +77,7 @@ type tuning struct {
 	config train.Config
 	options
 	world exchange.World
-	tell  func(experiment.Row) // of every step and validation; nil: they are shown
+	tell  func(train.Progress) // nil: it is shown
 }
 
 // check refuses what cannot train, before anything is opened.
@@ -120,7 +121,7 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 		if tell == nil {
 			tell, finish = live.Show(run.Dir, train.TotalSteps(s.Pairs, cfg), f.world.Size() > 1)
 		}
-		job.Progress = func(at train.Progress) { tell(at.Row) }
+		job.Progress = tell
 	}
 	if f.teacher != nil {
 		job.Teacher = f.teacher.Towers.EncodeImages

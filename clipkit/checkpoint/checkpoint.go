@@ -57,6 +57,8 @@ type State struct {
 	Unvalidated bool   `json:"unvalidated,omitempty"` // the run was interrupted in the validation after this step
 	Best        *Best  `json:"best,omitempty"`        // of the validations so far, when a run looks for it
 	Stopped     string `json:"stopped,omitempty"`     // why the run ended before its last step
+
+	ByTime bool `json:"by_time,omitempty"` // saved because time had passed: it goes when there is a newer one
 }
 
 // Best is the best validation of a run.
@@ -273,19 +275,39 @@ func Clean(dir string) error {
 	return nil
 }
 
-// Prune removes the oldest checkpoints of dir until keep are left; 0 keeps all.
+// Prune removes the oldest checkpoints of dir until keep are left; 0 keeps all. Those that were saved because time had passed do not count, and of them
+// only one that is the newest of all is left.
 func Prune(dir string, keep int) error {
 	paths, err := List(dir)
-	if err != nil || keep <= 0 {
+	if err != nil {
 		return err
 	}
-	for len(paths) > keep {
-		if err := os.RemoveAll(paths[0]); err != nil {
+	var counted, old []string
+	for i, path := range paths {
+		if !byTime(path) {
+			counted = append(counted, path)
+		} else if i < len(paths)-1 {
+			old = append(old, path)
+		}
+	}
+	if keep > 0 && len(counted) > keep {
+		old = append(old, counted[:len(counted)-keep]...)
+	}
+	for _, path := range old {
+		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("removing an old checkpoint: %w", err)
 		}
-		paths = paths[1:]
 	}
 	return nil
+}
+
+// byTime reads State.ByTime; what cannot be read is not.
+func byTime(path string) bool {
+	var s struct {
+		ByTime bool `json:"by_time"`
+	}
+	b, err := os.ReadFile(filepath.Join(path, stateFile))
+	return err == nil && json.Unmarshal(b, &s) == nil && s.ByTime
 }
 
 func writeJSON(path string, v any) error {

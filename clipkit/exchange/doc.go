@@ -4,6 +4,7 @@
 //	all, err := exchange.Gather(w, features)   // rank 0's first
 //	err = w.Sum(gradients)                     // in place, the same bits on every rank
 //	err = exchange.Agree(w, err)               // all go on, or none
+//	stop, err := exchange.AnyDone(ctx, w)      // one was told to stop: all do
 //
 // Every rank makes the same calls in the same order. What is computed does not depend on how many ranks there are: a run's world_size says how many
 // batches make a step, and any number of processes that divides them shares the work (package train/step).

@@ -51,7 +51,7 @@ func (j *Job) save() error {
 		return err
 	}
 	j.saved = j.state.Step
-	err = j.Run.Log("Saved checkpoint %s (epoch %d @ %d steps) (writing took %.2f seconds)", path, j.state.Epoch, j.state.Step, j.Now().Sub(start).Seconds())
+	err = j.Run.Log("Saved checkpoint %s (epoch %d @ %d steps) (writing took %.2f seconds)", path, j.lastEpoch(), j.state.Step, j.Now().Sub(start).Seconds())
 	if err != nil {
 		return err
 	}

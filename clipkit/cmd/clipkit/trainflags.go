@@ -64,6 +64,7 @@ var trainFields = []trainField{
 	{"save_epoch_interval", "save-epoch-frequency", "epochs between checkpoints; 0 or less = only at the end"},
 	{"save_step_interval", "save-step-frequency", "steps between checkpoints; 0 or less = off"},
 	{"keep_checkpoints", "", "older ones are removed; 0 = keep all"},
+	{"save_minutes", "", "minutes between checkpoints besides, of which the newest is kept; 0 = off"},
 	{"best_metric", "", "keep the checkpoint with the best value of this in checkpoints/best: mean_recall, loss …"},
 	{"patience", "", "stop after so many validations without a better --best-metric"},
 	{"spike_factor", "", "stop when the loss is so many times the median of the last 50"},

@@ -275,7 +275,7 @@ func TestEveryFormOfAStepIsTaken(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer s.Close()
-				s.Teacher = func(_ []float32, n int) ([]float32, error) { return images[:n*8], nil }
+				s.Teacher = func(_ context.Context, _ []float32, n int) ([]float32, error) { return images[:n*8], nil }
 				out := map[string][]float32{}
 				for range 2 {
 					res, err := s.Step(images, ids, 4, 1e-3, 1)

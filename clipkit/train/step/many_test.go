@@ -1,6 +1,7 @@
 package step
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -235,7 +236,7 @@ func TestManyDevicesTakeRanks(t *testing.T) {
 			var all []walked
 			for _, engine := range []string{"cpu:go", "cpu:0-1"} {
 				s := stepper(t, small(t, engine, "vit"), record(t, "vit", "train"), change)
-				s.Teacher = func(_ []float32, n int) ([]float32, error) {
+				s.Teacher = func(_ context.Context, _ []float32, n int) ([]float32, error) {
 					out := make([]float32, 3*n)
 					for i := range out {
 						out[i] = float32(i%5) - 1

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -29,8 +30,10 @@ const maxLogitScale = 4.6052
 // Stepper runs optimizer steps on a model: loss and gradients are one compiled graph per batch shape (accumulate.go: two), AdamW is one for
 // each kind of block (update.go). Parameters, gradients and moments stay on the device; a step moves the batch in and a few numbers out.
 type Stepper struct {
-	// Teacher gives the features [n,T] of the pictures [n,3,R,R] of a step, for Config.KDLossWeight > 0; T is any width.
-	Teacher func(images []float32, n int) ([]float32, error)
+	// Teacher gives the features [n,T] of the pictures [n,3,R,R] of a micro-batch, for Config.KDLossWeight > 0; T is any width.
+	Teacher func(ctx context.Context, images []float32, n int) ([]float32, error)
+	// Passed, when not nil, is told after each pass over a micro-batch.
+	Passed func(Pass)
 	// World is the processes that make a step together; nil: this one alone.
 	World exchange.World
 
@@ -250,21 +253,22 @@ func (s *Stepper) gradients(scope *gomodel.Scope, loss *Node) []*Node {
 // Step trains on one batch: images [n,3,R,R], ids [n,T], with the given learning rate. seed keys the dropout and the masks of this step.
 // With accum_freq k the batch is k micro-batches of n/k, one after the other; with several ranks and processes those that Config.Share says. The pictures count as all different (StepOn tells otherwise).
 func (s *Stepper) Step(images []float32, ids []int32, n int, lr float64, seed uint64) (Result, error) {
-	return s.StepOn(images, ids, allDifferent(n), lr, seed)
+	return s.StepOn(context.Background(), images, ids, allDifferent(n), lr, seed)
 }
 
 // StepOn is Step for pictures with these ids [n]. multi_positive needs to know which are the same: augmentation makes their pixels differ.
-func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr float64, seed uint64) (Result, error) {
-	b, err := s.batch(images, ids, pictures, seed)
+// When ctx ends before the last pass, on any process, the step is given up on all of them (ErrStopped).
+func (s *Stepper) StepOn(ctx context.Context, images []float32, ids []int32, pictures []int64, lr float64, seed uint64) (Result, error) {
+	b, err := s.batch(ctx, images, ids, pictures, seed)
 	if err != nil {
 		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}
 	var out []float32
 	var grads []*tensors.Tensor
 	if s.model.Device.Many != nil {
-		out, err = s.stepOnMany(b, lr)
+		out, err = s.stepOnMany(ctx, b, lr)
 	} else {
-		out, grads, err = s.backpropagate(b)
+		out, grads, err = s.backpropagate(ctx, b)
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
