@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -85,6 +86,35 @@ func estimate(cfg arch.Config, c Config, turns, together, devices int) int64 {
 	return int64(bytes + float64(together*c.BatchSize)*(text+vision))
 }
 
+// pixels are the values of a picture.
+func pixels(cfg arch.Config) int { return 3 * cfg.ImageResolution * cfg.ImageResolution }
+
+// prefetch is how many micro-batches, of those that this process takes for a step, the loader makes ahead. On the processor a pair takes a hundred times
+// as long to train as to decode, so two for each worker hide the decoding of a step of any size but for a hundredth; and of large ones fewer are
+// enough. Cards are faster, and the host's memory is not theirs: the whole next step is made meanwhile.
+func (c Config) prefetch(own int, onProcessor bool) int {
+	n := max(2, min(2*c.Workers, prefetchedPairs/c.BatchSize))
+	if !onProcessor {
+		n = max(2*c.Workers, own)
+	}
+	return n
+}
+
+// prefetchedPairs are made ahead at most, where two micro-batches are not more.
+const prefetchedPairs = 256
+
+// boundGarbage keeps what decoding leaves for the collector below garbageBytes, where the pixels of a step, so many bytes which the collector counts, would
+// let as many gather.
+func boundGarbage(step int64) (restore func()) {
+	if step <= garbageBytes {
+		return func() {}
+	}
+	before := debug.SetGCPercent(int(max(10, 100*garbageBytes/step)))
+	return func() { debug.SetGCPercent(before) }
+}
+
+const garbageBytes = 128 << 20
+
 // convOutputs counts the values that the convolutions of a ResNet put out for one picture.
 func convOutputs(cfg arch.Config) (n float64) {
 	cfg.Convolutions(func(side, _, out, _ int) { n += float64(side * side * out) })
@@ -119,7 +149,12 @@ func (j *Job) needs(c Config) int64 {
 	return estimate(j.Model.Config, c, max(1, c.step().MicroBatches()/j.world().Size()/together), together, j.Model.Device.Count())
 }
 
-func gb(bytes int64) string { return fmt.Sprintf("%.1f GB", float64(bytes)/1e9) }
+func gb(bytes int64) string {
+	if bytes < 1e8 {
+		return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(bytes)/1e9)
+}
 
 // advice lists the changes that would bring the run below limit bytes.
 func (j *Job) advice(limit int64) string {
