@@ -40,7 +40,9 @@ func IsFull(err error) bool {
 }
 
 // Path is where dir has the checkpoint of a step. Those of later steps sort behind it.
-func Path(dir string, step int) string { return filepath.Join(dir, fmt.Sprintf("%s%08d", prefix, step)) }
+func Path(dir string, step int) string {
+	return filepath.Join(dir, fmt.Sprintf("%s%08d", prefix, step))
+}
 
 // Save writes a checkpoint into dir and returns its path. One for the same step is replaced. On error those in dir are still there, or of the same
 // step the new one is.

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 
 	"clipnb/clipkit/checkpoint"
-	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/machine"
 )
 
 // ErrDisk is wrapped for a run whose checkpoints would not fit on the disk.
@@ -18,8 +18,8 @@ func (j *Job) fitsDisk() error {
 	dir, free := j.Run.Checkpoints(), j.Disk
 	if free == 0 {
 		var err error
-		if free, err = atomicfile.FreeSpace(dir); errors.Is(err, fs.ErrNotExist) {
-			free, err = atomicfile.FreeSpace(j.Run.Dir)
+		if free, err = machine.FreeSpace(dir); errors.Is(err, fs.ErrNotExist) {
+			free, err = machine.FreeSpace(j.Run.Dir)
 		}
 		if err != nil {
 			return nil // the system does not say

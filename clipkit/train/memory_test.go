@@ -13,7 +13,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,7 +42,7 @@ var memoryCases = []memoryCase{
 	{"ViT-B-16", 4, func(c *Config) {}, "", 0},
 	{"ViT-B-16", 8, func(c *Config) {}, "", 0},
 	{"ViT-B-16", 16, func(c *Config) {}, "", 0},
-	{"ViT-B-16", 4, func(c *Config) { c.WorldSize, c.AccumFreq = 2, 8 }, "2 ranks, accum 8", 0},
+	{"ViT-B-16", 4, func(c *Config) { c.WorldSize, c.AccumFreq = 2, 4 }, "2 ranks, accum 4", 0},
 	{"ViT-B-16", 16, func(c *Config) { c.Recompute = true }, "grad_checkpointing", 0},
 	{"ViT-B-16", 8, func(c *Config) { c.FreezeVision = true }, "freeze_vision", 0},
 	{"ViT-B-16", 8, func(c *Config) { c.LoRARank, c.LoRAAlpha = 8, 8 }, "lora", 0},
@@ -139,7 +138,7 @@ func memoryChild() error {
 	}
 	largest("model")
 	job := Job{Model: m, Train: data, Config: settings, Run: run, Memory: -1, Say: func(line string) { largest(line) }, Progress: func(p Progress) { largest(fmt.Sprintf("step %d, %s", p.Row.Step, p.Row.Kind)) }}
-	valid := photographs{96, data.jpeg}
+	valid := photographs{64, data.jpeg}
 	job.Validate = func(ctx context.Context) (experiment.Row, error) {
 		return eval.Validate(ctx, exchange.Alone, m, valid, eval.Validation{ContextLength: settings.ContextLength, BatchSize: settings.ValidBatchSize, Seed: settings.Seed})
 	}
@@ -226,7 +225,7 @@ func TestRunThatDoesNotFitIsRefused(t *testing.T) {
 	if !errors.Is(err, ErrMemory) {
 		t.Fatalf("32 pairs in 6 GB: %v", err)
 	}
-	for _, part := range []string{"ViT-B-16 with batch_size 32", "6.0 GB are free", "batch_size 8 with accum_freq 4", "freeze_vision"} {
+	for _, part := range []string{"ViT-B-16 with batch_size 32", "6.0 GB are free", "batch=8 (on the command line --batch-size 8 --accum-freq 4)", "FreezeVision = true (on the command line --freeze-vision)"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%v, want %q", err, part)
 		}
@@ -238,8 +237,5 @@ func TestRunThatDoesNotFitIsRefused(t *testing.T) {
 		if said, err := fits(free); said != "" || err != nil {
 			t.Errorf("%d free: %q, %v", free, said, err)
 		}
-	}
-	if free := freeMemory(); runtime.GOOS == "linux" && (free < 1e6 || free > 1e14) {
-		t.Errorf("free memory %d", free)
 	}
 }

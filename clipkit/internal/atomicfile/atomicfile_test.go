@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 )
@@ -82,18 +81,5 @@ func TestExchange(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
 		t.Errorf("left %v", left)
-	}
-}
-
-func TestFreeSpace(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("known on Linux")
-	}
-	free, err := FreeSpace(t.TempDir())
-	if err != nil || free < 1<<20 || free > 1<<60 {
-		t.Errorf("%d bytes free, %v", free, err)
-	}
-	if _, err := FreeSpace(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("error %v", err)
 	}
 }
