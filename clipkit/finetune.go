@@ -189,7 +189,7 @@ func freeName(run *experiment.Run, err error) error {
 		return nil
 	}
 	rows, readErr := experiment.ReadRows(run.Dir)
-	if !run.New || len(rows) > 0 || readErr != nil || !errors.Is(err, train.ErrMemory) && !errors.Is(err, train.ErrConfig) {
+	if !run.New || len(rows) > 0 || readErr != nil || !errors.Is(err, train.ErrMemory) && !errors.Is(err, train.ErrDisk) && !errors.Is(err, train.ErrConfig) {
 		return nil
 	}
 	return os.Remove(filepath.Join(run.Dir, "config.json"))

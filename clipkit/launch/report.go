@@ -35,7 +35,7 @@ type report struct {
 }
 
 // tellable are the errors that stay themselves on their way from a rank.
-var tellable = []error{train.ErrInterrupted, train.ErrMemory, train.ErrConfig, train.ErrDiverged, experiment.ErrOtherSettings, experiment.ErrBusy, dataset.ErrFormat, dataset.ErrNotFound}
+var tellable = []error{train.ErrInterrupted, train.ErrMemory, train.ErrDisk, train.ErrConfig, train.ErrDiverged, experiment.ErrOtherSettings, experiment.ErrBusy, dataset.ErrFormat, dataset.ErrNotFound}
 
 func newReport(err error) report {
 	r := report{Error: err.Error()}

@@ -104,13 +104,4 @@ func (r Recipe) Run(pairs dataset.Source, cfg arch.Config) string {
 
 // MicroBatches is c with the same pairs in a step, in batches of at most n: for a machine whose memory does not hold c.BatchSize. The loss
 // and its gradients stay the same, but for the logit scale's, which grows with accum_freq as in the reference; a ResNet's batch norm sees smaller batches.
-func MicroBatches(c train.Config, n int) train.Config {
-	pairs := c.BatchSize * max(1, c.AccumFreq)           // of a rank
-	for size := min(n, c.BatchSize); size >= 2; size-- { // a batch of one has nothing to compare
-		if pairs%size == 0 {
-			c.BatchSize, c.AccumFreq = size, pairs/size
-			break
-		}
-	}
-	return c
-}
+func MicroBatches(c train.Config, n int) train.Config { return c.MicroBatches(n) }

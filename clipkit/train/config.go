@@ -76,6 +76,10 @@ type Config struct {
 	// What is saved by time is beside keep_checkpoints, and goes when there is a newer one. A run may continue with another number here.
 	SaveMinutes float64 `json:"save_minutes"` // a step that ends so many minutes after the last of these checkpoints is saved; 0 = off
 
+	// What to do when a checkpoint cannot be written, because the disk is full for one: "continue" (also ""), say so and go on to the next, or "stop". Where
+	// several are kept, the oldest makes room before.
+	OnFailedSave string `json:"on_failed_save,omitempty"`
+
 	BestMetric  string  `json:"best_metric"`  // the checkpoint with the best value of this is kept in checkpoints/best (Metrics has the names); "" = none is
 	Patience    int     `json:"patience"`     // stop after so many validations without a better value of best_metric; 0 = never
 	SpikeFactor float64 `json:"spike_factor"` // stop when the loss is more than so many times the median of the last 50; 0 = never
@@ -154,6 +158,8 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("best_metric", fmt.Sprintf("%q", c.BestMetric), "one of "+strings.Join(Metrics(), ", "))
 	case c.Patience > 0 && c.BestMetric == "":
 		return bad("patience", c.Patience, "a best_metric with it")
+	case c.OnFailedSave != "" && c.OnFailedSave != "continue" && c.OnFailedSave != "stop":
+		return bad("on_failed_save", fmt.Sprintf("%q", c.OnFailedSave), `"continue" or "stop"`)
 	case c.SpikeFactor != 0 && !(c.SpikeFactor > 1):
 		return bad("spike_factor", c.SpikeFactor, "0 (off) or more than 1")
 	case c.Resume == "" && (c.ResetOptimizer || c.ResetDataOffset):

@@ -42,6 +42,8 @@ type Job struct {
 	Say func(line string)
 	// Memory is how many bytes the run may take besides the model; 0: what the machine has free, negative: do not ask.
 	Memory int64
+	// Disk is how many bytes the run's checkpoints may take; 0: what its file system has free, negative: do not ask.
+	Disk int64
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
@@ -55,6 +57,7 @@ type Job struct {
 	guard         guard
 	pace          pace
 	saidTruncated bool // captions that are too long
+	saidFull      bool // that the disk does not take the run's rows
 
 	loaded, rebased bool              // resume took a model; it is what LoRA adds to
 	skipped         []dataset.Pair    // bad ones that this process met since the last step
@@ -136,7 +139,7 @@ func (j *Job) do(ctx context.Context) (err error) {
 		}
 	}
 	if j.saved != j.state.Step {
-		err = j.save()
+		err = j.saveNow()
 	}
 	return j.agree(err) // all end together, when everything is on the disk
 }
@@ -193,6 +196,9 @@ func (j *Job) greet() error {
 	}
 	if !j.Model.Config.IsResNet() && j.Config.UseBNSync {
 		j.Say(fmt.Sprintf("use_bn_sync has no effect: %s has no BatchNorm", j.Model.Config.Name))
+	}
+	if err := j.fitsDisk(); err != nil {
+		return err
 	}
 	if j.state.Step > 0 {
 		return nil

@@ -30,14 +30,14 @@ func (j *Job) log(format string, a ...any) error {
 	if !j.writes() {
 		return nil
 	}
-	return j.Run.Log(format, a...)
+	return j.unlessFull(j.Run.Log(format, a...))
 }
 
 func (j *Job) record(row experiment.Row) error {
 	if !j.writes() {
 		return nil
 	}
-	return j.Run.Append(row)
+	return j.unlessFull(j.Run.Append(row))
 }
 
 // known is an error that every process of the world returns.

@@ -17,7 +17,7 @@ import (
 // resume puts model, optimizer and state where the newest whole checkpoint of the run left them; a new run begins at Config.Resume.
 func (j *Job) resume() error {
 	for _, dir := range []string{j.Run.Checkpoints(), filepath.Join(j.Run.Checkpoints(), "best")} {
-		if err := checkpoint.Clean(dir); err != nil {
+		if err := checkpoint.Recover(dir, j.Say); err != nil {
 			return err
 		}
 	}

@@ -41,9 +41,7 @@ func Convert(in, out string, o ConvertOptions) error {
 		return err
 	}
 	if o.Half {
-		if err := Halve(tensors); err != nil {
-			return fmt.Errorf("converting %s: %w", in, err)
-		}
+		Halve(tensors)
 	}
 	if o.Flash {
 		if filepath.Ext(out) == "" {
@@ -84,22 +82,24 @@ func sameFile(in, out string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// Halve rounds the tensors that the reference halves to float16, in place.
-func Halve(tensors []tensor.Tensor) error {
+// Halve rounds the tensors that the reference halves to float16, in place, each when its bytes are asked for. A value that float16 does not hold is
+// an error then.
+func Halve(tensors []tensor.Tensor) {
 	for i, t := range tensors {
 		if !HalfByReference(t.Name) || t.DType == "F16" || t.DType == "I64" {
 			continue
 		}
-		values, err := t.Float32()
-		if err != nil {
-			return err
-		}
-		for _, v := range values {
-			if math.Abs(float64(v)) >= 65520 { // rounds to infinity
-				return fmt.Errorf("%s holds %g, which float16 does not", t.Name, v)
+		tensors[i] = tensor.Lazy(t.Name, "F16", t.Shape, func() ([]byte, error) {
+			values, err := t.Float32()
+			if err != nil {
+				return nil, err
 			}
-		}
-		tensors[i] = tensor.F16(t.Name, t.Shape, values)
+			for _, v := range values {
+				if math.Abs(float64(v)) >= 65520 { // rounds to infinity
+					return nil, fmt.Errorf("%s holds %g, which float16 does not", t.Name, v)
+				}
+			}
+			return tensor.F16(t.Name, t.Shape, values).Data, nil
+		})
 	}
-	return nil
 }

@@ -87,7 +87,7 @@ func (f *File) Tensor(name string) (tensor.Tensor, error) {
 	if !ok {
 		return tensor.Tensor{}, fmt.Errorf("%s has no tensor %q", f.name, name)
 	}
-	return t.Materialized(), nil
+	return t.Materialized()
 }
 
 // Close unmaps the file; tensors that came from it must not be used any more.

@@ -95,7 +95,7 @@ func toHF(tensors []tensor.Tensor) ([]tensor.Tensor, error) {
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, x.Materialized())
+			out = append(out, x)
 		case strings.Contains(name, hfQKV[0]):
 			for i, part := range hfQKV {
 				x, err := tensor.Third(strings.Replace(name, hfQKV[0], part, 1), t, i)

@@ -114,11 +114,11 @@ func WriteSafetensors(path string, tensors []tensor.Tensor, metadata map[string]
 	return atomicfile.Write(path, func(w io.Writer) error { return EncodeSafetensors(w, tensors, metadata) })
 }
 
-// EncodeSafetensors writes the format to w.
+// EncodeSafetensors writes the format to w. Tensors that are made when they are asked for (tensor.Lazy, tensor.Lent) are held one at a time.
 func EncodeSafetensors(w io.Writer, tensors []tensor.Tensor, metadata map[string]string) error {
 	for _, t := range tensors {
-		if size := tensor.ElementSize(t.DType); size == 0 || len(t.Data) != size*t.Size() {
-			return fmt.Errorf("writing tensor %q: %d bytes do not make %v of %s", t.Name, len(t.Data), t.Shape, t.DType)
+		if err := t.Check(); err != nil {
+			return fmt.Errorf("writing %w", err)
 		}
 	}
 	header, err := SafetensorsHeader(tensors, metadata)
@@ -129,7 +129,14 @@ func EncodeSafetensors(w io.Writer, tensors []tensor.Tensor, metadata map[string
 		return err
 	}
 	for _, t := range tensors {
-		if _, err := w.Write(t.Data); err != nil {
+		err := t.Use(func(data []byte) error {
+			if len(data) != t.NumBytes() {
+				return fmt.Errorf("writing tensor %q: %d bytes do not make %v of %s", t.Name, len(data), t.Shape, t.DType)
+			}
+			_, err := w.Write(data)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

@@ -311,27 +311,16 @@ func (s *Stepper) Parameters() (all, own []arch.Tensor) { return s.params, s.own
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// Moments copies the optimizer's state out: two tensors per parameter, named as in the store, and those parameters that are not the model's
-// (LoRA's factors, siglip's bias).
-func (s *Stepper) Moments(each func(name string, shape []int, values []float32) error) error {
-	for _, name := range s.stateNames() {
-		shape, values, err := s.model.Get(name)
-		if err == nil {
-			err = each(name, shape, values)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// Moments are the optimizer's state: two tensors per parameter, named as in the store, and those parameters that are not the model's (LoRA's
+// factors, siglip's bias). Each is read from the device when its bytes are asked for.
+func (s *Stepper) Moments() []tensor.Tensor { return s.model.Tensors(s.state()...) }
 
 // SetMoments puts the optimizer's state back, with the number of updates that it has seen.
 func (s *Stepper) SetMoments(updates int, get func(name string) (shape []int, values []float32, err error)) error {
-	for _, name := range s.stateNames() {
-		shape, values, err := get(name)
+	for _, t := range s.state() {
+		shape, values, err := get(t.Name)
 		if err == nil {
-			err = s.model.Set(name, shape, values)
+			err = s.model.Set(t.Name, shape, values)
 		}
 		if err != nil {
 			return err
@@ -341,13 +330,12 @@ func (s *Stepper) SetMoments(updates int, get func(name string) (shape []int, va
 	return nil
 }
 
-// stateNames are the tensors of the optimizer's state.
-func (s *Stepper) stateNames() (names []string) {
+// state is the tensors of the optimizer's state.
+func (s *Stepper) state() (list []arch.Tensor) {
 	for _, t := range s.params {
-		names = append(names, MomentPrefixes[0]+t.Name, MomentPrefixes[1]+t.Name)
+		for _, prefix := range MomentPrefixes {
+			list = append(list, arch.Tensor{Name: prefix + t.Name, Shape: t.Shape})
+		}
 	}
-	for _, t := range s.own {
-		names = append(names, t.Name)
-	}
-	return names
+	return append(list, s.own...)
 }
