@@ -19,8 +19,8 @@ import (
 func everythingOf(t *testing.T, s *Stepper) (all []float32) {
 	t.Helper()
 	all = modeltest.AllValues(t, s.model)
-	for _, name := range s.stateNames() {
-		all = append(all, modeltest.Values(t, s.model, name)...)
+	for _, moment := range s.state() {
+		all = append(all, modeltest.Values(t, s.model, moment.Name)...)
 	}
 	return append(all, float32(s.steps), float32(s.scale.Factor), float32(s.scale.Good))
 }
