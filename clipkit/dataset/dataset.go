@@ -11,7 +11,7 @@
 //	defer data.Close()
 //	epoch, err := loader.New(ctx, data.Train, loader.Config{BatchSize: 128, Resolution: 224, Shuffle: true, Transform: f})
 //
-// or pictures in a folder with a caption file ([OpenFolder]). [OpenPublished] knows
+// or pictures in a folder with a caption file, in the forms that people have them ([OpenFolder], package captions). [OpenPublished] knows
 // MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
 // build_lmdb_dataset.py.
 //
@@ -29,7 +29,7 @@
 // A picture has at most 64 MiB, in base64 where it is stored so, and a caption with its ids 1 MiB. A tsv and an LMDB are indexed in one
 // pass that keeps some 50 bytes a picture and are read in place afterwards; the captions are kept in memory. LMDB files are read by
 // code that believes none of their numbers, not by the C library, which a damaged file ends together with the program; pickles are read
-// without executing anything. A caption file cannot name pictures outside its folder, and links do not lead out of it.
+// without executing anything. A caption file cannot name pictures outside its folder; links that lead out of it are followed to pictures alone.
 package dataset
 
 import (
@@ -42,6 +42,7 @@ import (
 	"strings"
 
 	"clipnb/assets"
+	"clipnb/clipkit/dataset/captions"
 )
 
 // Errors to test for with errors.Is.
@@ -108,7 +109,8 @@ func (d *Dataset) Close() error {
 // Open opens the embedded set ("emoji") or a folder. A folder that happens to be called emoji is "./emoji".
 //
 // A split in lmdb/<split> is read from there, with the captions of the jsonl where that is beside it; a split without one from tsv and
-// jsonl. A folder that has neither but one of [CaptionFiles] is opened by [OpenFolder] with [DefaultSplit].
+// jsonl. val, dev and validation are other names of valid. A folder that has neither but one of [CaptionFiles], or a .txt beside a picture, is
+// opened by [OpenFolder] with [DefaultSplit].
 func Open(path string) (*Dataset, error) {
 	d, err := open(path)
 	if err != nil {
@@ -135,29 +137,37 @@ func open(path string) (*Dataset, error) {
 	d := &Dataset{Name: filepath.Base(path)}
 	found := false
 	for _, split := range d.splits() {
-		s, err := openSplit(path, d.Name, split.name)
-		if err != nil {
-			d.Close()
-			return nil, err
-		}
-		if s != nil {
-			*split.source, found = s, true
+		for _, name := range captions.Splits[split.name] {
+			s, err := openSplit(path, d.Name, split.name, name)
+			if err == nil && s != nil && *split.source != nil {
+				err = errors.Join(fmt.Errorf("%w: %s has the %s split twice, also under the name %s; take one of them away", ErrFormat, path, split.name, name), s.Close())
+			}
+			if err != nil {
+				d.Close()
+				return nil, err
+			}
+			if s != nil {
+				*split.source, found = s, true
+			}
 		}
 	}
 	switch {
 	case found:
 		return d, nil
-	case captionFile(path) != "":
+	case findCaptionFile(path) != "":
 		return OpenFolder(path, "", DefaultSplit)
 	}
-	return nil, fmt.Errorf("%w: no split in %s; want train_imgs.tsv with train_texts.jsonl or lmdb/train, or the same for valid or test, or pictures with one of %s",
+	if f, err := listPictures(path); err == nil && f.hasBeside() {
+		return OpenFolder(path, "", DefaultSplit)
+	}
+	return nil, fmt.Errorf("%w: no split in %s; want train_imgs.tsv with train_texts.jsonl or lmdb/train, or the same for valid or test, or pictures with one of %s or with a .txt beside each",
 		ErrNotFound, path, strings.Join(CaptionFiles, ", "))
 }
 
-// openSplit gives nil for a split that dir does not have.
-func openSplit(dir, name, split string) (Source, error) {
-	imgs, texts := filepath.Join(dir, split+"_imgs.tsv"), filepath.Join(dir, split+"_texts.jsonl")
-	lmdb := filepath.Join(dir, "lmdb", split)
+// openSplit opens a split under one of the names that its files may have, and gives nil where there are none.
+func openSplit(dir, name, split, alias string) (Source, error) {
+	imgs, texts := filepath.Join(dir, alias+"_imgs.tsv"), filepath.Join(dir, alias+"_texts.jsonl")
+	lmdb := filepath.Join(dir, "lmdb", alias)
 	switch {
 	case exists(lmdb) && exists(texts):
 		return OpenLMDB(name+"/"+split, lmdb, texts)
