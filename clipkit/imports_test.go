@@ -13,6 +13,7 @@ var floors = [][]string{
 		"clipkit/device/ascend", "clipkit/device/blocks", "clipkit/weights/tensor", "assets"},
 	{"clipkit/arch", "clipkit/train/loss", "clipkit/train/lossscale", "clipkit/weights/pytorch", "clipkit/exchange", "clipkit/imaging/bmp", "clipkit/imaging/gif", "clipkit/imaging/png", "clipkit/imaging/pnm"},
 	{"clipkit/exchange/deal", "clipkit/exchange/mpi", "clipkit/exchange/hccl", "clipkit/train/adamw", "clipkit/train/lora", "clipkit/device", "clipkit/weights", "clipkit/weights/hub", "clipkit/dataset/lmdb", "clipkit/dataset/captions", "clipkit/imaging", "clipkit/tokenizer"},
+	{"clipkit/dataset/folder"},
 	{"clipkit/train/compiled", "clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
 	{"clipkit/train/batchnorm", "clipkit/dataset/loader"},
 	{"clipkit/train/step"},

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"clipnb/clipkit/dataset/captions"
+	"clipnb/clipkit/dataset/folder"
 	"clipnb/clipkit/imaging"
 )
 
@@ -111,90 +112,52 @@ func captionError(err error) error {
 	return err
 }
 
-// folder is what lies in a folder of pictures.
-type folder struct {
-	dir      string
-	pictures []string          // paths below dir, sorted, with slashes; that of image id i+1 is pictures[i]
-	texts    map[string]string // the path of the .txt by the path without its ending
-	links    []string          // to folders, which are not followed
+// folderError makes what must not be read an ErrFormat of this package.
+func folderError(err error) error {
+	if errors.Is(err, folder.ErrRefused) {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	return err
 }
 
-// listPictures lists what is below dir. Hidden files, links to folders, devices and pipes are passed over.
-func listPictures(dir string) (*folder, error) {
-	f := &folder{dir: dir, texts: map[string]string{}}
-	err := fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case p != "." && strings.HasPrefix(d.Name(), "."):
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		kind := d.Type()
-		if kind&fs.ModeSymlink != 0 {
-			if info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(p))); err == nil { // one that leads nowhere is found when it is read
-				kind = info.Mode()
-			}
-			if kind.IsDir() {
-				f.links = append(f.links, p)
-			}
-		}
-		switch {
-		case kind&(fs.ModeType&^fs.ModeSymlink) != 0:
-		case imaging.HasEnding(p):
-			f.pictures = append(f.pictures, p)
-		case strings.EqualFold(path.Ext(p), ".txt"):
-			f.texts[strings.TrimSuffix(p, path.Ext(p))] = p
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing pictures in %s: %w", dir, err)
-	}
-	if len(f.pictures) == 0 {
-		return nil, fmt.Errorf("%w: no pictures (%s) in %s%s", ErrNotFound, strings.Join(imaging.Endings, " "), dir, f.unfollowed())
-	}
-	slices.Sort(f.pictures)
-	return f, nil
-}
+// pictureFolder is a folder of pictures; image id i+1 is Pictures[i].
+type pictureFolder struct{ *folder.Folder }
 
-// unfollowed says which links were not followed.
-func (f *folder) unfollowed() string {
-	if len(f.links) == 0 {
-		return ""
+func listPictures(dir string) (pictureFolder, error) {
+	f, err := folder.List(dir)
+	if err == nil && len(f.Pictures) == 0 {
+		err = fmt.Errorf("%w: no pictures (%s) in %s%s", ErrNotFound, strings.Join(imaging.Endings, " "), dir, f.Unfollowed())
 	}
-	return fmt.Sprintf("; links to folders are not followed, and %s is one: copy the pictures, or link to each of them", f.links[0])
+	return pictureFolder{f}, err
 }
 
 // hasBeside tells whether a picture has a .txt beside it.
-func (f *folder) hasBeside() bool {
-	return slices.ContainsFunc(f.pictures, func(p string) bool { return f.texts[strings.TrimSuffix(p, path.Ext(p))] != "" })
+func (f pictureFolder) hasBeside() bool {
+	return slices.ContainsFunc(f.Pictures, func(p string) bool { return f.TextOf(p) != "" })
 }
 
 // readBeside reads the captions that stand beside the pictures.
-func (f *folder) readBeside() ([]captions.Caption, error) {
+func (f pictureFolder) readBeside() ([]captions.Caption, error) {
 	if !f.hasBeside() {
-		return nil, fmt.Errorf("%w: none of %s in %s, nor a .txt beside a picture", ErrNotFound, strings.Join(CaptionFiles, ", "), f.dir)
+		return nil, fmt.Errorf("%w: none of %s in %s, nor a .txt beside a picture", ErrNotFound, strings.Join(CaptionFiles, ", "), f.Dir)
 	}
-	root, err := os.OpenRoot(f.dir)
+	root, err := os.OpenRoot(f.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", f.dir, err)
+		return nil, fmt.Errorf("opening %s: %w", f.Dir, err)
 	}
 	defer root.Close()
 	var lines []captions.Caption
-	empty := captions.Faults{Name: f.dir}
-	for _, p := range f.pictures {
-		name, ok := f.texts[strings.TrimSuffix(p, path.Ext(p))]
-		if !ok {
+	empty := captions.Faults{Name: f.Dir}
+	for _, p := range f.Pictures {
+		name := f.TextOf(p)
+		if name == "" {
 			continue
 		}
-		file, err := openBelow(root, f.dir, name)
+		file, err := folder.Open(root, f.Dir, name)
 		if err != nil {
-			return nil, fmt.Errorf("reading captions: %w", err)
+			return nil, folderError(fmt.Errorf("reading captions: %s: %w", filepath.Join(f.Dir, filepath.FromSlash(name)), err))
 		}
-		texts, err := captions.Lines(filepath.Join(f.dir, filepath.FromSlash(name)), file)
+		texts, err := captions.Lines(filepath.Join(f.Dir, filepath.FromSlash(name)), file)
 		file.Close()
 		if err != nil {
 			return nil, captionError(err)
@@ -210,59 +173,40 @@ func (f *folder) readBeside() ([]captions.Caption, error) {
 }
 
 // find finds the pictures that captions name.
-func (f *folder) find(captionFile string, lines []captions.Caption) ([]Text, error) {
-	byPath, byName := make(map[string]int, len(f.pictures)), make(map[string][]int, len(f.pictures))
-	for i, p := range f.pictures {
+func (f pictureFolder) find(captionFile string, lines []captions.Caption) ([]Text, error) {
+	byPath, byName := make(map[string]int, len(f.Pictures)), make(map[string][]int, len(f.Pictures))
+	for i, p := range f.Pictures {
 		byPath[p] = i
 		byName[path.Base(p)] = append(byName[path.Base(p)], i)
 	}
-	texts, parents := make([]Text, len(lines)), map[string]string{}
+	texts := make([]Text, len(lines))
 	missing := captions.Faults{Name: captionFile}
 	for i, c := range lines {
-		at, ok := byPath[f.below(c.Image, parents)]
+		at, ok := byPath[f.Below(c.Image)]
 		if !ok {
 			switch same := byName[c.Image]; len(same) {
 			case 1:
 				at = same[0]
 			case 0:
-				missing.Add(c.Line, fmt.Sprintf("%s is not among the %d pictures", c.Image, len(f.pictures)))
+				missing.Add(c.Line, fmt.Sprintf("%s is not among the %d pictures", c.Image, len(f.Pictures)))
 			default:
-				missing.Add(c.Line, fmt.Sprintf("%d pictures have the name %s, %s and %s: give the path", len(same), c.Image, f.pictures[same[0]], f.pictures[same[1]]))
+				missing.Add(c.Line, fmt.Sprintf("%d pictures have the name %s, %s and %s: give the path", len(same), c.Image, f.Pictures[same[0]], f.Pictures[same[1]]))
 			}
 		}
 		texts[i] = Text{ID: int64(i + 1), Text: c.Text, ImageIDs: []int64{int64(at + 1)}}
 	}
 	return texts, captionError(missing.Err(fmt.Sprintf("name a picture by its path in %s, or take its captions out (pictures end in %s)%s",
-		f.dir, strings.Join(imaging.Endings, " "), f.unfollowed())))
-}
-
-// below is the path in the folder for an absolute path that lies in it. parents keeps where folders lie behind links.
-func (f *folder) below(name string, parents map[string]string) string {
-	if !path.IsAbs(name) && !filepath.IsAbs(filepath.FromSlash(name)) {
-		return name
-	}
-	real := func(dir string) string {
-		if _, known := parents[dir]; !known {
-			parents[dir] = dir
-			if abs, err := filepath.Abs(filepath.FromSlash(dir)); err == nil {
-				if to, err := filepath.EvalSymlinks(abs); err == nil {
-					parents[dir] = filepath.ToSlash(to)
-				}
-			}
-		}
-		return parents[dir]
-	}
-	return strings.TrimPrefix(path.Join(real(path.Dir(name)), path.Base(name)), strings.TrimSuffix(real(f.dir), "/")+"/")
+		f.Dir, strings.Join(imaging.Endings, " "), f.Unfollowed())))
 }
 
 // open opens the split of the pictures that are mine.
-func (f *folder) open(name string, texts []Text, mine func(id int64) bool) (Source, error) {
-	root, err := os.OpenRoot(f.dir)
+func (f pictureFolder) open(name string, texts []Text, mine func(id int64) bool) (Source, error) {
+	root, err := os.OpenRoot(f.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", f.dir, err)
+		return nil, fmt.Errorf("opening %s: %w", f.Dir, err)
 	}
-	s := &folderSource{name: name, dir: f.dir, root: root, paths: f.pictures, mine: mine, close: sync.OnceValue(root.Close)}
-	for i := range f.pictures {
+	s := &folderSource{name: name, dir: f.Dir, root: root, paths: f.Pictures, mine: mine, close: sync.OnceValue(root.Close)}
+	for i := range f.Pictures {
 		if id := int64(i + 1); mine(id) {
 			s.ids = append(s.ids, id)
 		}
@@ -302,9 +246,9 @@ func (s *folderSource) Image(id int64) ([]byte, error) {
 		return nil, fmt.Errorf("%w: image %d in %s", ErrNotFound, id, s.name)
 	}
 	what := fmt.Sprintf("image %d of %s, %s", id, s.name, filepath.Join(s.dir, filepath.FromSlash(s.paths[id-1])))
-	f, err := openBelow(s.root, s.dir, s.paths[id-1])
+	f, err := folder.Open(s.root, s.dir, s.paths[id-1])
 	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", what, err)
+		return nil, folderError(fmt.Errorf("opening %s: %w", what, err))
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxImageLine+1))

@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// pictureFolder makes small pictures at the paths, each of its own colour.
-func pictureFolder(t testing.TB, paths ...string) string {
+// someFolder makes small pictures at the paths, each of its own colour.
+func someFolder(t testing.TB, paths ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i, p := range paths {
@@ -53,7 +53,7 @@ func TestOpenFolder(t *testing.T) {
 		"captions.tsv":   "path\tcaption\nb.png\t一只狗, 在跑\n红/a.PNG\t一只猫\n./红/a.PNG\t另一只猫\na.PNG\t还是猫\n",
 		"metadata.jsonl": "\ufeff{\"file_name\": \"b.png\", \"text\": \"一只狗, 在跑\", \"extra\": [1]}\n{\"image\": \"红/a.PNG\", \"caption\": \"一只猫\"}\n{\"file\": \"红/a.PNG\", \"title\": \"另一只猫\"}\n{\"path\": \"a.PNG\", \"sentence\": \"还是猫\"}",
 	} {
-		dir := pictureFolder(t, "b.png", "红/a.PNG", "红/alone.png", ".hidden/x.png")
+		dir := someFolder(t, "b.png", "红/a.PNG", "红/alone.png", ".hidden/x.png")
 		put(t, dir, name, file)
 		put(t, dir, "notes.txt", "not a picture")
 		d, err := OpenFolder(dir, "", FolderSplit{})
@@ -81,7 +81,7 @@ func TestFolderSplit(t *testing.T) {
 		paths = append(paths, fmt.Sprintf("%02d.png", i))
 		captions += fmt.Sprintf("%02d.png,第%d张\n%02d.png,又是第%d张\n", i, i, i, i)
 	}
-	dir := pictureFolder(t, append(paths, "uncaptioned.png")...)
+	dir := someFolder(t, append(paths, "uncaptioned.png")...)
 	put(t, dir, "captions.csv", captions)
 	d, err := Open(dir)
 	if err != nil {
@@ -132,7 +132,7 @@ func TestFolderWithoutPictures(t *testing.T) {
 }
 
 func TestBrokenCaptionFiles(t *testing.T) {
-	dir := pictureFolder(t, "a.png", "b.png")
+	dir := someFolder(t, "a.png", "b.png")
 	for name, want := range map[string]string{
 		"unclosed-quote.csv":         `:2: extraneous or missing " in quoted-field`,
 		"no-header.csv":              ":1: the columns are a.png, 一只猫; want one of image,",
@@ -171,7 +171,7 @@ func TestBrokenCaptionFiles(t *testing.T) {
 }
 
 func TestFolderPictureTroubles(t *testing.T) {
-	dir := pictureFolder(t, "a.png", "b.png", "c.png")
+	dir := someFolder(t, "a.png", "b.png", "c.png")
 	outside := filepath.Join(t.TempDir(), "secret.png")
 	put(t, filepath.Dir(outside), "secret.png", "secret")
 	put(t, dir, "b.png", "")

@@ -10,12 +10,12 @@ import (
 )
 
 // split tells which split each picture belongs to: as the captions say, or else at random. Pictures without a caption go with training.
-func (f *folder) split(captionFile string, lines []captions.Caption, texts []Text, share FolderSplit) (map[int64]string, error) {
+func (f pictureFolder) split(captionFile string, lines []captions.Caption, texts []Text, share FolderSplit) (map[int64]string, error) {
 	if !(share.Valid >= 0 && share.Valid < 1) {
-		return nil, fmt.Errorf("opening %s: the share for validation is %g, want 0 to below 1", f.dir, share.Valid)
+		return nil, fmt.Errorf("opening %s: the share for validation is %g, want 0 to below 1", f.Dir, share.Valid)
 	}
 	splitOf := make(map[int64]string)
-	for i := range f.pictures {
+	for i := range f.Pictures {
 		splitOf[int64(i+1)] = "train"
 	}
 	if lines[0].Split == "" { // then none has one

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"clipnb/clipkit/dataset/folder"
 )
 
 // Pictures are the picture files of a folder, without captions: a split to search, not to train on. An id is made of a file's path, size and
@@ -30,7 +32,7 @@ func OpenPictures(dir string) (*Pictures, error) {
 	if err != nil {
 		return nil, err
 	}
-	paths := listed.pictures
+	paths := listed.Pictures
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", dir, err)
@@ -39,7 +41,7 @@ func OpenPictures(dir string) (*Pictures, error) {
 	p.folderSource = folderSource{name: filepath.Base(dir) + "/pictures", dir: dir, root: root, paths: paths, close: sync.OnceValue(root.Close)}
 	p.mine = func(int64) bool { return true }
 	for i, path := range paths {
-		info, err := statBelow(root, dir, path)
+		info, err := folder.Stat(root, dir, path)
 		if err != nil {
 			continue // a link that leads to no picture, or a file that has just gone
 		}

@@ -1,4 +1,4 @@
-package dataset
+package folder
 
 import (
 	"errors"
@@ -13,12 +13,11 @@ import (
 	"clipnb/clipkit/imaging"
 )
 
-// Links among the pictures of a folder are followed, since people share pictures between sets so, but only to regular files: not to folders, which may
-// hold the link again, and not to devices and pipes, which may never end. A link that leads out of the folder is followed to pictures alone, by
-// their first bytes, or from a .txt to another: an archive from the internet may hold links to private files, and what is read here is shown.
+// ErrRefused is wrapped when something may not be read: no regular file, or a link out of the folder to something else than a picture.
+var ErrRefused = errors.New("not read")
 
-// openBelow opens a regular file of root, which lies at dir, or the one that a link leads to.
-func openBelow(root *os.Root, dir, name string) (*os.File, error) {
+// Open opens a regular file of root, which lies at dir, or the one that a link leads to.
+func Open(root *os.Root, dir, name string) (*os.File, error) {
 	f, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe without a writer would hold us
 	if err == nil {
 		return regular(f)
@@ -42,7 +41,7 @@ func openBelow(root *os.Root, dir, name string) (*os.File, error) {
 	}
 	if err := mayBeRead(f, path); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%w: it is a link that leads out of %s: %w", ErrFormat, dir, err)
+		return nil, fmt.Errorf("%w: it is a link that leads out of %s: %w", ErrRefused, dir, err)
 	}
 	return f, nil
 }
@@ -80,15 +79,15 @@ func regular(f *os.File) (*os.File, error) {
 }
 
 func notRegular(info fs.FileInfo) error {
-	return fmt.Errorf("%w: it is no regular file (%v)", ErrFormat, info.Mode())
+	return fmt.Errorf("%w: it is no regular file (%v)", ErrRefused, info.Mode())
 }
 
-// statBelow describes what openBelow would open.
-func statBelow(root *os.Root, dir, name string) (fs.FileInfo, error) {
+// Stat describes what Open would open.
+func Stat(root *os.Root, dir, name string) (fs.FileInfo, error) {
 	if info, err := root.Stat(filepath.FromSlash(name)); err == nil {
 		return info, nil
 	}
-	f, err := openBelow(root, dir, name)
+	f, err := Open(root, dir, name)
 	if err != nil {
 		return nil, err
 	}
