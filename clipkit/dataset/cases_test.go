@@ -267,6 +267,29 @@ func TestCaseHexBytes(t *testing.T) {
 	}
 }
 
+// A caption file of any name may be given in place of the folder.
+func TestOpenCaptionFile(t *testing.T) {
+	dir := userFolder(t, "")
+	put(t, dir, "图片说明.TSV", "image\tcaption\n00.jpg\t猫\n")
+	path := filepath.Join(dir, "图片说明.TSV")
+	if got := allTexts(t, path); len(got) != 1 || got["00.jpg"] == nil {
+		t.Errorf("%q", got)
+	}
+	d, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	at, ok := LocationOf(d.Train)
+	if s, err := at.Open(); !ok || err != nil || !slices.Equal(Pairs(s), Pairs(d.Train)) {
+		t.Errorf("%+v, error %v", at, err)
+	} else {
+		s.Close()
+	}
+	put(t, dir, "train_texts.jsonl", goodTexts)
+	fails(t, filepath.Join(dir, "train_texts.jsonl"), "is a file; want the folder")
+}
+
 // A column split parts a folder, with a test split if it says so.
 func TestSplitColumn(t *testing.T) {
 	dir := userFolder(t, "")

@@ -1,17 +1,23 @@
 // Package dataset gives pictures with captions, in the order that contrastive training needs; package loader makes batches of them.
 //
-// A [Source] is one split. [Open] finds the splits of a set: the embedded one by the name "emoji", or a folder in the reference's
-// layout (the section on data preparation in its README), of which any of train, valid and test may be absent:
+// A [Source] is one split. [Open] finds the splits of a set: the embedded one by the name "emoji", or a folder in one of these layouts. Any of
+// train, valid and test may be absent; val, dev and validation are other names of valid.
 //
-//	{train,valid,test}_imgs.tsv      image id TAB base64 of the picture file
+//	{train,valid,test}_imgs.tsv      the reference's (the section on data preparation in its README): image id TAB base64 of the picture file
 //	{train,valid,test}_texts.jsonl   {"text_id": 8057, "text": "皮卡丘", "image_ids": [301]}
 //	lmdb/{train,valid,test}/{pairs,imgs}/data.mdb
+//
+//	captions.csv, .tsv, .txt, .json, .jsonl, or metadata.…   pictures in the folder and below it, and a file that names them ([OpenFolder],
+//	                                 package captions): columns image and caption, and split where the splits are to be given
+//	1.jpg, 1.txt, 2.jpg, 2.txt, …    pictures with a .txt beside each, every line of which is a caption
+//
+// Without a column split a fifth of the pictures becomes valid. A person who has another shape writes captions.csv: two columns, image,caption.
 //
 //	data, err := dataset.Open("datasets/MUGE")
 //	defer data.Close()
 //	epoch, err := loader.New(ctx, data.Train, loader.Config{BatchSize: 128, Resolution: 224, Shuffle: true, Transform: f})
 //
-// or pictures in a folder with a caption file, in the forms that people have them ([OpenFolder], package captions). [OpenPublished] knows
+// [OpenPublished] knows
 // MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
 // build_lmdb_dataset.py.
 //
@@ -106,7 +112,7 @@ func (d *Dataset) Close() error {
 	return errors.Join(errs...)
 }
 
-// Open opens the embedded set ("emoji") or a folder. A folder that happens to be called emoji is "./emoji".
+// Open opens the embedded set ("emoji"), a folder, or the caption file of a folder of pictures. A folder that happens to be called emoji is "./emoji".
 //
 // A split in lmdb/<split> is read from there, with the captions of the jsonl where that is beside it; a split without one from tsv and
 // jsonl. val, dev and validation are other names of valid. A folder that has neither but one of [CaptionFiles], or a .txt beside a picture, is
@@ -131,8 +137,10 @@ func open(path string) (*Dataset, error) {
 		return nil, fmt.Errorf("%w: %s; want a folder with {train,valid,test}_imgs.tsv and _texts.jsonl, or the name emoji for the embedded set", ErrNotFound, path)
 	case err != nil:
 		return nil, fmt.Errorf("opening data set: %w", err)
+	case !info.IsDir() && captions.HasEnding(path) && !strings.HasSuffix(path, "_texts.jsonl") && !strings.HasSuffix(path, "_imgs.tsv"):
+		return OpenFolder(filepath.Dir(path), path, DefaultSplit)
 	case !info.IsDir():
-		return nil, fmt.Errorf("%w: %s is a file; want the folder that holds {train,valid,test}_imgs.tsv and _texts.jsonl", ErrFormat, path)
+		return nil, fmt.Errorf("%w: %s is a file; want the folder that holds {train,valid,test}_imgs.tsv and _texts.jsonl, or a caption file among its pictures", ErrFormat, path)
 	}
 	d := &Dataset{Name: filepath.Base(path)}
 	found := false

@@ -38,8 +38,8 @@ const MaxRecord = 1 << 20
 
 // The names of columns and fields that are read, in order of preference.
 var (
-	ImageNames = []string{"image", "image_id", "file", "file_name", "filename", "path", "filepath", "image_path", "image_name", "image_file", "img", "img_path"}
-	TextNames  = []string{"caption", "text", "title", "sentence", "captions", "texts", "sentences", "description", "comment"}
+	ImageNames = []string{"image", "image_id", "file", "file_name", "filename", "path", "filepath", "image_path", "image_name", "image_file", "img", "img_path", "图片", "图片名", "文件名", "路径"}
+	TextNames  = []string{"caption", "text", "title", "sentence", "captions", "texts", "sentences", "description", "comment", "描述", "说明", "标题", "文本"}
 	SplitNames = []string{"split"}
 )
 
@@ -61,6 +61,11 @@ func Split(name string) (split string, ok bool) {
 	return "", false
 }
 
+var endings = []string{".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json"}
+
+// HasEnding says whether a file's name ends like those that Read reads, in any case.
+func HasEnding(name string) bool { return slices.Contains(endings, strings.ToLower(path.Ext(name))) }
+
 // Caption is one caption of one picture.
 type Caption struct {
 	Image string // its path as the file has it, with slashes
@@ -77,17 +82,16 @@ func Read(name string, r io.Reader) ([]Caption, error) {
 	if err := f.begin(text); err != nil {
 		return nil, err
 	}
-	read := f.separated
-	switch ending := strings.ToLower(path.Ext(name)); ending {
-	case ".csv", ".tsv", ".txt":
-	case ".jsonl", ".ndjson":
-		if read = f.jsonLines; startsWith(text, '[') {
-			read = f.document
-		}
-	case ".json":
+	var read func(*budget, *bufio.Reader) error
+	switch ending := strings.ToLower(path.Ext(name)); {
+	case !HasEnding(name):
+		return nil, f.bad(0, "captions are read from %s, not %q", strings.Join(endings, " "), ending)
+	case ending == ".json", strings.Contains(ending, "json") && startsWith(text, '['):
 		read = f.document
+	case strings.Contains(ending, "json"):
+		read = f.jsonLines
 	default:
-		return nil, f.bad(0, "captions are read from .csv, .tsv, .txt, .jsonl and .json, not %q", ending)
+		read = f.separated
 	}
 	if err := read(in, text); err != nil {
 		return nil, err

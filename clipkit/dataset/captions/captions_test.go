@@ -28,6 +28,7 @@ func TestSeparators(t *testing.T) {
 		"x.tsv":      "\ufeffimage\tcaption\na.jpg\t红, 绿; 蓝\n./红/b.jpg\t\"一件\"\"大衣\"\"\"",
 		"commas.tsv": "image,caption\na.jpg,\"红, 绿; 蓝\"\n红/b.jpg,一件\"大衣\"\n",
 		"semi.csv":   "Image;n;Caption;\na.jpg;1;\"红, 绿; 蓝\";\n红/b.jpg;2;一件\"大衣\";;;\n",
+		"zh.csv":     "序号,图片,描述\n1,a.jpg,\"红, 绿; 蓝\"\n2,红/b.jpg,一件\"大衣\"\n",
 		"bars.txt":   "image_name| comment_number| comment\na.jpg| 0| 红, 绿; 蓝\n红/b.jpg| 1| 一件\"大衣\"\n",
 		"excel.csv":  "sep=;\nimage;caption\na.jpg;\"红, 绿; 蓝\"\n红/b.jpg;一件\"大衣\"\n",
 	} {
@@ -138,6 +139,7 @@ func TestFaults(t *testing.T) {
 		{"x.csv", "image,caption\n" + rows, "line 21: no caption for a.jpg; … (30 faults in all)"},
 		{"x.csv", "image,caption\na.jpg,红,绿\nb.jpg\n", "x.csv:2: wrong number of fields: 3, the header has 2; put a caption that holds ',' in quotation marks; line 3: wrong"},
 		{"x.csv", "image,caption\na.jpg,\"红\nb.jpg,绿\n,红\n", `x.csv:2: extraneous or missing " in quoted-field: a quotation mark opens and does not close; line 4: no picture named`},
+		{"x.csv", "image,caption\ra.jpg,红\r", "x.csv:1: its lines end as on old Macs"},
 		{"x.csv", "name,note\n", "x.csv:1: the columns are name, note; want one of image,"},
 		{"x.csv", "\n", "x.csv:1: empty; want a header line"},
 		{"x.csv", "i\x00m\x00a\x00g\x00e\x00", "x.csv:1: UTF-16; save the file as UTF-8: in Excel choose CSV UTF-8, elsewhere: iconv -f UTF-16LE -t UTF-8 x.csv > utf8.tmp && mv utf8.tmp x.csv"},

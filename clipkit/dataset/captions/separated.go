@@ -68,6 +68,9 @@ func (t *table) header() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		if strings.Contains(line, "\r") {
+			return nil, t.bad(t.line, "its lines end as on old Macs, in CR alone; save the file as CSV UTF-8")
+		}
 		commas := []byte(",\t;|")
 		if rest, ok := strings.CutPrefix(line, "sep="); ok && len(rest) == 1 { // by which Excel is told
 			commas = []byte(rest)
