@@ -76,7 +76,7 @@ func convertEnglish(in, out string, o ConvertOptions) (err error, mine bool) {
 	defer f.Close()
 	var tensors []tensor.Tensor
 	for _, name := range f.order {
-		t := f.tensors[name].Materialized()
+		t := f.tensors[name]
 		t.Name = unwrapped(name)
 		mine = mine || t.Name == "token_embedding.weight"
 		tensors = append(tensors, t)
@@ -85,9 +85,7 @@ func convertEnglish(in, out string, o ConvertOptions) (err error, mine bool) {
 		return nil, false
 	}
 	if o.Half {
-		if err := Halve(tensors); err != nil {
-			return fmt.Errorf("converting %s: %w", in, err), true
-		}
+		Halve(tensors)
 	}
 	switch ending := strings.ToLower(filepath.Ext(out)); {
 	case o.Flash:
