@@ -50,7 +50,8 @@ type Job struct {
 	pairs         []dataset.Pair
 	perRun        int       // steps in all
 	perPass       int       // steps of an epoch
-	saved         int       // step of the newest checkpoint
+	first         int       // step at which this process began
+	saved         int       // step of the newest checkpoint, -1 = there is none
 	savedAt       time.Time // when the run began, or last saved on its way
 	guard         guard
 	pace          pace
@@ -121,6 +122,7 @@ func (j *Job) do(ctx context.Context) (err error) {
 	if err := j.resumeTogether(); err != nil {
 		return err
 	}
+	j.first = j.state.Step
 	if err := j.greet(); err != nil {
 		return err
 	}
