@@ -133,6 +133,11 @@ func (j *Job) do(ctx context.Context) (err error) {
 	}
 	j.savedAt = j.Now()
 	for !j.finished() {
+		if stop, err := exchange.AnyDone(ctx, j.world()); err != nil {
+			return err
+		} else if stop { // before the device's peak is measured and pictures are read
+			return j.interrupted(ctx)
+		}
 		if err := j.epoch(ctx); err != nil {
 			return err
 		}
