@@ -26,13 +26,13 @@ const Error = 0.15
 
 // Fitted to the measurements.
 const (
-	processBytes   = 0.2e9 // the program, the engine, and what its compiler keeps
-	trainedCopies  = 3.0   // of a trained tensor, besides itself: moments and gradient
-	blockValues    = 16.0  // values per token and channel of a transformer block that wait for the gradients, in theory
-	blockOverhead  = 1.25  // what XLA keeps for each of them
-	convValues     = 5.0   // values kept for each output of a convolution
-	recomputeShare = 0.4   // of these with grad_checkpointing: XLA:CPU begins recomputing earlier than it would have to
-	frozenShare    = 0.1   // of a tower that has no gradients
+	processBytes   = 0.45e9 // the program, the engine, what its compiler takes for a step of other lengths, and validation
+	trainedCopies  = 3.0    // of a trained tensor, besides itself: moments and gradient
+	blockValues    = 16.0   // values per token and channel of a transformer block that wait for the gradients, in theory
+	blockOverhead  = 1.25   // what XLA keeps for each of them
+	convValues     = 5.0    // values kept for each output of a convolution
+	recomputeShare = 0.4    // of these with grad_checkpointing: XLA:CPU begins recomputing earlier than it would have to
+	frozenShare    = 0.1    // of a tower that has no gradients
 )
 
 // Run is what the memory of a process of a training run depends on.
