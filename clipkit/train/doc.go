@@ -116,7 +116,7 @@
 // # Disk
 //
 // What the checkpoints will take is said before the first step, and refused where they do not fit. A disk that fills up meanwhile costs no finished step:
-// the oldest checkpoint makes room where several are kept, else training goes on to the next save and says so each time, or stops (on_failed_save).
+// the oldest checkpoint makes room where several are kept, else training goes on to the next save and says so each time, or stops, as on_failed_save says.
 // The newest whole checkpoint, and the best, never go. Moments are saved whole, in float32, with every checkpoint: half of their bits, or moments of an
 // earlier step, would make a resumed run another one.
 //
