@@ -17,6 +17,7 @@ var floors = [][]string{
 	{"clipkit/train/batchnorm", "clipkit/dataset/loader"},
 	{"clipkit/train/step"},
 	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
+	{"clipkit/train/plan"},
 	{"clipkit/recipe", "clipkit/page", "clipkit/launch", "clipkit/live", "clipkit/index/kept"},
 	{"clipkit/report"},
 	{"clipkit"},

@@ -24,7 +24,7 @@ func (j *Job) epoch(ctx context.Context) error {
 	}
 	j.skipped, j.bad = nil, map[[2]int64]bool{}
 	l, err := loader.New(ctx, j.Train, loader.Config{
-		BatchSize: c.BatchSize, World: c.WorldSize, Accum: c.AccumFreq, First: first, Count: own,
+		BatchSize: c.computed().BatchSize, Filled: c.BatchSize, World: c.WorldSize, Accum: c.computed().AccumFreq, First: first, Count: own,
 		Workers: c.Workers, Prefetch: 2 * c.Workers, Resolution: j.Model.Config.ImageResolution, ContextLength: tokens,
 		Tokenizer: tokenizer.Default(), Seed: c.Seed, Epoch: j.state.Epoch, Start: j.state.Batch, Shuffle: true,
 		Transform: j.transform(), SkipBudget: c.SkipBudget,

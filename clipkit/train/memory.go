@@ -37,6 +37,7 @@ func EstimateMemory(cfg arch.Config, c Config) int64 {
 
 // estimate is that for a process which computes a step in so many turns of so many micro-batches, on so many devices together.
 func estimate(cfg arch.Config, c Config, turns, together, devices int) int64 {
+	c = c.computed()
 	frozen := c.FreezeVision || c.LoRARank > 0 && cfg.IsResNet()
 	bytes := 4 * float64(cfg.NumParams())
 	copies := trainedCopies
@@ -149,7 +150,7 @@ func (j *Job) advice(limit int64) string {
 
 // withBatchSize is c with another batch_size and the same number of pairs in a step.
 func withBatchSize(c Config, batch int) Config {
-	c.AccumFreq, c.BatchSize = c.BatchSize*max(1, c.AccumFreq)/batch, batch
+	c.AccumFreq, c.BatchSize, c.MicroBatch = c.BatchSize*max(1, c.AccumFreq)/batch, batch, 0
 	return c
 }
 

@@ -16,6 +16,10 @@ type Line struct {
 	total int64
 	bytes bool
 	bar   *progressbar.ProgressBar
+
+	costs []cost // of work whose parts differ; nil: all are alike
+	speed pace
+	said  time.Time
 }
 
 // New makes a line about what is being done, total times in all; 0 leaves that to Set. Nothing is written yet.
@@ -25,6 +29,19 @@ func New(out io.Writer, what string, total int) *Line {
 
 // Bytes makes a line that counts bytes.
 func Bytes(out io.Writer, what string) *Line { return &Line{out: out, what: what, bytes: true} }
+
+// cost is how many parts of one kind there are, and what each takes in a unit of one's own.
+type cost struct {
+	parts int
+	each  float64
+}
+
+// Then says that the next parts of the work, in their order, take so much each: pictures and then texts, say. The time that is left is told from the recent
+// speed in these units, and not from the mean number of parts.
+func (l *Line) Then(parts int, each float64) *Line {
+	l.costs = append(l.costs, cost{parts, each})
+	return l
+}
 
 // Set reports how much is done; a total of 0 is not known yet. A total that New was given stands.
 func (l *Line) Set(done, total int64) {
@@ -46,12 +63,14 @@ func (l *Line) Set(done, total int64) {
 			progressbar.OptionShowBytes(l.bytes),
 			progressbar.OptionSetWidth(16),
 			progressbar.OptionUseANSICodes(false),
+			progressbar.OptionSetPredictTime(l.costs == nil),
 		)
 	}
 	if l.bar.GetMax64() != total {
 		l.bar.ChangeMax64(total)
 	}
 	_ = l.bar.Set64(done) // fails only beyond the total
+	l.tellLeft(done)
 }
 
 // Of reports samples, as Set does.

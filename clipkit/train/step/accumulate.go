@@ -147,8 +147,9 @@ func (s *Stepper) cachedFeatures(b batch) (plain, masked features, err error) {
 		return plain, masked, nil
 	}
 	// A rank gathers what the others' forward passes give at the same time, and those have masks; what it cached itself has none.
-	gathersMasked := s.masked() && c.ranks() > 1 && !c.SkipAggregate
-	if c.accum() > 1 || !gathersMasked {
+	// The parts of its batch it sees with masks, too.
+	gathersMasked := s.masked() && (c.ranks() > 1 && !c.SkipAggregate || c.parts() > 1)
+	if c.accum() > c.parts() || !gathersMasked {
 		if plain, err = s.featuresOf(b, false); err != nil {
 			return plain, masked, err
 		}
@@ -208,7 +209,7 @@ func (s *Stepper) others(m int, beside []int, plain, masked features) (f feature
 	k, all := c.accum(), c.MicroBatches()
 	for _, o := range beside {
 		from := plain
-		if masked.n > 0 && o%k == m%k {
+		if masked.n > 0 && o%k/c.parts() == m%k/c.parts() {
 			from = masked
 		}
 		f.n += from.n / all
