@@ -47,7 +47,7 @@ func TestLineSaysWhatIsLeft(t *testing.T) {
 	l.speed.add(time.Now().Add(-time.Minute), 0)
 	l.Of(10, 0)
 	l.Finish()
-	if !strings.Contains(out.String(), "encoding, 40s left") || !strings.Contains(out.String(), "(10/30") {
+	if !strings.Contains(out.String(), "encoding, 40s left") || !strings.Contains(out.String(), "/30") {
 		t.Errorf("%q", out.String())
 	}
 }

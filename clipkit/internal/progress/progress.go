@@ -69,8 +69,8 @@ func (l *Line) Set(done, total int64) {
 	if l.bar.GetMax64() != total {
 		l.bar.ChangeMax64(total)
 	}
-	_ = l.bar.Set64(done) // fails only beyond the total
 	l.tellLeft(done)
+	_ = l.bar.Set64(done) // fails only beyond the total
 }
 
 // Of reports samples, as Set does.

@@ -18,7 +18,7 @@ import (
 // A picture's size and the quality of its JPEG, which makes some 40 kB of it.
 const (
 	width, height = 500, 375
-	quality       = 82
+	quality       = 87
 )
 
 // drawing is one of the embedded emoji, with white made transparent.
@@ -104,7 +104,11 @@ func newScene(rng *rand.Rand, all []drawing) scene {
 // where and size are how a caption says it.
 func (p placed) where() string {
 	x, y := p.at.Min.X+p.at.Dx()/2, p.at.Min.Y+p.at.Dy()/2
-	return []string{"左", "中间", "右"}[min(2, max(0, 3*x/width))] + []string{"上方", "", "下方"}[min(2, max(0, 3*y/height))]
+	column, row := min(2, max(0, 3*x/width)), min(2, max(0, 3*y/height))
+	if row == 1 {
+		return []string{"左边", "中间", "右边"}[column]
+	}
+	return []string{"左", "中间", "右"}[column] + []string{"上方", "", "下方"}[row]
 }
 
 func (p placed) size() string {
