@@ -58,16 +58,26 @@ const measured = "measured on this machine"
 
 // seconds of a step, and where that is from.
 func (r Run) seconds(c train.Config) (seconds float64, source string) {
-	turns, own := r.turns(c), float64(r.turns(c)*micro(c))
-	if each, ok := known()[r.key(c)]; ok {
-		return own * each, measured
+	all, pairs := known(), float64(r.turns(c)*micro(c))
+	if each, ok := all[r.key(c)]; ok {
+		return pairs * each, measured
 	}
 	if r.Peak <= 0 {
 		return 0, ""
 	}
-	params := float64(r.Model.NumParams())
-	seconds = own*r.work(c)/(r.Peak*1e9*r.share(c)) + params*(updateSeconds+addSeconds*float64(turns-1))
-	return seconds, "estimated from this machine's peak"
+	for _, other := range sizes(c) { // parts of another size say how far the estimate is off
+		if each, ok := all[r.key(other)]; ok {
+			return r.estimate(c) * each * float64(r.turns(other)*micro(other)) / r.estimate(other), "estimated from other parts that were measured"
+		}
+	}
+	return r.estimate(c), "estimated from this machine's peak"
+}
+
+// estimate of a step's seconds.
+func (r Run) estimate(c train.Config) float64 {
+	turns := r.turns(c)
+	products := float64(turns*micro(c)) * r.work(c) / (r.Peak * 1e9 * r.share(c))
+	return products + float64(r.Model.NumParams())*(updateSeconds+addSeconds*float64(turns-1))
 }
 
 // work of a pair, in operations: forward once and backward twice that; without gradients of matrices (LoRA) once, without any (a frozen tower) none; once
