@@ -69,12 +69,13 @@ func (t Table) Measure(ctx context.Context) error {
 
 // reason is why a row is not run; "" where it is.
 func (t Table) reason(ctx context.Context, p Planned) string {
+	if context.Cause(ctx) == errHours {
+		return t.over()
+	}
 	missing := Missing(ctx, p.recipe, t.turns())
 	switch {
 	case len(missing) > 0:
 		return "needs: " + strings.Join(missing, "; ")
-	case context.Cause(ctx) == errHours:
-		return t.over()
 	case !p.Fits:
 		return notRun + p.Plan.String()
 	case p.Measured() || p.Partial():

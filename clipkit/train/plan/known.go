@@ -50,10 +50,10 @@ func (r Run) Learn(rows []experiment.Row) {
 			times = append(times, row.BatchTime)
 		}
 	}
-	if len(times) < 3 { // the first have compiled
+	if len(times) < 8 { // the first of a session have compiled
 		return
 	}
-	times = slices.Sorted(slices.Values(times[max(1, len(times)-20):]))
+	times = slices.Sorted(slices.Values(times[max(0, len(times)-21):]))
 	if middle := times[len(times)/2]; middle > longSteps {
 		r.remember(r.Config, middle/float64(r.turns(r.Config)*micro(r.Config)))
 	}

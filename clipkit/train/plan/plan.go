@@ -14,7 +14,9 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,11 +96,12 @@ func (r Run) Fit() Plan {
 	}
 	again := r.Config
 	again.Recompute = true
-	for _, of := range []float64{roomy, tight} {
-		for _, c := range []train.Config{r.Config, again} {
-			if p, ok := r.fastest(c, of); ok {
-				return p
-			}
+	for _, try := range []struct {
+		config train.Config
+		of     float64
+	}{{r.Config, roomy}, {again, roomy}, {again, tight}, {r.Config, tight}} {
+		if p, ok := r.fastest(try.config, try.of); ok {
+			return p
 		}
 	}
 	least := r.with(inParts(again, 2), tight)
@@ -106,15 +109,28 @@ func (r Run) Fit() Plan {
 	return least
 }
 
-// fastest of the parts that fit; of equals, the larger.
+// alike are speeds that no plan should tell apart: of such the one with the least memory is taken. Two cores train ViT-B-16 at 3.2 pairs/s in batches of 8
+// and at 3.0 in batches of 16.
+const alike = 1.05
+
+// fastest of the parts that fit.
 func (r Run) fastest(c train.Config, of float64) (best Plan, ok bool) {
+	var fitting []Plan // from the largest on
 	for _, parts := range sizes(c) {
-		p := r.with(parts, of)
-		if p.Fits && (!ok || p.Seconds < best.Seconds) {
-			best, ok = p, true
+		if p := r.with(parts, of); p.Fits {
+			fitting = append(fitting, p)
 		}
 	}
-	return best, ok
+	if len(fitting) == 0 {
+		return best, false
+	}
+	best = slices.MinFunc(fitting, func(a, b Plan) int { return cmp.Compare(a.Seconds, b.Seconds) })
+	for _, p := range fitting {
+		if p.Seconds > 0 && p.Seconds <= alike*best.Seconds && p.Memory < best.Memory {
+			best.Memory, best.Config = p.Memory, p.Config
+		}
+	}
+	return r.with(best.Config, of), true
 }
 
 // sizes are the settings with all batches in parts, from whole ones down to pairs of two.

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -160,7 +159,9 @@ func TestProbeChangesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				job := train.Job{Model: m, Train: source, Config: cfg, Run: run}
-				if err := errors.Join(job.Do(t.Context()), run.Close()); err != nil {
+				err = job.Do(t.Context())
+				run.Close()
+				if err != nil {
 					t.Fatal(err)
 				}
 				ended[i] = modeltest.AllValues(t, m)
@@ -205,7 +206,8 @@ func TestAnnounce(t *testing.T) {
 	}
 	run, err := experiment.Open(t.TempDir(), "begun", c, time.Now)
 	if err == nil {
-		err = errors.Join(run.Append(experiment.Row{Kind: "train", Step: 900_000_000}), run.Close())
+		err = run.Append(experiment.Row{Kind: "train", Step: 900_000_000})
+		run.Close()
 	}
 	if err != nil {
 		t.Fatal(err)
