@@ -39,6 +39,7 @@ type settings struct {
 	Data    string      `json:"data"`
 	Pairs   int         `json:"pairs"`
 	Teacher string      `json:"teacher_sha256,omitempty"`
+	Minutes *float64    `json:"save_minutes,omitempty"` // hides the Config's: when a run is saved does not decide it, and older ones have none
 }
 
 // Finetune trains m in place on data.Train and keeps everything under experiments/<cfg.Name>. Where that run exists with the same
@@ -77,7 +78,7 @@ type tuning struct {
 	config train.Config
 	options
 	world exchange.World
-	tell  func(experiment.Row) // of every step and validation; nil: they are shown
+	tell  func(train.Progress) // nil: it is shown
 }
 
 // check refuses what cannot train, before anything is opened.
@@ -121,7 +122,7 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 		if tell == nil {
 			tell, finish = live.Show(run.Dir, train.TotalSteps(s.Pairs, cfg), f.world.Size() > 1)
 		}
-		job.Progress = func(at train.Progress) { tell(at.Row) }
+		job.Progress = tell
 	}
 	if f.teacher != nil {
 		job.Teacher = f.teacher.Towers.EncodeImages
@@ -195,7 +196,7 @@ func freeName(run *experiment.Run, err error) error {
 		return nil
 	}
 	rows, readErr := experiment.ReadRows(run.Dir)
-	if !run.New || len(rows) > 0 || readErr != nil || !errors.Is(err, train.ErrMemory) && !errors.Is(err, train.ErrConfig) {
+	if !run.New || len(rows) > 0 || readErr != nil || !errors.Is(err, train.ErrMemory) && !errors.Is(err, train.ErrDisk) && !errors.Is(err, train.ErrConfig) {
 		return nil
 	}
 	return os.Remove(filepath.Join(run.Dir, "config.json"))

@@ -104,12 +104,4 @@ func (r Recipe) Run(pairs dataset.Source, cfg arch.Config) string {
 
 // MicroBatches is c with its batches computed in parts of at most n pairs (train.Config.MicroBatch): for a machine whose memory does not hold
 // c.BatchSize. Steps, loss and gradients stay the same; a ResNet's batch norm sees smaller batches.
-func MicroBatches(c train.Config, n int) train.Config {
-	for size := min(n, c.BatchSize); size >= 2 && size < c.BatchSize; size-- {
-		if c.BatchSize%size == 0 {
-			c.MicroBatch = size
-			break
-		}
-	}
-	return c
-}
+func MicroBatches(c train.Config, n int) train.Config { return c.MicroBatches(n) }

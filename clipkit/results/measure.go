@@ -12,9 +12,9 @@ import (
 	"clipnb/clipkit"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/recipe"
 	"clipnb/clipkit/train"
-	"clipnb/clipkit/train/plan"
 )
 
 // errHours ends the row that runs when the table's hours are over.
@@ -198,6 +198,6 @@ func keepPartial(p recipe.Recipe, r Row, data *dataset.Dataset, dev *device.Devi
 	}
 	r.Name, r.BatchSize = fmt.Sprintf("%dp-%s", processes, dev), p.PairsPerStep()/processes
 	r.Status = partial + fmt.Sprintf("%d of %d steps, FPS only, in %s; %s; the same line goes on", r.Steps, train.TotalSteps(len(dataset.Pairs(data.Train)), p.Config),
-		plan.Time(time.Duration(r.E2ETrainingTime*float64(time.Second))), on)
+		progress.Duration(time.Duration(r.E2ETrainingTime*float64(time.Second))), on)
 	return keepResult(p, r)
 }

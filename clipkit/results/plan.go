@@ -15,6 +15,7 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/recipe"
 	"clipnb/clipkit/train"
@@ -132,7 +133,7 @@ func PlanFigure(all ...Planned) chart.Figure {
 	for _, p := range all {
 		hours, epoch := "–", "–"
 		if p.Seconds > 0 {
-			hours, epoch = plan.Time(p.Duration(0)), plan.Time(p.EpochDuration())
+			hours, epoch = progress.Duration(p.Duration(0)), progress.Duration(p.EpochDuration())
 		}
 		parts := "–"
 		if p.Config.MicroBatch > 0 {

@@ -74,6 +74,13 @@ type Config struct {
 	SaveStepInterval   int `json:"save_step_interval"`   // steps between checkpoints; 0 = off [--save-step-frequency]
 	KeepCheckpoints    int `json:"keep_checkpoints"`     // older ones are removed; 0 = keep all
 
+	// What is saved by time is beside keep_checkpoints, and goes when there is a newer one. A run may continue with another number here.
+	SaveMinutes float64 `json:"save_minutes"` // a step that ends so many minutes after the last of these checkpoints is saved; 0 = off
+
+	// What to do when a checkpoint cannot be written, because the disk is full for one: "continue" (also ""), say so and go on to the next, or "stop". Where
+	// several are kept, the oldest makes room before.
+	OnFailedSave string `json:"on_failed_save,omitempty"`
+
 	BestMetric  string  `json:"best_metric"`  // the checkpoint with the best value of this is kept in checkpoints/best (Metrics has the names); "" = none is
 	Patience    int     `json:"patience"`     // stop after so many validations without a better value of best_metric; 0 = never
 	SpikeFactor float64 `json:"spike_factor"` // stop when the loss is more than so many times the median of the last 50; 0 = never
@@ -93,7 +100,7 @@ func Default(cfg arch.Config) Config {
 		LR: 5e-4, Warmup: 500, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.2,
 		Loss: "contrastive", SigLIPBias: -10,
 		ContextLength: cfg.ContextLength, TrimText: true, Augment: "none", CropScale: [2]float64{0.9, 1},
-		LogInterval: 10, ValidBatchSize: 64, ValidEpochInterval: 1, SaveEpochInterval: 1, KeepCheckpoints: 3,
+		LogInterval: 10, ValidBatchSize: 64, ValidEpochInterval: 1, SaveEpochInterval: 1, KeepCheckpoints: 3, SaveMinutes: 30,
 		Workers: 4, SkipBudget: 100,
 	}
 	switch {
@@ -148,10 +155,14 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("crop_scale", c.CropScale, "0 < low ≤ high ≤ 1")
 	case c.ValidBatchSize < 2:
 		return bad("valid_batch_size", c.ValidBatchSize, "at least 2")
+	case !(c.SaveMinutes >= 0):
+		return bad("save_minutes", c.SaveMinutes, "0 (off) or a positive number")
 	case c.BestMetric != "" && !slices.Contains(Metrics(), c.BestMetric):
 		return bad("best_metric", fmt.Sprintf("%q", c.BestMetric), "one of "+strings.Join(Metrics(), ", "))
 	case c.Patience > 0 && c.BestMetric == "":
 		return bad("patience", c.Patience, "a best_metric with it")
+	case c.OnFailedSave != "" && c.OnFailedSave != "continue" && c.OnFailedSave != "stop":
+		return bad("on_failed_save", fmt.Sprintf("%q", c.OnFailedSave), `"continue" or "stop"`)
 	case c.SpikeFactor != 0 && !(c.SpikeFactor > 1):
 		return bad("spike_factor", c.SpikeFactor, "0 (off) or more than 1")
 	case c.Resume == "" && (c.ResetOptimizer || c.ResetDataOffset):

@@ -101,11 +101,20 @@
 //
 // # Memory
 //
-// EstimateMemory says what a step will take before anything is compiled; Do refuses a run that cannot fit and names what would help.
+// EstimateMemory says what a run will take before anything is compiled, its loader, compiler, validations and saves included; Do refuses a run that cannot
+// fit and names what would help (Fit), as it is typed. A save reads one tensor after the other from the device, and the loader holds the pixels of the
+// step that is computed and a few micro-batches of the next.
+//
+// # Disk
+//
+// What the checkpoints will take is said before the first step, and refused where they do not fit. A disk that fills up meanwhile costs no finished step:
+// the oldest checkpoint makes room where several are kept, else training goes on to the next save and says so each time, or stops (on_failed_save).
+// The newest whole checkpoint, and the best, never go. Moments are saved whole, in float32, with every checkpoint: half of their bits, or moments of an
+// earlier step, would make a resumed run another one.
 //
 // # Errors
 //
 // Cancelling ctx saves a checkpoint and returns an error that wraps ErrInterrupted; calling Do again with the same run directory continues.
 // ErrConfig names a bad setting, ErrDiverged a loss that is no longer a number or that jumped (the last checkpoint is from before), ErrMemory
-// a run that would not fit.
+// a run that would not fit, ErrDisk one whose checkpoints would not.
 package train

@@ -27,5 +27,15 @@ func (c Config) computed() Config {
 // StepConfig is the part of the settings that decides how a single step is computed.
 func (c Config) StepConfig() step.Config { return c.step() }
 
-// FreeMemory is about how many bytes this process may still take: what the machine has free, or its container; 0 = not known.
-func FreeMemory() int64 { return freeMemory() }
+// MicroBatches is c with its batches in parts of at most n pairs, the largest that divide them; a batch of n or fewer, and one that only single pairs divide,
+// stays whole.
+func (c Config) MicroBatches(n int) Config {
+	c.MicroBatch = 0
+	for size := min(n, c.BatchSize); size >= 2 && size < c.BatchSize; size-- {
+		if c.BatchSize%size == 0 {
+			c.MicroBatch = size
+			break
+		}
+	}
+	return c
+}

@@ -22,7 +22,10 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/internal/machine"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/train"
+	"clipnb/clipkit/train/memory"
 )
 
 // Run is a run that has not begun, and the machine that is to do it.
@@ -45,7 +48,7 @@ func On(dev *device.Device, model arch.Config, c train.Config, pairs, tokens int
 	r := Run{Model: model, Config: c, Pairs: pairs, Tokens: tokens, Machine: dev.Machine(), Peak: dev.PeakGFLOPS(), Devices: dev.Count(), Kind: "npu"}
 	switch {
 	case dev.IsCPU():
-		r.Kind, r.Free = "cpu", train.FreeMemory()
+		r.Kind, r.Free = "cpu", machine.FreeMemory()
 	case dev.IsCUDA():
 		r.Kind = "cuda"
 	}
@@ -68,7 +71,7 @@ type Plan struct {
 
 // roomy and tight are the shares of the free memory that a plan may take: less than roomy is safe, more than tight is refused.
 const (
-	roomy = 0.85
+	roomy = 1 - memory.Error
 	tight = 1.0
 )
 
@@ -152,23 +155,13 @@ func inParts(c train.Config, n int) train.Config {
 	return c
 }
 
-// instead is what trains less and would fit.
+// instead is what would fit.
 func (r Run) instead(least Plan) string {
 	var list []string
-	for _, o := range []struct {
-		what   string
-		change func(*train.Config)
-	}{
-		{"freeze_vision", func(c *train.Config) { c.FreezeVision = true }},
-		{"lora_rank 8", func(c *train.Config) { c.LoRARank, c.LoRAAlpha = 8, 8 }},
-	} {
-		c := least.Config
-		o.change(&c)
-		if p := r.with(c, tight); p.Fits {
-			list = append(list, fmt.Sprintf("%s (%s)", o.what, gigabytes(p.Memory)))
-		}
+	for _, f := range train.Fit(r.Model, r.Config, int64(roomy*float64(r.Free))) {
+		list = append(list, fmt.Sprintf("%s, %s", f.Says, gigabytes(f.Bytes)))
 	}
-	return strings.Join(append(list, fmt.Sprintf("a machine with %s free", gigabytes(least.Memory))), ", ")
+	return strings.Join(append(list, fmt.Sprintf("a machine with %s free", gigabytes(int64(float64(least.Memory)/roomy)))), "; or ")
 }
 
 // Duration is how long steps from done on take; 0 = not known.
@@ -185,7 +178,7 @@ func (p Plan) EpochDuration() time.Duration {
 func (p Plan) String() string {
 	text := fmt.Sprintf("%d steps of %d pairs", p.Steps, p.Pairs)
 	if p.Seconds > 0 {
-		text = fmt.Sprintf("about %s: %s at %s, %s an epoch (%s)", Time(p.Duration(0)), text, Time(time.Duration(p.Seconds*float64(time.Second))), Time(p.EpochDuration()), p.Source)
+		text = fmt.Sprintf("about %s: %s at %s, %s an epoch (%s)", progress.Duration(p.Duration(0)), text, ofStep(p.Seconds), progress.Duration(p.EpochDuration()), p.Source)
 	}
 	if p.Config.MicroBatch > 0 {
 		text += fmt.Sprintf("; batches in parts of %d, which changes no result", p.Config.MicroBatch)
@@ -203,19 +196,12 @@ func (p Plan) String() string {
 	return text
 }
 
-// Time is a duration as a person says it: "0.8 s", "43 min", "18.2 h", "5.4 days".
-func Time(d time.Duration) string {
-	switch {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.2g s", d.Seconds())
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f min", d.Minutes())
-	case d < 72*time.Hour:
-		return fmt.Sprintf("%.1f h", d.Hours())
+// ofStep has digits where a step is short.
+func ofStep(seconds float64) string {
+	if seconds < 90 {
+		return progress.Rate(seconds) + " s"
 	}
-	return fmt.Sprintf("%.1f days", d.Hours()/24)
+	return progress.Duration(time.Duration(seconds * float64(time.Second)))
 }
 
 func gigabytes(n int64) string { return fmt.Sprintf("%.1f GB", float64(n)/1e9) }

@@ -8,6 +8,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/train/step"
@@ -33,7 +34,7 @@ func (r Run) Probe(ctx context.Context, m *model.Model, c train.Config) error {
 			return fail(err)
 		}
 		start := time.Now()
-		if _, err := s.Gradients(images, ids, n, c.Seed, func(string, []int, []float32) error { return nil }); err != nil {
+		if _, err := s.Gradients(ctx, images, ids, n, c.Seed, func(string, []int, []float32) error { return nil }); err != nil {
 			return fail(err)
 		}
 		took = time.Since(start)
@@ -83,8 +84,10 @@ func Announce(ctx context.Context, m *model.Model, s dataset.Source, c train.Con
 	}
 	p := r.Plan()
 	if p.Duration(done) >= long && p.Source != measured && p.Fits && r.Devices == 1 && processes < 2 {
-		say(fmt.Sprintf("the run will take about %s; %s", Time(p.Duration(done)), atFirst))
-		if err := r.Probe(ctx, m, c); err != nil {
+		say(fmt.Sprintf("the run will take about %s; %s", progress.Duration(p.Duration(done)), atFirst))
+		if err := r.Probe(ctx, m, c); ctx.Err() != nil {
+			return nil // the run stops before its first step, and says so
+		} else if err != nil {
 			return err
 		}
 		p = r.Plan()
@@ -94,10 +97,10 @@ func Announce(ctx context.Context, m *model.Model, s dataset.Source, c train.Con
 	}
 	say(p.String())
 	if done > 0 {
-		say(fmt.Sprintf("%d steps are done; the other %d take about %s", done, p.Steps-done, Time(p.Duration(done))))
+		say(fmt.Sprintf("%d steps are done; the other %d take about %s", done, p.Steps-done, progress.Duration(p.Duration(done))))
 	}
 	if best := r.Fit(); best.Fits && best.Config.Recompute == c.Recompute && best.Config.MicroBatch != c.MicroBatch && best.Seconds < 0.95*p.Seconds {
-		say(fmt.Sprintf("batches in parts of %d would be faster here, %s in all: micro_batch=%[1]d, which changes no result", micro(best.Config), Time(best.Duration(done))))
+		say(fmt.Sprintf("batches in parts of %d would be faster here, %s in all: batch=%[1]d in the notebooks, --micro-batch %[1]d on the command line, which changes no result", micro(best.Config), progress.Duration(best.Duration(done))))
 	}
 	return nil
 }
