@@ -19,6 +19,7 @@ import (
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/live"
 	"clipnb/clipkit/train"
+	"clipnb/clipkit/train/plan"
 	"clipnb/clipkit/weights/pytorch"
 )
 
@@ -129,7 +130,12 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 	if data.Valid != nil {
 		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, f.world, m, data.Valid, cfg) }
 	}
-	err = job.Do(ctx)
+	if first {
+		err = plan.Announce(ctx, m.Towers, data.Train, cfg, run.Dir, f.world.Size(), say)
+	}
+	if err = exchange.Agree(f.world, err); err == nil {
+		err = job.Do(ctx)
+	}
 	finish()
 	if err != nil {
 		err = errors.Join(err, freeName(run, err))
@@ -159,6 +165,7 @@ func (f *tuning) finished(dir string, processes int) (*Run, error) {
 
 // bind gathers what the run will be bound to.
 func bind(m *Model, data *dataset.Dataset, cfg train.Config, teacher *Model) (s settings, err error) {
+	cfg.MicroBatch = 0 // how a batch is computed, not what
 	s = settings{Config: cfg, Model: m.Towers.Config, Weights: m.source, Data: data.Name, Pairs: len(dataset.Pairs(data.Train))}
 	switch {
 	case teacher == nil && cfg.KDLossWeight > 0:

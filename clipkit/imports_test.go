@@ -19,6 +19,7 @@ var floors = [][]string{
 	{"clipkit/train/step"},
 	{"clipkit/train/memory"},
 	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
+	{"clipkit/train/plan"},
 	{"clipkit/recipe", "clipkit/page", "clipkit/launch", "clipkit/live", "clipkit/index/kept"},
 	{"clipkit/report"},
 	{"clipkit"},

@@ -24,10 +24,11 @@ var ErrDiverged = step.ErrDiverged
 type Config struct {
 	Name string `json:"name"` // the run's directory under experiments/ [--name]
 
-	BatchSize int    `json:"batch_size"` // pairs per step, or per micro-batch when they are accumulated [--batch-size]
-	MaxEpochs int    `json:"max_epochs"` // passes over the pairs [--max-epochs]
-	MaxSteps  int    `json:"max_steps"`  // optimizer steps; when positive it has priority over epochs [--max-steps]
-	Seed      uint64 `json:"seed"`       // of the order, augmentation and dropout [--seed]
+	BatchSize  int    `json:"batch_size"`            // pairs per step, or per micro-batch when they are accumulated [--batch-size]
+	MicroBatch int    `json:"micro_batch,omitempty"` // pairs that are computed at a time, a divisor of batch_size, where memory is short (parts.go): the same step; 0 = all of batch_size
+	MaxEpochs  int    `json:"max_epochs"`            // passes over the pairs [--max-epochs]
+	MaxSteps   int    `json:"max_steps"`             // optimizer steps; when positive it has priority over epochs [--max-steps]
+	Seed       uint64 `json:"seed"`                  // of the order, augmentation and dropout [--seed]
 
 	LR            float64 `json:"lr"`             // peak learning rate [--lr]
 	Warmup        int     `json:"warmup"`         // steps of linear warm-up [--warmup]
@@ -132,6 +133,8 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("name", fmt.Sprintf("%q", c.Name), "one folder name")
 	case c.BatchSize < 2:
 		return bad("batch_size", c.BatchSize, "at least 2: the loss compares the pairs of a batch")
+	case c.MicroBatch < 0 || c.MicroBatch > 0 && c.BatchSize%c.MicroBatch != 0:
+		return bad("micro_batch", c.MicroBatch, fmt.Sprintf("0 (off) or a divisor of batch_size, which is %d", c.BatchSize))
 	case c.MaxSteps <= 0 && c.MaxEpochs <= 0:
 		return bad("max_epochs", c.MaxEpochs, "a positive number (or max_steps)")
 	case !(c.LR > 0) || c.LR > 1:
@@ -186,7 +189,7 @@ func (c Config) step() step.Config {
 		Seed: c.Seed, Beta1: c.Beta1, Beta2: c.Beta2, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay, LayerDecay: c.LayerDecay,
 		Loss: c.Loss, SigLIPBias: c.SigLIPBias, MultiPositive: c.MultiPositive, KDLossWeight: c.KDLossWeight,
 		WorldSize: c.WorldSize, GatherWithGrad: c.GatherWithGrad, SkipAggregate: c.SkipAggregate, UseBNSync: c.UseBNSync,
-		AccumFreq: c.AccumFreq, MaskRatio: c.MaskRatio, FreezeVision: c.FreezeVision, LoRARank: c.LoRARank, LoRAAlpha: c.LoRAAlpha,
+		AccumFreq: c.computed().AccumFreq, Parts: c.parts(), MaskRatio: c.MaskRatio, FreezeVision: c.FreezeVision, LoRARank: c.LoRARank, LoRAAlpha: c.LoRAAlpha,
 		Precision: c.Precision, Recompute: c.Recompute, ShardMoments: c.ShardMoments, TrimText: c.TrimText,
 	}
 }

@@ -62,6 +62,7 @@
 //	loss, siglip_bias              the sigmoid loss instead of the symmetric cross-entropy (package loss)
 //	multi_positive                 equal pictures and equal captions in a batch are right answers, not false negatives
 //	layer_lr_decay                 lower blocks learn more slowly
+//	micro_batch                    a batch is computed in parts, where memory is short, with the same step (parts.go)
 //	lora_rank, lora_alpha          only low-rank additions train (package lora)
 //	trim_text                      padding that a whole batch has is left out: the same loss for less work; on by default
 //	best_metric, patience          the best checkpoint is kept apart, and a run ends when it gets no better (best.go)

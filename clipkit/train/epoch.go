@@ -27,7 +27,7 @@ func (j *Job) epoch(ctx context.Context) error {
 	}
 	j.skipped, j.bad = nil, map[[2]int64]bool{}
 	l, err := loader.New(ctx, j.Train, loader.Config{
-		BatchSize: c.BatchSize, World: c.WorldSize, Accum: c.AccumFreq, First: first, Count: own,
+		BatchSize: c.computed().BatchSize, Filled: c.BatchSize, World: c.WorldSize, Accum: c.computed().AccumFreq, First: first, Count: own,
 		Workers: c.Workers, Prefetch: c.prefetch(own, j.Model.Device.IsCPU()), Resolution: j.Model.Config.ImageResolution, ContextLength: tokens,
 		Tokenizer: tokenizer.Default(), Seed: c.Seed, Epoch: j.state.Epoch, Start: j.state.Batch, Shuffle: true,
 		Transform: j.transform(), SkipBudget: c.SkipBudget,
@@ -40,7 +40,7 @@ func (j *Job) epoch(ctx context.Context) error {
 		return fmt.Errorf("epoch %d: %w", j.state.Epoch+1, err)
 	}
 	defer l.Close()
-	defer boundGarbage(4 * int64(own*c.BatchSize*pixels(j.Model.Config)))()
+	defer boundGarbage(4 * int64(own*c.computed().BatchSize*pixels(j.Model.Config)))()
 	peak := j.Model.Device.PeakGFLOPS()
 	last := j.Now()
 	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {

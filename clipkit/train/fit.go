@@ -20,19 +20,6 @@ type Fitting struct {
 	Bytes  int64
 }
 
-// MicroBatches is c with the same pairs in a step, in batches of at most n: for a machine whose memory does not hold c.BatchSize. The loss and its
-// gradients stay the same, but for the logit scale's, which grows with accum_freq as in the reference; a ResNet's batch norm sees smaller batches.
-func (c Config) MicroBatches(n int) Config {
-	pairs := c.BatchSize * max(1, c.AccumFreq)           // of a rank
-	for size := min(n, c.BatchSize); size >= 2; size-- { // a batch of one has nothing to compare
-		if pairs%size == 0 {
-			c.BatchSize, c.AccumFreq = size, pairs/size
-			break
-		}
-	}
-	return c
-}
-
 // Fit lists changes of c with which training takes less than limit bytes on this machine's processor, those first that change least of what is learned.
 // It is empty where nothing is enough.
 func Fit(cfg arch.Config, c Config, limit int64) []Fitting {
@@ -70,22 +57,22 @@ func fit(cfg arch.Config, c Config, limit int64, needs func(Config) int64) (list
 		if s.parts != "" && (needs(changed) >= needs(c) || changed.step().Check(cfg) != nil) { // it is so already, or is nothing for this model
 			continue
 		}
-		for n := c.BatchSize; n >= 2 && len(list) < fittings; n /= 2 {
+		for n := c.computed().BatchSize; n >= 2 && len(list) < fittings; n /= 2 {
 			smaller := changed.MicroBatches(n)
 			bytes := needs(smaller)
 			if bytes >= limit {
 				continue
 			}
-			if s.parts == "" && smaller.BatchSize == c.BatchSize { // as it is
+			if s.parts == "" && smaller.computed().BatchSize == c.computed().BatchSize { // as it is
 				return nil
 			}
 			_, alone := listed[""]
-			more := smaller.BatchSize < c.BatchSize && alone
+			more := smaller.computed().BatchSize < c.computed().BatchSize && alone
 			for parts, batch := range listed {
-				more = more || parts != "" && batch >= smaller.BatchSize && !strings.ContainsFunc(parts, func(p rune) bool { return !strings.ContainsRune(s.parts, p) })
+				more = more || parts != "" && batch >= smaller.computed().BatchSize && !strings.ContainsFunc(parts, func(p rune) bool { return !strings.ContainsRune(s.parts, p) })
 			}
 			if !more {
-				listed[s.parts] = smaller.BatchSize
+				listed[s.parts] = smaller.computed().BatchSize
 				list = append(list, Fitting{says(c, smaller, s.notebook, s.shell), smaller, bytes})
 			}
 			break
@@ -97,9 +84,9 @@ func fit(cfg arch.Config, c Config, limit int64, needs func(Config) int64) (list
 // says is how a change is asked for: batch is a parameter of the notebooks and of "kernels exec", all others are set in a cell.
 func says(from, to Config, notebook, shell string) string {
 	var parts, flags []string
-	if to.BatchSize != from.BatchSize {
-		parts = append(parts, fmt.Sprintf("batch=%d", to.BatchSize))
-		flags = append(flags, fmt.Sprintf("--batch-size %d --accum-freq %d", to.BatchSize, to.AccumFreq))
+	if to.MicroBatch != from.MicroBatch {
+		parts = append(parts, fmt.Sprintf("batch=%d", to.MicroBatch))
+		flags = append(flags, fmt.Sprintf("--micro-batch %d", to.MicroBatch))
 	}
 	if notebook != "" {
 		parts, flags = append(parts, notebook), append(flags, shell)

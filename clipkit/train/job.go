@@ -241,4 +241,4 @@ func batches(pairs int, c Config) int {
 func stepsPerEpoch(pairs int, c Config) int { return batches(pairs, c) / max(1, c.AccumFreq) }
 
 // perStep is the number of pairs in a step.
-func (c Config) perStep() int { return c.BatchSize * c.step().MicroBatches() }
+func (c Config) perStep() int { return c.BatchSize * max(1, c.WorldSize) * max(1, c.AccumFreq) }

@@ -14,7 +14,7 @@ func EstimateMemory(cfg arch.Config, c Config) int64 {
 
 // memory is what the memory depends on of a process which computes a step in so many turns of so many micro-batches, on so many devices together.
 func (c Config) memory(cfg arch.Config, turns, together, devices int) memory.Run {
-	return memory.Run{Arch: cfg, Step: c.step(), BatchSize: c.BatchSize, ContextLength: c.ContextLength,
+	return memory.Run{Arch: cfg, Step: c.step(), BatchSize: c.computed().BatchSize, ContextLength: c.ContextLength,
 		Turns: turns, Together: together, Devices: devices, Ahead: c.prefetch(turns*together, true)}
 }
 
@@ -25,7 +25,7 @@ func pixels(cfg arch.Config) int { return 3 * cfg.ImageResolution * cfg.ImageRes
 // as long to train as to decode, so two for each worker hide the decoding of a step of any size but for a hundredth; and of large ones fewer are
 // enough. Cards are faster, and the host's memory is not theirs: the whole next step is made meanwhile.
 func (c Config) prefetch(own int, onProcessor bool) int {
-	n := max(2, min(2*c.Workers, prefetchedPairs/c.BatchSize))
+	n := max(2, min(2*c.Workers, prefetchedPairs/c.computed().BatchSize))
 	if !onProcessor {
 		n = max(2*c.Workers, own)
 	}

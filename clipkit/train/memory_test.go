@@ -225,7 +225,7 @@ func TestRunThatDoesNotFitIsRefused(t *testing.T) {
 	if !errors.Is(err, ErrMemory) {
 		t.Fatalf("32 pairs in 6 GB: %v", err)
 	}
-	for _, part := range []string{"ViT-B-16 with batch_size 32", "6.0 GB are free", "batch=4 (on the command line --batch-size 4 --accum-freq 8)", "FreezeVision = true (on the command line --freeze-vision)"} {
+	for _, part := range []string{"ViT-B-16 with batch_size 32", "6.0 GB are free", "batch=4 (on the command line --micro-batch 4)", "FreezeVision = true (on the command line --freeze-vision)"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%v, want %q", err, part)
 		}

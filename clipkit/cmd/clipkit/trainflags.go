@@ -26,6 +26,7 @@ type trainField struct {
 var trainFields = []trainField{
 	{"name", "", "the run's folder, experiments/`NAME`"},
 	{"batch_size", "", "pairs of a batch, of each rank"},
+	{"micro_batch", "", "pairs of a batch that are computed at a time where memory is short: the same step; 0 = all"},
 	{"max_epochs", "", "passes over the pairs"},
 	{"max_steps", "", "optimizer steps; in higher priority than --max-epochs"},
 	{"seed", "", "of the order, augmentation and dropout"},

@@ -36,6 +36,7 @@ var ErrClosed = errors.New("loader: closed")
 // Accum and Count stand for the defaults named below.
 type Config struct {
 	BatchSize int // pairs in a micro-batch
+	Filled    int // the order is filled up to batches of so many, a multiple of BatchSize; default BatchSize
 	Workers   int // goroutines that decode; default: as many as processors
 	Prefetch  int // micro-batches made ahead of Next; default 2. With the batch that Next gave they are all that is in memory
 
@@ -127,6 +128,9 @@ func New(ctx context.Context, s dataset.Source, cfg Config) (*Loader, error) {
 		cfg.Tokenizer = tokenizer.Default()
 	}
 	cfg.World, cfg.Accum = max(cfg.World, 1), max(cfg.Accum, 1)
+	if cfg.Filled == 0 {
+		cfg.Filled = cfg.BatchSize
+	}
 	if cfg.Count == 0 {
 		cfg.Count = cfg.World * cfg.Accum
 	}
@@ -137,9 +141,9 @@ func New(ctx context.Context, s dataset.Source, cfg Config) (*Loader, error) {
 	l.orders = make([][]int, cfg.World)
 	for rank := cfg.First / cfg.Accum; rank <= (cfg.First+cfg.Count-1)/cfg.Accum; rank++ {
 		if cfg.Shuffle {
-			l.orders[rank] = dataset.Order(cfg.Seed, cfg.Epoch, len(l.pairs), cfg.BatchSize, cfg.World, rank)
+			l.orders[rank] = dataset.Order(cfg.Seed, cfg.Epoch, len(l.pairs), cfg.Filled, cfg.World, rank)
 		} else {
-			l.orders[rank] = dataset.FileOrder(len(l.pairs), cfg.BatchSize, cfg.World, rank)
+			l.orders[rank] = dataset.FileOrder(len(l.pairs), cfg.Filled, cfg.World, rank)
 		}
 	}
 	if cfg.Start < 0 || cfg.Start > l.Len() {
@@ -169,6 +173,8 @@ func (l *Loader) check() error {
 	case c.BatchSize < 1 || c.Resolution < 1 || c.Workers < 1 || c.Prefetch < 1 || c.SkipBudget < 0 || c.Epoch < 0:
 		return fmt.Errorf("BatchSize %d and Resolution %d must be positive, Workers %d, Prefetch %d, SkipBudget %d and Epoch %d not negative",
 			c.BatchSize, c.Resolution, c.Workers, c.Prefetch, c.SkipBudget, c.Epoch)
+	case c.Filled < c.BatchSize || c.Filled%c.BatchSize != 0:
+		return fmt.Errorf("Filled is %d, want a multiple of BatchSize %d", c.Filled, c.BatchSize)
 	case c.ContextLength < 2 || c.ContextLength > tokenizer.MaxLength:
 		return fmt.Errorf("ContextLength is %d, want 2 to %d", c.ContextLength, tokenizer.MaxLength)
 	case c.First < 0 || c.Count < 1 || c.First+c.Count > c.World*c.Accum:

@@ -162,7 +162,7 @@ func gradients(t *testing.T, dev *device.Device, cfg arch.Config, settings step.
 	defer s.Close()
 	images, ids := batch(cfg, n)
 	all := map[string][]float32{}
-	res, err := s.Gradients(images, ids, n, 1, func(name string, _ []int, values []float32) error {
+	res, err := s.Gradients(t.Context(), images, ids, n, 1, func(name string, _ []int, values []float32) error {
 		all[name] = values
 		return nil
 	})

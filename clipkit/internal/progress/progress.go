@@ -20,6 +20,9 @@ type Line struct {
 	drawn time.Time
 	gate  gate
 	bar   *progressbar.ProgressBar
+
+	costs []cost // of work whose parts differ (Then); nil: all are alike
+	speed recently
 }
 
 // interval is the time between two drawings, at least.
@@ -71,6 +74,7 @@ func (l *Line) Set(done, total int64) {
 	if l.bar.GetMax64() != total {
 		l.bar.ChangeMax64(total)
 	}
+	l.tellLeft(done)
 	l.bar.Describe(l.what + l.left)
 	if now := time.Now(); done == total || now.Sub(l.drawn) >= interval {
 		l.gate.closed, l.drawn = false, now

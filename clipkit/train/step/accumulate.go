@@ -155,8 +155,9 @@ func (s *Stepper) cachedFeatures(ctx context.Context, b batch) (plain, masked fe
 		return plain, masked, nil
 	}
 	// A rank gathers what the others' forward passes give at the same time, and those have masks; what it cached itself has none.
-	gathersMasked := s.masked() && c.ranks() > 1 && !c.SkipAggregate
-	if c.accum() > 1 || !gathersMasked {
+	// The parts of its batch it sees with masks, too.
+	gathersMasked := s.masked() && (c.ranks() > 1 && !c.SkipAggregate || c.parts() > 1)
+	if c.accum() > c.parts() || !gathersMasked {
 		if plain, err = s.featuresOf(ctx, b, false); err != nil {
 			return plain, masked, err
 		}
@@ -216,7 +217,7 @@ func (s *Stepper) others(m int, beside []int, plain, masked features) (f feature
 	k, all := c.accum(), c.MicroBatches()
 	for _, o := range beside {
 		from := plain
-		if masked.n > 0 && o%k == m%k {
+		if masked.n > 0 && o%k/c.parts() == m%k/c.parts() {
 			from = masked
 		}
 		f.n += from.n / all
@@ -228,10 +229,9 @@ func (s *Stepper) others(m int, beside []int, plain, masked features) (f feature
 
 // Gradients computes what Step would, up to the update, and changes nothing: each receives the gradient of the loss with respect to
 // every trained parameter, in the order of adamw.Parameters, as the reference's optimizer gets it (ranks.go): logit_scale's is accum_freq times that of the
-// whole batch's loss. Skipped says that in float16 some are not finite.
-func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
+// whole batch's loss. Skipped says that in float16 some are not finite. It is given up between its micro-batches when ctx ends, as a step is.
+func (s *Stepper) Gradients(ctx context.Context, images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (Result, error) {
-	ctx := context.Background()
 	b, err := s.batch(ctx, images, ids, allDifferent(n), seed)
 	if err != nil {
 		return Result{}, fmt.Errorf("gradients: %w", err)

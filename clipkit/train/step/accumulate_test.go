@@ -24,7 +24,7 @@ import (
 func gradientsOf(t *testing.T, s *Stepper, images []float32, ids []int32, n int) (Result, map[string][]float32) {
 	t.Helper()
 	all := map[string][]float32{}
-	res, err := s.Gradients(images, ids, n, 0, func(name string, _ []int, values []float32) error {
+	res, err := s.Gradients(t.Context(), images, ids, n, 0, func(name string, _ []int, values []float32) error {
 		all[name] = values
 		return nil
 	})
@@ -198,7 +198,7 @@ func TestAccumulationIsRepeatable(t *testing.T) {
 	images, texts := golden.Values(t, batches, "images")[:8*3*32*32], golden.IDs(t, batches, "texts")[:8*52]
 	var losses []float64
 	for _, seed := range []uint64{1, 1, 2} {
-		res, err := s.Gradients(images, texts, 8, seed, func(string, []int, []float32) error { return nil })
+		res, err := s.Gradients(t.Context(), images, texts, 8, seed, func(string, []int, []float32) error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}

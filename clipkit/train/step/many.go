@@ -64,6 +64,8 @@ func (c Config) CheckOn(dev *device.Device, cfg arch.Config, batchSize int) erro
 		return bad("use_bn_sync", true, "false on one device: its ranks would have to exchange the statistics of every layer in the middle of a pass, which only one process that drives all devices can (cuda:0-7)")
 	case n == 1:
 		return nil
+	case c.parts() > 1:
+		return bad("micro_batch", c.parts(), fmt.Sprintf("0 on %s, whose devices share each batch", dev))
 	case c.SkipAggregate && c.ranks() > 1:
 		return bad("skip_aggregate", true, fmt.Sprintf("false on %s: its devices make one batch of all ranks, whose pairs are all compared; a process for each device (mpirun) keeps ranks apart", dev))
 	case ranks*batchSize%n != 0:

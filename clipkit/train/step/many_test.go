@@ -253,7 +253,7 @@ func TestManyDevicesTakeRanks(t *testing.T) {
 				}
 				s.steps = 0
 				images, ids := pairsOf(t, s.model, 8)
-				res, err := s.Gradients(images, ids, 8, 7, func(name string, _ []int, values []float32) error {
+				res, err := s.Gradients(t.Context(), images, ids, 8, 7, func(name string, _ []int, values []float32) error {
 					if off := apart(values, w.gradients[name]); !(off <= 1e-5*topOf(w.gradients)) {
 						return fmt.Errorf("the gradient of %s is off by %.2g of the largest", name, off/topOf(w.gradients))
 					}
