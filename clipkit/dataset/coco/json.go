@@ -9,10 +9,10 @@ import (
 	"io"
 	"strconv"
 
+	"clipnb/clipkit/dataset/shape"
+
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/transform"
-
-	"clipnb/clipkit/dataset/shape"
 )
 
 // Limits on a file: what one picture or caption takes with all that a file says of it, and how deep the rest is nested.

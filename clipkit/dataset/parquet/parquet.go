@@ -6,10 +6,10 @@
 // with a binary field bytes as the datasets library writes it. The captions' is one of shape.Captions, a string or a list of strings. A column
 // split parts the rows of a file (train, restval, val, test), as some sets have all of theirs in one; else the files' names do.
 //
-// Opening reads the captions and the headers of the pictures' pages. A picture takes 8 bytes of memory, and reading it reads the page that it lies in:
-// [cacheBytes] bytes of pages are kept, so that pictures in file order are unpacked once. In shuffled order every picture unpacks its page. Files of
-// the datasets library have up to 100 pictures in one; where that is what training waits for, write smaller pages (pyarrow's write_batch_size=8),
-// or an LMDB (dataset.WriteLMDB).
+// Opening reads the captions and the headers of the pictures' pages. A picture takes 8 bytes of memory, and reading it reads the page that it lies in;
+// cacheBytes of pages are kept, so that pictures in file order are unpacked once. In shuffled order nearly every picture unpacks its page, of which
+// the datasets library makes one for every 100 pictures: 1.9 ms were measured for a picture of 60 kB, and 0.17 in file order, which is less
+// than decoding takes. Where training waits for it all the same, write smaller pages (pyarrow's write_batch_size=4) or an LMDB (dataset.WriteLMDB).
 //
 // # Bytes from outside
 //
@@ -70,7 +70,7 @@ type group struct {
 
 // Open opens the files, which are paths below dir, as the splits that their names or their column split say.
 func Open(name, dir string, files []string) ([]*shape.Split, error) {
-	of, err := shape.ByName(files)
+	of, err := shape.ByName(dir, files)
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,11 @@ import (
 	"sync"
 	"testing"
 
+	"clipnb/clipkit/dataset/shape"
+
 	"github.com/klauspost/compress/zstd"
 	pq "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
-
-	"clipnb/clipkit/dataset/shape"
 )
 
 // TestBrokenFiles must be refused with the file's path and what is wrong, or lose the rows that lack something.

@@ -38,9 +38,10 @@
 //
 // # What it costs
 //
-// Nothing is unpacked. Opening reads the captions, which stay in memory, and finds the pictures, which are read where they lie. A sample takes
-// 56 bytes with one caption, the caption's own bytes, and where its picture is: 8 bytes in parquet, 16 in a tar, its path in COCO's. The order
-// of samples is that of the files by name and of what is in them, so the order of training is the same wherever the folder lies.
+// Nothing is unpacked. Opening reads the captions, which stay in memory, and finds the pictures, which are read where they lie. A picture takes 8
+// bytes, and where it is: 8 more in parquet, 16 in a tar, its path in COCO's. A caption takes 48 and its own (131 bytes a sample were measured in
+// 100,000 samples of tars with captions of 36 bytes). The order of samples is that of the files by name and of what is in them, so the order of
+// training is the same wherever the folder lies.
 //
 // # Bytes from outside
 //
@@ -95,8 +96,8 @@ func NameOf(p string) string {
 	return ""
 }
 
-// ByName deals the files of a data set to its splits. Where some name a split and others do not, nobody can tell what the others are for.
-func ByName(files []string) (map[string][]string, error) {
+// ByName deals the files of the data set in dir to its splits. Where some name a split and others do not, nobody can tell what the others are for.
+func ByName(dir string, files []string) (map[string][]string, error) {
 	of := make(map[string][]string)
 	for _, f := range files {
 		of[NameOf(f)] = append(of[NameOf(f)], f)
@@ -106,7 +107,7 @@ func ByName(files []string) (map[string][]string, error) {
 	case len(unnamed) == len(files):
 		return map[string][]string{"train": files}, nil
 	case len(unnamed) > 0:
-		return nil, fmt.Errorf("%w: the name of %s says no split, and others here do; call it train-…, valid-… or test-…, or take it away", ErrFormat, unnamed[0])
+		return nil, fmt.Errorf("%w: %s: the name of %s says no split, and others there do; call it train-…, valid-… or test-…, or take it away", ErrFormat, dir, unnamed[0])
 	}
 	return of, nil
 }

@@ -1,9 +1,6 @@
 package shape
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Text is one caption.
 type Text struct {
@@ -65,7 +62,6 @@ func (s *Split) Done() error {
 	case len(s.ids) > MaxSamples || len(s.texts) > MaxSamples:
 		return fmt.Errorf("%w: %s has more than %d samples", ErrFormat, s.name, MaxSamples)
 	}
-	s.ids, s.texts = slices.Clip(s.ids), slices.Clip(s.texts)
 	sequential := true
 	for i, id := range s.ids {
 		sequential = sequential && id == int64(i+1)

@@ -19,7 +19,9 @@ package webdataset
 
 import (
 	"archive/tar"
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -48,7 +50,7 @@ const maxMembers = 1 << 24
 
 // Open opens the shards, which are paths below dir, as the splits that their names say.
 func Open(name, dir string, shards []string) ([]*shape.Split, error) {
-	of, err := shape.ByName(shards)
+	of, err := shape.ByName(dir, shards)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +121,7 @@ type sample struct {
 func index(s *shape.Split, shard string, number int32, in io.ReadSeeker) ([]place, error) {
 	var samples []*sample
 	of := make(map[string]*sample)
-	position := &counter{in: in}
+	position := newCounter(in)
 	members := tar.NewReader(position)
 	last := "its beginning"
 	for {
@@ -290,22 +292,37 @@ func captionsOf(data []byte, is int) (captions []string, reason string) {
 	return captions, reason
 }
 
-// counter knows where in the shard the reader of tars is, which does not tell.
+// counter knows where in the shard the reader of tars is, which does not tell, and reads ahead: headers and captions are short and lie together.
 type counter struct {
-	in io.ReadSeeker
-	at int64
+	in    io.ReadSeeker
+	ahead *bufio.Reader
+	at    int64
+}
+
+func newCounter(in io.ReadSeeker) *counter {
+	return &counter{in: in, ahead: bufio.NewReaderSize(in, 4096)}
 }
 
 func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.in.Read(p)
+	n, err := c.ahead.Read(p)
 	c.at += int64(n)
 	return n, err
 }
 
+// Seek goes ahead by offset bytes; the reader of tars asks for nothing else.
 func (c *counter) Seek(offset int64, whence int) (int64, error) {
-	at, err := c.in.Seek(offset, whence)
+	if whence != io.SeekCurrent || offset < 0 {
+		return 0, errors.ErrUnsupported
+	}
+	if offset <= int64(c.ahead.Buffered()) {
+		n, err := c.ahead.Discard(int(offset))
+		c.at += int64(n)
+		return c.at, err
+	}
+	at, err := c.in.Seek(c.at+offset, io.SeekStart)
 	if err == nil {
 		c.at = at
+		c.ahead.Reset(c.in)
 	}
 	return at, err
 }
