@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/live"
 	"clipnb/clipkit/zeroshot"
 )
 
@@ -54,7 +55,7 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 	if o.World == nil {
 		o.World = exchange.Alone
 	}
-	texts := barOf(o.World, "labels", len(o.Labels)*len(o.Templates))
+	texts := live.Bar(o.World, "labels", len(o.Labels)*len(o.Templates))
 	defer texts.Finish()
 	c, err := zeroshot.NewClassifier(ctx, o.World, m.Towers, o.Labels, o.Templates, m.Towers.Config.ContextLength, texts.Of)
 	if err != nil {
@@ -64,7 +65,7 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 	if o.Predictions != nil {
 		record = o.Predictions.Record
 	}
-	bar := barOf(o.World, "classifying "+set.Name(), set.Len())
+	bar := live.Bar(o.World, "classifying "+set.Name(), set.Len())
 	defer bar.Finish()
 	return zeroshot.Classify(ctx, o.World, m.Towers, set, c, record, bar.Of)
 }

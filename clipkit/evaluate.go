@@ -11,8 +11,8 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
-	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
+	"clipnb/clipkit/live"
 )
 
 // EvaluateRetrieval encodes a split and gives Recall@1/5/10 and their mean, text→image and image→text, in percent. It is true recall over
@@ -62,7 +62,7 @@ func (m *Model) features(ctx context.Context, w exchange.World, split dataset.So
 		prefix = keptPrefix(run, split)
 	}
 	if prefix == "" {
-		bar := encodingBar(w, split)
+		bar := live.Encoding(w, m.Towers.Config, "encoding", split)
 		defer bar.Finish()
 		return eval.Extract(ctx, w, m.Towers, split, m.Towers.Config.ContextLength, bar.Of)
 	}
@@ -89,7 +89,7 @@ func (m *Model) KeptFeatures(ctx context.Context, w exchange.World, split datase
 	if err := exchange.Agree(w, err); err != nil {
 		return nil, err
 	}
-	bar := encodingBar(w, split)
+	bar := live.Encoding(w, m.Towers.Config, "encoding", split)
 	defer bar.Finish()
 	return eval.ExtractTo(ctx, w, featuresFile(prefix, sum), m.Towers, sum, split, m.Towers.Config.ContextLength, bar.Of)
 }
@@ -101,16 +101,4 @@ func keptPrefix(run string, split dataset.Source) string {
 
 func featuresFile(prefix, sum string) string {
 	return prefix + "-" + sum[:12] + ".features.safetensors"
-}
-
-func encodingBar(w exchange.World, split dataset.Source) *progress.Line {
-	return barOf(w, "encoding "+split.Name(), len(split.ImageIDs())+len(split.Texts()))
-}
-
-// barOf counts the samples of all ranks, on rank 0.
-func barOf(w exchange.World, what string, total int) *progress.Line {
-	if w.Rank() != 0 {
-		return nil
-	}
-	return progress.New(os.Stderr, what, total)
 }

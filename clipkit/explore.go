@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/explore"
 	"clipnb/clipkit/index/kept"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/page"
 
 	"github.com/janpfeifer/gonb/gonbui"
@@ -176,7 +178,9 @@ func openPage(ctx context.Context, spec json.RawMessage, token string) (h *explo
 		return nil, nil, err
 	}
 	closers = append(closers, func() { source.Close() })
-	c := explore.Config{Title: s.Title, Source: source, Token: token}
+	bar := progress.New(os.Stderr, "warming up", 0)
+	defer bar.Finish()
+	c := explore.Config{Title: s.Title, Source: source, Token: token, Progress: bar.Of}
 	for _, x := range s.Sides {
 		m, err := x.load(ctx, x.Device)
 		if err != nil {

@@ -19,6 +19,7 @@ import (
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/live"
 	"clipnb/clipkit/train"
+	"clipnb/clipkit/train/plan"
 	"clipnb/clipkit/weights/pytorch"
 )
 
@@ -38,6 +39,7 @@ type settings struct {
 	Data    string      `json:"data"`
 	Pairs   int         `json:"pairs"`
 	Teacher string      `json:"teacher_sha256,omitempty"`
+	Minutes *float64    `json:"save_minutes,omitempty"` // hides the Config's: when a run is saved does not decide it, and older ones have none
 }
 
 // Finetune trains m in place on data.Train and keeps everything under experiments/<cfg.Name>. Where that run exists with the same
@@ -76,7 +78,7 @@ type tuning struct {
 	config train.Config
 	options
 	world exchange.World
-	tell  func(experiment.Row) // of every step and validation; nil: they are shown
+	tell  func(train.Progress) // nil: it is shown
 }
 
 // check refuses what cannot train, before anything is opened.
@@ -120,7 +122,7 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 		if tell == nil {
 			tell, finish = live.Show(run.Dir, train.TotalSteps(s.Pairs, cfg), f.world.Size() > 1)
 		}
-		job.Progress = func(at train.Progress) { tell(at.Row) }
+		job.Progress = tell
 	}
 	if f.teacher != nil {
 		job.Teacher = f.teacher.Towers.EncodeImages
@@ -128,7 +130,12 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 	if data.Valid != nil {
 		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, f.world, m, data.Valid, cfg) }
 	}
-	err = job.Do(ctx)
+	if first {
+		err = plan.Announce(ctx, m.Towers, data.Train, cfg, run.Dir, f.world.Size(), say)
+	}
+	if err = exchange.Agree(f.world, err); err == nil {
+		err = job.Do(ctx)
+	}
 	finish()
 	if err != nil {
 		err = errors.Join(err, freeName(run, err))
@@ -158,6 +165,7 @@ func (f *tuning) finished(dir string, processes int) (*Run, error) {
 
 // bind gathers what the run will be bound to.
 func bind(m *Model, data *dataset.Dataset, cfg train.Config, teacher *Model) (s settings, err error) {
+	cfg.MicroBatch = 0 // how a batch is computed, not what
 	s = settings{Config: cfg, Model: m.Towers.Config, Weights: m.source, Data: data.Name, Pairs: len(dataset.Pairs(data.Train))}
 	switch {
 	case teacher == nil && cfg.KDLossWeight > 0:
@@ -188,7 +196,7 @@ func freeName(run *experiment.Run, err error) error {
 		return nil
 	}
 	rows, readErr := experiment.ReadRows(run.Dir)
-	if !run.New || len(rows) > 0 || readErr != nil || !errors.Is(err, train.ErrMemory) && !errors.Is(err, train.ErrConfig) {
+	if !run.New || len(rows) > 0 || readErr != nil || !errors.Is(err, train.ErrMemory) && !errors.Is(err, train.ErrDisk) && !errors.Is(err, train.ErrConfig) {
 		return nil
 	}
 	return os.Remove(filepath.Join(run.Dir, "config.json"))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,8 +15,8 @@ import (
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/index/kept"
-	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
+	"clipnb/clipkit/live"
 )
 
 // openKept opens the index in an engine and adds what it lacks.
@@ -99,7 +98,7 @@ func (ix *Index) fill(ctx context.Context, stored func() (*eval.Features, error)
 	}
 	images := vectors(func(f *eval.Features) []float32 { return f.Images }, ix.encodePictures)
 	captions := vectors(func(f *eval.Features) []float32 { return f.Texts }, ix.encodeCaptions)
-	bar := progress.New(os.Stderr, "indexing "+ix.split.Name(), len(ids)+len(texts))
+	bar := live.Encoding(exchange.Alone, ix.model.Towers.Config, "indexing", ix.split)
 	defer bar.Finish()
 	if err := index.Build(ctx, ix.kept.Images, kept.Items(ids, ix.split.Name()), images, bar.Of); err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/internal/golden"
-	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/tensor"
 )
@@ -124,10 +123,7 @@ func TestNewFromTwoTowers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(source.Close)
-	parts, err := train.Parts(source.Towers)
-	if err != nil {
-		t.Fatal(err)
-	}
+	parts := source.Towers.Tensors(source.Towers.Config.Tensors()...)
 	var vision, text []tensor.Tensor
 	for _, p := range parts {
 		switch {

@@ -9,7 +9,6 @@ import (
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
-	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/pytorch"
 )
@@ -108,12 +107,9 @@ func (m *Model) Similarity(images, texts [][]float32) ([][]float32, error) {
 // "model.safetensors", or a folder for transformers. Load takes all three. half stores float16, except what the reference keeps in float32
 // (vision norms, positions, class token, logit scale).
 func (m *Model) Save(path string, half bool) error {
-	parts, err := train.Parts(m.Towers)
-	if err == nil && half {
-		err = weights.Halve(parts)
-	}
-	if err != nil {
-		return fmt.Errorf("saving %s: %w", path, err)
+	parts := m.Towers.Tensors(m.Towers.Config.Tensors()...)
+	if half {
+		weights.Halve(parts)
 	}
 	return weights.Write(path, m.Towers.Config, parts, &pytorch.Checkpoint{Name: m.Towers.Config.Name})
 }

@@ -13,8 +13,8 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/mpi"
-	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/launch"
+	"clipnb/clipkit/train"
 )
 
 // rankEnv names, in a process of a run that Processes started, the file of its rankJob. Such a process is a copy of a notebook's cell or of any other
@@ -38,7 +38,7 @@ func rankMain(path string) int {
 		return 1
 	}
 	out := launch.NewReporter(os.Stdout)
-	err = rank(context.Background(), w, path, out.Row)
+	err = rank(context.Background(), w, path, out.Progress)
 	if err != nil && !errors.Is(err, exchange.ErrElsewhere) {
 		out.Error(err)
 	}
@@ -50,7 +50,7 @@ func rankMain(path string) int {
 }
 
 // rank opens what the job names and trains.
-func rank(ctx context.Context, w exchange.World, path string, tell func(experiment.Row)) error {
+func rank(ctx context.Context, w exchange.World, path string, tell func(train.Progress)) error {
 	if err := exchange.ShareCores(w); err != nil {
 		return err
 	}

@@ -188,6 +188,7 @@ func runCells(root string, o execOptions, work, base string, out io.Writer) (sta
 	timedOut := supervise(control, cmd.Process.Kill, signals, o.timeout, ended, out)
 	switch status = cmd.ProcessState.ExitCode(); {
 	case timedOut:
+		fmt.Fprintf(out, "ended by -timeout %s\n", o.timeout)
 		return 1, nil
 	case status == 0 || status == 130:
 		return status, nil
@@ -195,8 +196,8 @@ func runCells(root string, o execOptions, work, base string, out io.Writer) (sta
 	return 1, nil
 }
 
-// supervise waits for the runner to end. The first Ctrl-C or the timeout interrupts the running cell; a second Ctrl-C, another signal, or 30
-// seconds after the timeout kills the kernel; 10 seconds later the runner itself is killed.
+// supervise waits for the runner to end. The first Ctrl-C or the timeout interrupts the running cell, which then has GoNB's patience to save; a second Ctrl-C,
+// another signal, or 30 seconds more than that patience after the timeout kills the kernel; 10 seconds later the runner itself is killed.
 func supervise(control io.WriteCloser, kill func() error, signals <-chan os.Signal, timeout time.Duration, ended <-chan error, out io.Writer) (timedOut bool) {
 	var deadline, grace <-chan time.Time
 	if timeout > 0 {
@@ -220,11 +221,11 @@ func supervise(control io.WriteCloser, kill func() error, signals <-chan os.Sign
 		case s := <-signals:
 			stop(s != os.Interrupt)
 		case <-deadline:
-			fmt.Fprintf(out, "\nnot finished after -timeout %s\n", timeout)
+			fmt.Fprintf(out, "\nnot finished after -timeout %s: the running cell is told to stop, and has %s to save\n", timeout, patience)
 			timedOut = true
 			stop(false)
 			if grace == nil {
-				grace = time.After(30 * time.Second)
+				grace = time.After(patience + 30*time.Second)
 			}
 		case <-grace:
 			if closed {

@@ -104,8 +104,9 @@ func TestSupervise(t *testing.T) {
 		{name: "two Ctrl-C", signals: []os.Signal{os.Interrupt, os.Interrupt}, said: "interrupt\n", closed: true, after: 2 * time.Second},
 		{name: "terminated", signals: []os.Signal{syscall.SIGTERM}, closed: true, after: time.Second},
 		{name: "terminated, deaf", signals: []os.Signal{syscall.SIGTERM}, deaf: true, closed: true, after: 11 * time.Second},
-		{name: "timeout", timeout: time.Minute, said: "interrupt\n", closed: true, after: 90 * time.Second, late: true},
-		{name: "timeout, deaf", timeout: time.Minute, deaf: true, said: "interrupt\n", closed: true, after: 100 * time.Second, late: true},
+		{name: "timeout, the cell saves for ten minutes", timeout: time.Minute, quick: 11 * time.Minute, said: "interrupt\n", after: 11 * time.Minute, late: true},
+		{name: "timeout, a cell that does not end", timeout: time.Minute, said: "interrupt\n", closed: true, after: patience + 90*time.Second, late: true},
+		{name: "timeout, deaf", timeout: time.Minute, deaf: true, said: "interrupt\n", closed: true, after: patience + 100*time.Second, late: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

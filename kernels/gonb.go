@@ -11,16 +11,20 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // errGoNB says that GoNB is not what this command knows how to build.
 var errGoNB = errors.New("unexpected GoNB")
 
-// GoNB sends an interrupted cell SIGINT and kills it 5 seconds later: too early for a training step to end and its checkpoint to be
-// written (ViT-H-14's state in training has 11 GB). There is no setting for it, so GoNB is built with this one line changed.
+// patience is how long an interrupted cell may take to save: a micro-batch to its end, and the checkpoint (ViT-H-14's state in training has 11 GB). Processes
+// that a cell started have ten minutes of it (exchange/mpi).
+const patience = 12 * time.Minute
+
+// GoNB sends an interrupted cell SIGINT and kills it 5 seconds later. There is no setting for it, so GoNB is built with this one line changed.
 var (
 	shortPatience = []byte("var WaitToKill = 5 * time.Second\n")
-	longPatience  = []byte("var WaitToKill = 5 * time.Minute\n")
+	longPatience  = fmt.Appendf(nil, "var WaitToKill = %d * time.Minute\n", int(patience.Minutes()))
 )
 
 const patienceFile = "internal/jpyexec/jpyexec.go"

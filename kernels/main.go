@@ -22,8 +22,8 @@
 //
 // name=value reaches the notebook's Param("name", …) as the environment variable CLIPKIT_PARAM_NAME; names that the notebook does not ask
 // for are refused. Results go to experiments/<notebook>/ (or -out); what was there before is kept under the time it was made. The device is that of
-// the notebook's own kernel unless -kernel names another folder of kernels/. Ctrl-C interrupts the running cell, which may take up to five minutes to save its
-// work, and ends the run; a second Ctrl-C kills it. The executed notebook is written in every case.
+// the notebook's own kernel unless -kernel names another folder of kernels/. Ctrl-C interrupts the running cell, which may take up to twelve minutes to save
+// its work, and ends the run; a second Ctrl-C kills it. -timeout does what the first Ctrl-C does. The executed notebook is written in every case.
 // Exit status: 0, 1 after a failed cell or anything else that went wrong, 2 for wrong arguments, 130 when interrupted (`go run` itself turns all but 0 into 1).
 //
 // Limits: a notebook of at most 64 MiB; Linux and macOS.
@@ -45,7 +45,7 @@ const usage = `usage: go run ./kernels COMMAND
   exec NOTEBOOK [name=value …]   run a notebook without a browser; results in experiments/<notebook>/
        -kernel NAME              the kernel (device) to use instead of the notebook's own
        -out DIR                  where the executed notebook goes
-       -timeout 20m              give up after this time
+       -timeout 20m              interrupt after this time, as Ctrl-C does
   doctor                         what this machine has and lacks
   setup                          only set up .venv and .tools
   help                           this text; more: go doc ./kernels

@@ -223,7 +223,7 @@ func TestNotebookInterrupted(t *testing.T) {
 	if status := cmd.ProcessState.ExitCode(); status != 130 {
 		t.Errorf("status %d, want 130", status)
 	}
-	contains(t, "the output", out.String(), "interrupting the running cell", "saving\nsaved 0 further signals\n", "wrote ")
+	contains(t, "the output", out.String(), "interrupting the running cell", "saving\nsaved 0 further signals\n", "stopped in cell 1 of 2\n", "wrote ")
 	contains(t, "the notebook", read(t, filepath.Join(dir, "patient.ipynb")), "saved 0 further signals")
 }
 

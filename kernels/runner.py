@@ -103,6 +103,10 @@ class Live(NotebookClient):
             self.screen.line(note(content["data"]))
         return super().process_message(msg, cell, cell_index)
 
+    def where(self):
+        """Where the run is, or ended."""
+        return "before the first cell" if self.running is None else "in cell %d of %d" % (self.number, len(code_cells(self.nb)))
+
     async def interrupt(self):
         self.interrupted = True
         self.screen.line("interrupting the running cell; once more kills it")
@@ -136,6 +140,13 @@ def listen(loop, client, task):
 
 
 async def run(client, log):
+    status = await cells(client, log)
+    if status == 130:
+        client.screen.line("stopped " + client.where())
+    return status
+
+
+async def cells(client, log):
     task = asyncio.ensure_future(client.async_execute(stdout=log, stderr=log))
     threading.Thread(target=listen, args=(asyncio.get_running_loop(), client, task), daemon=True).start()
     screen = client.screen
@@ -155,8 +166,7 @@ async def run(client, log):
     except Exception as err:  # the kernel did not start, or died
         if client.interrupted:
             return 130
-        where = "before the first cell" if client.running is None else "in cell %d of %d" % (client.number, len(code_cells(client.nb)))
-        screen.line("the kernel stopped %s: %s (out of memory? a signal?); the end of its log, %s:" % (where, err, log.name))
+        screen.line("the kernel stopped %s: %s (out of memory? a signal?); the end of its log, %s:" % (client.where(), err, log.name))
         with open(log.name, errors="replace") as f:
             screen.line("".join(f.readlines()[-8:]).rstrip())
         return 3

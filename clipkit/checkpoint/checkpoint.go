@@ -7,9 +7,12 @@
 //	  state.json             where the run stands (State)
 //	  manifest.json          size and SHA-256 of the others, written last
 //
-// It is written beside its place and renamed, so it is whole or absent: a crash, a full disk or a kill leaves the one before.
+// It is written beside its place and renamed, so it is whole or absent: a crash, a full disk or a kill leaves the one before. One of the same step
+// is exchanged for the new one, and removed only then. Recover, at the next start, gives a place to what a kill left whole and removes the rest: at
+// each moment one whole checkpoint exists, once one did.
 //
 //	path, err := checkpoint.Save(dir, state, checkpoint.Parts{Model: model, Optimizer: moments})
+//	err = checkpoint.Recover(dir, say)                     // before the first Save of a process
 //	path, err := checkpoint.Latest(dir, func(line string) { … }) // newest whole one; damaged ones are said aloud and passed over
 //	c, err := checkpoint.Open(path)
 //	defer c.Close()
@@ -30,9 +33,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
-	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/weights"
-	"clipnb/clipkit/weights/tensor"
 )
 
 var (
@@ -57,6 +58,8 @@ type State struct {
 	Unvalidated bool   `json:"unvalidated,omitempty"` // the run was interrupted in the validation after this step
 	Best        *Best  `json:"best,omitempty"`        // of the validations so far, when a run looks for it
 	Stopped     string `json:"stopped,omitempty"`     // why the run ended before its last step
+
+	ByTime bool `json:"by_time,omitempty"` // saved because time had passed: it goes when there is a newer one
 }
 
 // Best is the best validation of a run.
@@ -65,11 +68,6 @@ type Best struct {
 	Value  float64 `json:"value"`
 	Step   int     `json:"step"`
 	Misses int     `json:"misses"` // validations since then
-}
-
-// Parts are the tensors of a checkpoint. Adapters may be none.
-type Parts struct {
-	Model, Optimizer, Adapters []tensor.Tensor
 }
 
 // Checkpoint is an open one.
@@ -86,65 +84,13 @@ const (
 	stateFile     = "state.json"
 	manifestFile  = "manifest.json"
 	prefix        = "step-"
-	unfinished    = ".saving-"
+	unfinished    = ".saving-"   // being written; or whole, with another of the same step in its place
+	leaving       = ".removing-" // being removed
 )
 
 type fileSum struct {
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
-}
-
-// Save writes a checkpoint into dir and returns its path. One for the same step is replaced.
-func Save(dir string, st State, parts Parts) (path string, err error) {
-	path = filepath.Join(dir, fmt.Sprintf("%s%08d", prefix, st.Step))
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("saving checkpoint %s: %w", path, err)
-		}
-	}()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	tmp, err := os.MkdirTemp(dir, unfinished)
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(tmp)
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return "", err
-	}
-	if err := weights.WriteSafetensors(filepath.Join(tmp, modelFile), parts.Model, map[string]string{"format": "pt"}); err != nil {
-		return "", err
-	}
-	if err := weights.WriteSafetensors(filepath.Join(tmp, optimizerFile), parts.Optimizer, nil); err != nil {
-		return "", err
-	}
-	names := []string{modelFile, optimizerFile, stateFile}
-	if len(parts.Adapters) > 0 {
-		if err := weights.WriteSafetensors(filepath.Join(tmp, adaptersFile), parts.Adapters, map[string]string{"format": "pt"}); err != nil {
-			return "", err
-		}
-		names = append(names, adaptersFile)
-	}
-	if err := writeJSON(filepath.Join(tmp, stateFile), st); err != nil {
-		return "", err
-	}
-	manifest := map[string]fileSum{}
-	for _, name := range names {
-		if manifest[name], err = sum(filepath.Join(tmp, name)); err != nil {
-			return "", err
-		}
-	}
-	if err := writeJSON(filepath.Join(tmp, manifestFile), manifest); err != nil {
-		return "", err
-	}
-	if err := os.RemoveAll(path); err != nil {
-		return "", err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return "", err
-	}
-	return path, atomicfile.SyncDir(dir)
 }
 
 // List gives the checkpoints of dir, oldest first. A directory that does not exist has none.
@@ -255,46 +201,6 @@ func exists(path string) bool {
 
 // Close lets go of the files.
 func (c *Checkpoint) Close() error { return errors.Join(c.Model.Close(), c.Optimizer.Close()) }
-
-// Clean removes what saves left behind in dir that were killed in the middle. No other process may be saving there.
-func Clean(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("looking for unfinished checkpoints: %w", err)
-	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), unfinished) {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return fmt.Errorf("removing an unfinished checkpoint: %w", err)
-		}
-	}
-	return nil
-}
-
-// Prune removes the oldest checkpoints of dir until keep are left; 0 keeps all.
-func Prune(dir string, keep int) error {
-	paths, err := List(dir)
-	if err != nil || keep <= 0 {
-		return err
-	}
-	for len(paths) > keep {
-		if err := os.RemoveAll(paths[0]); err != nil {
-			return fmt.Errorf("removing an old checkpoint: %w", err)
-		}
-		paths = paths[1:]
-	}
-	return nil
-}
-
-func writeJSON(path string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(path, append(b, '\n'))
-}
 
 func sum(path string) (fileSum, error) {
 	f, err := os.Open(path)

@@ -1,18 +1,24 @@
 // Package dataset gives pictures with captions, in the order that contrastive training needs; package loader makes batches of them.
 //
-// A [Source] is one split. [Open] finds the splits of a set: the embedded one by the name "emoji", or a folder in the reference's
-// layout (the section on data preparation in its README), of which any of train, valid and test may be absent:
+// A [Source] is one split. [Open] finds the splits of a set: the embedded one by the name "emoji", or a folder in one of these layouts. Any of
+// train, valid and test may be absent; val, dev and validation are other names of valid.
 //
-//	{train,valid,test}_imgs.tsv      image id TAB base64 of the picture file
+//	{train,valid,test}_imgs.tsv      the reference's (the section on data preparation in its README): image id TAB base64 of the picture file
 //	{train,valid,test}_texts.jsonl   {"text_id": 8057, "text": "皮卡丘", "image_ids": [301]}
 //	lmdb/{train,valid,test}/{pairs,imgs}/data.mdb
+//
+//	captions.csv, .tsv, .txt, .json, .jsonl, or metadata.…   pictures in the folder and below it, and a file that names them ([OpenFolder],
+//	                                 package captions): columns image and caption, and split where the splits are to be given
+//	1.jpg, 1.txt, 2.jpg, 2.txt, …    pictures with a .txt beside each, every line of which is a caption
+//	parquet, WebDataset, imagefolder, COCO's and Karpathy's JSON: package shape says how each looks, and what to do with data in yet another
+//
+// Without a column split a fifth of the pictures becomes valid.
 //
 //	data, err := dataset.Open("datasets/MUGE")
 //	defer data.Close()
 //	epoch, err := loader.New(ctx, data.Train, loader.Config{BatchSize: 128, Resolution: 224, Shuffle: true, Transform: f})
 //
-// or pictures in a folder with a caption file ([OpenFolder]), or one of the shapes that others publish: parquet, WebDataset, imagefolder, COCO's JSON.
-// Package shape lists them all, and says what to do with data in yet another. [OpenPublished] knows MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
+// [OpenPublished] knows MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
 // build_lmdb_dataset.py.
 //
 // A caption with several pictures becomes several pairs ([Pairs]); the order of pairs in an epoch is the reference's ([Order]).
@@ -29,7 +35,7 @@
 // A picture has at most 64 MiB, in base64 where it is stored so, and a caption with its ids 1 MiB. A tsv and an LMDB are indexed in one
 // pass that keeps some 50 bytes a picture and are read in place afterwards; the captions are kept in memory. LMDB files are read by
 // code that believes none of their numbers, not by the C library, which a damaged file ends together with the program; pickles are read
-// without executing anything. A caption file cannot name pictures outside its folder, and links do not lead out of it.
+// without executing anything. A caption file cannot name pictures outside its folder; links that lead out of it are followed to pictures alone.
 package dataset
 
 import (
@@ -42,6 +48,7 @@ import (
 	"strings"
 
 	"clipnb/assets"
+	"clipnb/clipkit/dataset/captions"
 	"clipnb/clipkit/dataset/shape"
 )
 
@@ -103,10 +110,11 @@ func (d *Dataset) Close() error {
 	return errors.Join(errs...)
 }
 
-// Open opens the embedded set ("emoji") or a folder. A folder that happens to be called emoji is "./emoji".
+// Open opens the embedded set ("emoji"), a folder, or the caption file of a folder of pictures. A folder that happens to be called emoji is "./emoji".
 //
 // A split in lmdb/<split> is read from there, with the captions of the jsonl where that is beside it; a split without one from tsv and
-// jsonl. A folder that has neither but one of [CaptionFiles] is opened by [OpenFolder] with [DefaultSplit]; others by the shape of their files.
+// jsonl. val, dev and validation are other names of valid. A folder that has neither but one of [CaptionFiles], or a .txt beside a picture, is
+// opened by [OpenFolder] with [DefaultSplit]; others by the shape of their files.
 func Open(path string) (*Dataset, error) {
 	d, err := open(path)
 	if err != nil {
@@ -127,34 +135,44 @@ func open(path string) (*Dataset, error) {
 		return nil, fmt.Errorf("%w: %s; want a folder with {train,valid,test}_imgs.tsv and _texts.jsonl, or the name emoji for the embedded set", ErrNotFound, path)
 	case err != nil:
 		return nil, fmt.Errorf("opening data set: %w", err)
+	case !info.IsDir() && captions.HasEnding(path) && !strings.HasSuffix(path, "_texts.jsonl") && !strings.HasSuffix(path, "_imgs.tsv"):
+		return OpenFolder(filepath.Dir(path), path, DefaultSplit)
 	case !info.IsDir():
-		return nil, fmt.Errorf("%w: %s is a file; want the folder that holds {train,valid,test}_imgs.tsv and _texts.jsonl", ErrFormat, path)
+		return nil, fmt.Errorf("%w: %s is a file; want the folder that holds {train,valid,test}_imgs.tsv and _texts.jsonl, or a caption file among its pictures", ErrFormat, path)
 	}
 	d := &Dataset{Name: filepath.Base(path)}
 	found := false
 	for _, split := range d.splits() {
-		s, err := openSplit(path, d.Name, split.name)
-		if err != nil {
-			d.Close()
-			return nil, err
-		}
-		if s != nil {
-			*split.source, found = s, true
+		for _, name := range captions.Splits[split.name] {
+			s, err := openSplit(path, d.Name, split.name, name)
+			if err == nil && s != nil && *split.source != nil {
+				err = errors.Join(fmt.Errorf("%w: %s has the %s split twice, also under the name %s; take one of them away", ErrFormat, path, split.name, name), s.Close())
+			}
+			if err != nil {
+				d.Close()
+				return nil, err
+			}
+			if s != nil {
+				*split.source, found = s, true
+			}
 		}
 	}
 	switch {
 	case found:
 		return d, nil
-	case captionFile(path) != "":
+	case findCaptionFile(path) != "":
+		return OpenFolder(path, "", DefaultSplit)
+	}
+	if f, err := listPictures(path); err == nil && f.hasBeside() {
 		return OpenFolder(path, "", DefaultSplit)
 	}
 	return d, d.openShape(path)
 }
 
-// openSplit gives nil for a split that dir does not have.
-func openSplit(dir, name, split string) (Source, error) {
-	imgs, texts := filepath.Join(dir, split+"_imgs.tsv"), filepath.Join(dir, split+"_texts.jsonl")
-	lmdb := filepath.Join(dir, "lmdb", split)
+// openSplit opens a split under one of the names that its files may have, and gives nil where there are none.
+func openSplit(dir, name, split, alias string) (Source, error) {
+	imgs, texts := filepath.Join(dir, alias+"_imgs.tsv"), filepath.Join(dir, alias+"_texts.jsonl")
+	lmdb := filepath.Join(dir, "lmdb", alias)
 	switch {
 	case exists(lmdb) && exists(texts):
 		return OpenLMDB(name+"/"+split, lmdb, texts)

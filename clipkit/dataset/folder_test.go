@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// pictureFolder makes small pictures at the paths, each of its own colour.
-func pictureFolder(t testing.TB, paths ...string) string {
+// someFolder makes small pictures at the paths, each of its own colour.
+func someFolder(t testing.TB, paths ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i, p := range paths {
@@ -53,7 +53,7 @@ func TestOpenFolder(t *testing.T) {
 		"captions.tsv":   "path\tcaption\nb.png\t一只狗, 在跑\n红/a.PNG\t一只猫\n./红/a.PNG\t另一只猫\na.PNG\t还是猫\n",
 		"metadata.jsonl": "\ufeff{\"file_name\": \"b.png\", \"text\": \"一只狗, 在跑\", \"extra\": [1]}\n{\"image\": \"红/a.PNG\", \"caption\": \"一只猫\"}\n{\"file\": \"红/a.PNG\", \"title\": \"另一只猫\"}\n{\"path\": \"a.PNG\", \"sentence\": \"还是猫\"}",
 	} {
-		dir := pictureFolder(t, "b.png", "红/a.PNG", "红/alone.png", ".hidden/x.png")
+		dir := someFolder(t, "b.png", "红/a.PNG", "红/alone.png", ".hidden/x.png")
 		put(t, dir, name, file)
 		put(t, dir, "notes.txt", "not a picture")
 		d, err := OpenFolder(dir, "", FolderSplit{})
@@ -81,7 +81,7 @@ func TestFolderSplit(t *testing.T) {
 		paths = append(paths, fmt.Sprintf("%02d.png", i))
 		captions += fmt.Sprintf("%02d.png,第%d张\n%02d.png,又是第%d张\n", i, i, i, i)
 	}
-	dir := pictureFolder(t, append(paths, "uncaptioned.png")...)
+	dir := someFolder(t, append(paths, "uncaptioned.png")...)
 	put(t, dir, "captions.csv", captions)
 	d, err := Open(dir)
 	if err != nil {
@@ -132,10 +132,9 @@ func TestFolderWithoutPictures(t *testing.T) {
 }
 
 func TestBrokenCaptionFiles(t *testing.T) {
-	dir := pictureFolder(t, "a.png", "b.png")
+	dir := someFolder(t, "a.png", "b.png")
 	for name, want := range map[string]string{
 		"unclosed-quote.csv":         `:2: extraneous or missing " in quoted-field`,
-		"bare-quote.csv":             `:2: bare " in non-quoted-field`,
 		"no-header.csv":              ":1: the columns are a.png, 一只猫; want one of image,",
 		"three-fields.csv":           ":2: wrong number of fields",
 		"no-caption.csv":             ":2: no caption for a.png",
@@ -146,7 +145,6 @@ func TestBrokenCaptionFiles(t *testing.T) {
 		"utf-16.csv":                 ":1: UTF-16; save the file as UTF-8",
 		"empty.csv":                  ":1: empty; want a header line",
 		"only-header.csv":            "has no captions",
-		"blank-line.jsonl":           ":2: blank line",
 		"caption-not-a-string.jsonl": ":1: caption must be a string, not 5",
 		"no-caption.jsonl":           ":1: no field caption, text",
 		"not-json.jsonl":             ":1: not a JSON object",
@@ -173,7 +171,7 @@ func TestBrokenCaptionFiles(t *testing.T) {
 }
 
 func TestFolderPictureTroubles(t *testing.T) {
-	dir := pictureFolder(t, "a.png", "b.png", "c.png")
+	dir := someFolder(t, "a.png", "b.png", "c.png")
 	outside := filepath.Join(t.TempDir(), "secret.png")
 	put(t, filepath.Dir(outside), "secret.png", "secret")
 	put(t, dir, "b.png", "")
@@ -198,34 +196,4 @@ func TestFolderPictureTroubles(t *testing.T) {
 	if data, err := d.Train.Image(3); err == nil {
 		t.Errorf("a link out of the folder was read: %q", data)
 	}
-}
-
-func FuzzCaptions(f *testing.F) {
-	names, err := filepath.Glob("testdata/broken/captions/*")
-	if err != nil || len(names) == 0 {
-		f.Fatalf("no files (error %v)", err)
-	}
-	for _, name := range names {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data, strings.HasSuffix(name, ".csv"))
-	}
-	f.Add([]byte("\ufeffimage,caption\na.png,\"一只,\n猫\"\n"), true)
-	f.Fuzz(func(t *testing.T, data []byte, csv bool) {
-		name := map[bool]string{true: "fuzz.csv", false: "fuzz.jsonl"}[csv]
-		captions, err := readCaptions(name, bytes.NewReader(data))
-		if err != nil {
-			if !errors.Is(err, ErrFormat) {
-				t.Fatalf("error %v is not ErrFormat", err)
-			}
-			return
-		}
-		for _, c := range captions {
-			if c.text == "" || c.image == "" || c.line < 1 {
-				t.Fatalf("%+v of %d captions", c, len(captions))
-			}
-		}
-	})
 }

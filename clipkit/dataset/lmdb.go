@@ -126,6 +126,9 @@ func readPairs(path string) ([]Pair, error) {
 
 func parseKey(path string, key []byte) (int64, error) {
 	n, err := strconv.ParseInt(string(key), 10, 64)
+	if err == nil && n >= 0 && key[0] == '0' && len(key) > 1 {
+		return 0, fmt.Errorf("%w: %s: key %.40q, want a decimal integer without leading zeros: write it as %d and build again", ErrFormat, path, key, n)
+	}
 	if err != nil || strconv.FormatInt(n, 10) != string(key) { // "007" and "7" would be one number
 		return 0, fmt.Errorf("%w: %s: key %.40q, want a decimal integer; number the ids in the tsv and jsonl and build again", ErrFormat, path, key)
 	}

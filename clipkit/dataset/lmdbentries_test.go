@@ -105,7 +105,7 @@ func TestLMDBWithWrongEntries(t *testing.T) {
 		"stale pictures":          {pairs, map[string]string{"7": "QUJD", "8": "QUJE", "9": "QUJF", "num_images": "2"}, "left over from an earlier build; delete the folder"},
 		"duplicates in the tsv":   {pairs, map[string]string{"7": "QUJD", "8": "QUJE", "num_images": "5"}, ""},
 		"file names as image ids": {pairs, map[string]string{"a.jpg": "QUJD", "num_images": "1"}, `key "a.jpg", want a decimal integer`},
-		"leading zeros":           {pairs, map[string]string{"007": "QUJD", "num_images": "1"}, `key "007", want a decimal integer`},
+		"leading zeros":           {pairs, map[string]string{"007": "QUJD", "num_images": "1"}, `key "007", want a decimal integer without leading zeros: write it as 7`},
 		"no pictures":             {map[string]string{"num_samples": "0"}, map[string]string{"num_images": "0"}, "holds no pictures"},
 	} {
 		dir := t.TempDir()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"clipnb/clipkit/dataset/captions"
 )
 
 // Location says how a split is opened again, in another process: it is a split of what Open opens at Path, or, where Split is "", the pictures
@@ -71,15 +73,18 @@ func (l Location) Open() (Source, error) {
 	}
 	wanted, err := d.Split(l.Split)
 	for _, s := range d.splits() {
-		if *s.source != nil && (err != nil || s.name != l.Split) {
+		if *s.source != nil && *s.source != wanted {
 			(*s.source).Close()
 		}
 	}
 	return wanted, err
 }
 
-// Split gives a split by its name: train, valid or test.
+// Split gives a split by its name: train, valid (or val, dev, validation) or test.
 func (d *Dataset) Split(name string) (Source, error) {
+	if same, ok := captions.Split(name); ok {
+		name = same
+	}
 	for _, s := range d.splits() {
 		switch {
 		case s.name != name:

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"clipnb/clipkit/dataset/folder"
 )
 
 // Pictures are the picture files of a folder, without captions: a split to search, not to train on. An id is made of a file's path, size and
@@ -20,27 +22,28 @@ type Pictures struct {
 
 var _ Source = (*Pictures)(nil)
 
-// OpenPictures opens the pictures in dir or below it. Hidden files, links to folders and links that lead out of dir are passed over.
+// OpenPictures opens the pictures in dir or below it. Hidden files, links to folders and links out of dir to what is no picture are passed over.
 func OpenPictures(dir string) (*Pictures, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening pictures: %w", err)
 	}
-	paths, err := listPictures(dir)
+	listed, err := listPictures(dir)
 	if err != nil {
 		return nil, err
 	}
+	paths := listed.Pictures
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", dir, err)
 	}
 	p := &Pictures{Dir: dir, at: make(map[int64]int, len(paths))}
-	p.folderSource = folderSource{name: filepath.Base(dir) + "/pictures", root: root, paths: paths, close: sync.OnceValue(root.Close)}
+	p.folderSource = folderSource{name: filepath.Base(dir) + "/pictures", dir: dir, root: root, paths: paths, close: sync.OnceValue(root.Close)}
 	p.mine = func(int64) bool { return true }
 	for i, path := range paths {
-		info, err := fs.Stat(root.FS(), path)
+		info, err := folder.Stat(root, dir, path)
 		if err != nil {
-			continue // a link that leads out of the folder, or a file that has just gone
+			continue // a link that leads to no picture, or a file that has just gone
 		}
 		id := pictureID(path, info)
 		for _, taken := p.at[id]; taken; _, taken = p.at[id] {
@@ -72,4 +75,17 @@ func (p *Pictures) Label(id int64) string {
 		return p.paths[i]
 	}
 	return ""
+}
+
+// Label names a picture for a person: by its path in the folder, or by its id in a source of no files.
+func Label(s Source, id int64) string {
+	if l, ok := s.(located); ok {
+		s = l.Source
+	}
+	if l, ok := s.(interface{ Label(id int64) string }); ok {
+		if name := l.Label(id); name != "" {
+			return name
+		}
+	}
+	return fmt.Sprintf("image %d", id)
 }

@@ -14,6 +14,8 @@ type Published struct {
 	Address  string // of the archive, to be unpacked in datasets/
 	// Sizes are the published ones, by split; 0 where they are not known.
 	Sizes map[string]PublishedSize
+	// LastID is a number that no picture's exceeds; 0 where it is not known.
+	LastID int64
 }
 
 // PublishedSize is the size of a published split.
@@ -28,7 +30,8 @@ var publishedSets = []Published{
 		"valid": {Images: 29_806, Texts: 5_008, Pairs: 30_588},
 		"test":  {Images: 30_399, Texts: 5_004},
 	}},
-	{Name: "Flickr30k-CN", Report: "test", BothWays: true, Address: publishedArchives + "Flickr30k-CN.zip", Sizes: map[string]PublishedSize{
+	// Flickr's own numbers of its pictures go up to 8.3·10⁹.
+	{Name: "Flickr30k-CN", Report: "test", BothWays: true, Address: publishedArchives + "Flickr30k-CN.zip", LastID: 8_999_999_999, Sizes: map[string]PublishedSize{
 		"test": {Images: 1_000, Texts: 5_000, Pairs: 5_000},
 	}},
 	{Name: "COCO-CN", Report: "test", BothWays: true, Address: publishedArchives + "COCO-CN.zip", Sizes: map[string]PublishedSize{
@@ -47,6 +50,46 @@ func FindPublished(name string) (Published, bool) {
 		}
 	}
 	return Published{}, false
+}
+
+// Recognise tells which published set d is, by what is in it and not by its folder's name: the split that published figures are of has the numbers of pictures,
+// captions and pairs, every split with known numbers has these, and no picture has a number that the set does not give. Where the number of captions is
+// not known, the name has to be the set's as well.
+func Recognise(d *Dataset) (Published, bool) {
+	for _, p := range publishedSets {
+		named, _ := FindPublished(d.Name)
+		if (p.Sizes[p.Report].Texts > 0 || named.Name == p.Name) && p.Differs(d) == "" {
+			return p, true
+		}
+	}
+	return Published{}, false
+}
+
+// Differs says in what d is not the published set; "" where nothing speaks against it.
+func (p Published) Differs(d *Dataset) string {
+	for _, s := range d.splits() {
+		source, want := *s.source, p.Sizes[s.name]
+		if source == nil {
+			if s.name == p.Report {
+				return "it has no " + s.name + " split"
+			}
+			continue
+		}
+		for _, c := range []struct {
+			what      string
+			got, want int
+		}{{"pictures", len(source.ImageIDs()), want.Images}, {"captions", len(source.Texts()), want.Texts}, {"pairs", len(Pairs(source)), want.Pairs}} {
+			if c.want != 0 && c.got != c.want {
+				return fmt.Sprintf("its %s split has %d %s, the published one %d", s.name, c.got, c.what, c.want)
+			}
+		}
+		for _, id := range source.ImageIDs() {
+			if p.LastID != 0 && id > p.LastID {
+				return fmt.Sprintf("its %s split has a picture with the number %d, the published ones go up to %d", s.name, id, p.LastID)
+			}
+		}
+	}
+	return ""
 }
 
 // OpenPublished opens a published set in root/datasets/<name>. Where it is not there, the error says where to get it and where to put it.

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -50,11 +51,27 @@ func (s *storedSource) Image(id int64) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("reading image %d, %s: %w", id, place, err)
 	}
+	problem := pythonBytes(encoded)
 	data, err := decodeBase64(encoded)
+	if err == nil && problem == "" {
+		problem = pythonBytes(data)
+	}
+	if problem != "" {
+		return nil, fmt.Errorf("%w: image %d, %s: %s", ErrFormat, id, place, problem)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: image %d, %s: %v; write the picture again, or take it and its captions out", ErrFormat, id, place, err)
 	}
 	return data, nil
+}
+
+// pythonBytes says that data is how Python prints bytes, b'…', which programs write that convert with str() where they should decode. No picture
+// begins so, and no base64.
+func pythonBytes(data []byte) string {
+	if !bytes.HasPrefix(data, []byte("b'")) && !bytes.HasPrefix(data, []byte(`b"`)) {
+		return ""
+	}
+	return fmt.Sprintf("%.12q: Python's str() of bytes was written, not the bytes; write base64.b64encode(picture).decode() instead", data)
 }
 
 // checkImages finds captions of pictures that are not there. captionPlace names the caption by its index.

@@ -8,21 +8,19 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"unicode/utf8"
+
+	"clipnb/clipkit/dataset/captions"
 )
 
 // maxTextLine bounds a line of a jsonl, which is one caption with its image ids.
 const maxTextLine = 1 << 20
 
 // marked tells what a file is by its first bytes, when that is not the plain UTF-8 that the reference reads too; "" when it may be.
-func marked(start []byte) string {
-	switch {
-	case bytes.HasPrefix(start, []byte("\xef\xbb\xbf")):
+func marked(name string, start []byte) string {
+	if bytes.HasPrefix(start, []byte("\xef\xbb\xbf")) {
 		return "a byte order mark; save the file as UTF-8 without one"
-	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
-		return "UTF-16; save the file as UTF-8"
 	}
-	return ""
+	return captions.UTF16(name, start[:min(len(start), 64)])
 }
 
 // readTexts reads captions in file order. Fields that the layout does not name are ignored.
@@ -42,8 +40,11 @@ func readTexts(name string, r io.Reader) ([]Text, error) {
 			return nil, fmt.Errorf("%w: %s:%d: line longer than %d MiB; every line is one caption", ErrFormat, name, line, maxTextLine>>20)
 		case err != nil && err != io.EOF:
 			return nil, fmt.Errorf("reading %s:%d: %w", name, line, err)
-		case line == 1 && marked(data) != "":
-			return nil, fmt.Errorf("%w: %s:1: %s", ErrFormat, name, marked(data))
+		case line == 1 && marked(name, data) != "":
+			return nil, fmt.Errorf("%w: %s:1: %s", ErrFormat, name, marked(name, data))
+		}
+		if problem := captions.NotUTF8(name, data); problem != "" {
+			return nil, fmt.Errorf("%w: %s:%d: %s", ErrFormat, name, line, problem)
 		}
 		text, err := parseText(data)
 		if err != nil {
@@ -61,9 +62,6 @@ func readTexts(name string, r io.Reader) ([]Text, error) {
 func parseText(line []byte) (text Text, err error) {
 	if len(bytes.TrimSpace(line)) == 0 {
 		return Text{}, errors.New("blank line; every line is one JSON object")
-	}
-	if !utf8.Valid(line) {
-		return Text{}, errors.New("not UTF-8; save the file as UTF-8")
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(line, &fields); err != nil {

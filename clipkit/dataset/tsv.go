@@ -83,14 +83,17 @@ func indexTSV(name string, r io.Reader) (ids []int64, at map[int64]extent, err e
 		switch {
 		case err != nil && err != io.EOF && err != bufio.ErrBufferFull:
 			return nil, nil, fmt.Errorf("reading %s:%d: %w", name, line, err)
-		case line == 1 && marked(chunk) != "":
-			return nil, nil, bad("%s", marked(chunk))
+		case line == 1 && marked(name, chunk) != "":
+			return nil, nil, bad("%s", marked(name, chunk))
 		case len(bytes.TrimSpace(chunk)) == 0:
 			return nil, nil, bad("blank line; want <image id>TAB<base64>")
 		case !ok:
 			return nil, nil, bad("no TAB; want <image id>TAB<base64>")
 		case len(bytes.TrimSpace(value)) == 0 && err != bufio.ErrBufferFull:
 			return nil, nil, bad("no picture after the TAB; want <image id>TAB<base64>")
+		}
+		if problem := pythonBytes(value); problem != "" {
+			return nil, nil, bad("%s", problem)
 		}
 		id, parseErr := strconv.ParseInt(string(key), 10, 64)
 		if parseErr != nil {

@@ -31,6 +31,8 @@ type Device struct {
 
 	peak sync.Once
 	gf   float64 // PeakGFLOPS
+
+	compiling compiling
 }
 
 // Placements tells for each graph compiled now how many of its nodes each provider of ONNX Runtime took. Other engines have none.
@@ -49,8 +51,17 @@ func (d *Device) IsCPU() bool  { return strings.HasPrefix(d.Name, "cpu") }
 func (d *Device) IsNPU() bool  { return strings.HasPrefix(d.Name, "npu") }
 func (d *Device) IsCUDA() bool { return strings.HasPrefix(d.Name, "cuda") }
 
-// Close frees the engine.
-func (d *Device) Close() { d.Backend.Finalize() }
+// Close frees the engine, after a compiler that was left to itself has ended.
+func (d *Device) Close() {
+	if d.compiling.busy.Load() == 0 {
+		d.Backend.Finalize()
+		return
+	}
+	go func() {
+		d.compiling.left.Wait()
+		d.Backend.Finalize()
+	}()
+}
 
 // Notices receives the lines that Open says aloud: a download, a slow engine. Standard error unless a program changes it.
 var Notices io.Writer = os.Stderr

@@ -194,14 +194,15 @@ func (d *Device) Parts(v *gomodel.Variable) ([]*tensors.Tensor, error) {
 	return value.Shards(), nil
 }
 
-// Exec is a graph of a store's variables, compiled at its first use for each shape of its inputs. Call it through Call.
+// Exec is a graph of a store's variables, compiled by Compile or at its first use for each shape of its inputs. Call it through Call, and end it with Free.
 // On Many split says which inputs are split over the devices, the others being whole on each; variables that the graph changes stay as they lie.
 func (d *Device) Exec(store *gomodel.Store, split []bool, build func(*gomodel.Scope, []*Node) []*Node) (exec *gomodel.Exec, err error) {
-	if d.Many == nil {
-		return gomodel.NewExec(d.Backend, store, build)
-	}
 	exec, err = gomodel.NewExec(d.Backend, store, func(scope *gomodel.Scope, in []*Node) []*Node {
+		defer d.compiling.built(exec)
 		out := build(scope, in)
+		if d.Many == nil {
+			return out
+		}
 		var specs []*distributed.ShardingSpec // the variables that were changed come first among the outputs, in the store's order
 		for v := range store.IterVariables() {
 			if v.ChangedInGraph(out[0].Graph()) {
@@ -211,8 +212,8 @@ func (d *Device) Exec(store *gomodel.Store, split []bool, build func(*gomodel.Sc
 		exec.WithOutputShardingSpecs(append(specs, d.Many.Whole)...) // the last one is that of all that follow
 		return out
 	})
-	if err != nil {
-		return nil, err
+	if err != nil || d.Many == nil {
+		return exec, err
 	}
 	var specs []*distributed.ShardingSpec
 	for _, s := range split {

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -41,11 +42,7 @@ func (d *Device) PeakGFLOPS() float64 {
 		if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &known) != nil {
 			known = map[string]peak{} // a broken cache is measured anew
 		}
-		key := d.hardware
-		if key == "" {
-			key = machineKey()
-		}
-		key += " / " + d.Engine
+		key := d.Machine()
 		best := known[key]
 		if best.Tries < peakTries {
 			if gf, err := d.measurePeak(); err == nil {
@@ -63,6 +60,9 @@ func (d *Device) PeakGFLOPS() float64 {
 	})
 	return d.gf
 }
+
+// Machine names what measurements of speed hold for: the GPU, or the processor and how many of its cores we may use, and the engine.
+func (d *Device) Machine() string { return cmp.Or(d.hardware, machineKey()) + " / " + d.Engine }
 
 // measurePeak takes the best of a few products: other work on the machine only ever slows one down.
 func (d *Device) measurePeak() (gflops float64, err error) {

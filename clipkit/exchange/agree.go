@@ -76,3 +76,19 @@ func Agree(w World, mine error) error {
 	}
 	return &ofRank{rank: first, text: string(said), interrupted: states[first][1] == 1}
 }
+
+// Any tells all ranks whether one of them says yes. Every rank calls it.
+func Any(w World, mine bool) (bool, error) {
+	if w.Size() == 1 {
+		return mine, nil
+	}
+	yes := []uint8{0}
+	if mine {
+		yes[0] = 1
+	}
+	all, err := Gather(w, yes)
+	return slices.Contains(all, 1), err
+}
+
+// AnyDone tells all ranks whether the context of one of them has ended, so that they stop at the same place.
+func AnyDone(ctx context.Context, w World) (bool, error) { return Any(w, ctx.Err() != nil) }

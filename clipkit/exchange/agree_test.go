@@ -82,6 +82,29 @@ func TestAgreeTwice(t *testing.T) {
 	})
 }
 
+// One rank's yes is that of all, and so is the end of its context.
+func TestAny(t *testing.T) {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	for _, yes := range []map[int]bool{nil, {0: true}, {2: true}, {0: true, 1: true, 2: true}} {
+		onRanks(t, 3, func(w exchange.World) error {
+			ctx := context.Background()
+			if yes[w.Rank()] {
+				ctx = ended
+			}
+			any, err := exchange.Any(w, yes[w.Rank()])
+			done, err2 := exchange.AnyDone(ctx, w)
+			if any != (yes != nil) || done != any {
+				t.Errorf("%v, rank %d: %v and %v", yes, w.Rank(), any, done)
+			}
+			return errors.Join(err, err2)
+		})
+	}
+	if done, err := exchange.AnyDone(ended, exchange.Alone); !done || err != nil {
+		t.Error(done, err)
+	}
+}
+
 func TestCores(t *testing.T) {
 	onRanks(t, 2, func(w exchange.World) error {
 		n, err := exchange.Cores(w)

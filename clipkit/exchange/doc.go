@@ -4,6 +4,7 @@
 //	all, err := exchange.Gather(w, features)   // rank 0's first
 //	err = w.Sum(gradients)                     // in place, the same bits on every rank
 //	err = exchange.Agree(w, err)               // all go on, or none
+//	stop, err := exchange.AnyDone(ctx, w)      // one was told to stop: all do
 //
 // Every rank makes the same calls in the same order. What is computed does not depend on how many ranks there are: a run's world_size says how many
 // batches make a step, and any number of processes that divides them shares the work (package train/step).
@@ -34,7 +35,8 @@
 // # Docker
 //
 // Ranks of a host talk through /dev/shm, of which a container has 64 MiB; where less than 256 MiB are free, files in the temporary folder take its
-// place (docker run --shm-size=1g is faster). Root is allowed.
+// place (docker run --shm-size=1g is faster). Root is allowed. Gradients of a host's ranks are added up in a window of 2 MiB a rank there; where the library
+// cannot make one, or with CLIPKIT_MPI_WINDOW=off, by MPI's own reductions.
 //
 // # Ascend
 //

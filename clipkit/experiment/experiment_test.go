@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -109,5 +111,52 @@ func TestOpenWhereNothingCanBeWritten(t *testing.T) {
 	}
 	if _, err := Open(file, "a", settings{}, clock); err == nil || !strings.Contains(err.Error(), "opening run") {
 		t.Error(err)
+	}
+}
+
+// Rows that a full disk does not take wait in memory, in their order, until it takes them; a checkpoint's Sync fails as long as one waits.
+func TestRowsWaitWhileTheDiskIsFull(t *testing.T) {
+	r, err := Open(t.TempDir(), "run", map[string]any{}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("no device that is always full: ", err)
+	}
+	defer full.Close()
+	steps := func() (list []int) {
+		rows, err := ReadRows(r.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range rows {
+			list = append(list, row.Step)
+		}
+		return list
+	}
+	if err := r.Append(Row{Kind: "train", Step: 1}); err != nil {
+		t.Fatal(err)
+	}
+	file := r.metrics
+	r.metrics = full
+	for step := 2; step < 4; step++ {
+		if err := r.Append(Row{Kind: "train", Step: step}); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("step %d: %v", step, err)
+		}
+	}
+	if err := r.Sync(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Sync: %v", err)
+	}
+	r.metrics = file
+	if got := steps(); !slices.Equal(got, []int{1}) {
+		t.Errorf("rows of steps %v", got)
+	}
+	if err := errors.Join(r.Append(Row{Kind: "train", Step: 4}), r.Sync()); err != nil {
+		t.Fatal(err)
+	}
+	if got := steps(); !slices.Equal(got, []int{1, 2, 3, 4}) {
+		t.Errorf("rows of steps %v", got)
 	}
 }

@@ -69,10 +69,11 @@ var ErrConfig = errors.New("explore: cannot be shown")
 
 // Config is what a page shows.
 type Config struct {
-	Title  string
-	Source dataset.Source // the pictures and captions that the sides' indexes are of; it stays the caller's
-	Sides  []Side         // one, or two to compare
-	Token  string         // "" : for loopback only; else at least 16 characters of a–z A–Z 0–9 - _
+	Title    string
+	Source   dataset.Source        // the pictures and captions that the sides' indexes are of; it stays the caller's
+	Sides    []Side                // one, or two to compare
+	Progress func(done, total int) // of the warm-up; may be nil
+	Token    string                // "" : for loopback only; else at least 16 characters of a–z A–Z 0–9 - _
 }
 
 // Side is one checkpoint with its indexes.
@@ -117,7 +118,8 @@ const (
 	patience     = 60 * time.Second
 )
 
-// New checks the configuration, starts the encoders and has them encode once. The models and indexes stay the caller's.
+// New checks the configuration, starts the encoders and warms them up: what is compiled for the first search, and what of the indexes comes into memory for
+// it, is not for a visitor to wait for. A warm-up that fails is logged and not an end. The models and indexes stay the caller's.
 func New(ctx context.Context, c Config) (*Handler, error) {
 	switch {
 	case c.Source == nil || len(c.Source.ImageIDs()) == 0:
@@ -155,27 +157,12 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	for i, s := range h.sides {
 		s.encoder = newEncoder(s.Model, h.metrics, i)
 	}
-	if err := h.warm(ctx); err != nil {
+	if err := h.warm(ctx, c.Progress); err != nil {
 		h.Close()
 		return nil, err
 	}
 	h.handler = h.guard(h.routes())
 	return h, nil
-}
-
-// warm has each model encode a text and a picture: what is compiled for that is not for the first visitor to wait for.
-func (h *Handler) warm(ctx context.Context) error {
-	for _, s := range h.sides {
-		r := s.Model.Config.ImageResolution
-		_, _, err := s.encoder.text(ctx, "你好")
-		if err == nil {
-			_, err = s.encoder.pixels(ctx, make([]float32, 3*r*r))
-		}
-		if err != nil {
-			return fmt.Errorf("explore: %s: %w", s.Name, err)
-		}
-	}
-	return nil
 }
 
 // ServeHTTP answers one request.

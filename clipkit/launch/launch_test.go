@@ -5,30 +5,33 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/train"
+	"clipnb/clipkit/train/step"
 )
 
 // What ranks write is heard: rows, the first error as itself, and whatever else they print.
 func TestReports(t *testing.T) {
 	var out strings.Builder
 	r := NewReporter(&out)
-	r.Row(experiment.Row{Kind: "train", Step: 1})
+	r.Progress(train.Progress{Row: experiment.Row{Kind: "train", Step: 1}, Steps: 2, Remaining: time.Minute})
 	fmt.Fprintln(&out, "a line of a library")
-	r.Row(experiment.Row{Kind: "train", Step: 2})
+	r.Progress(train.Progress{Pass: step.Pass{Phase: "gradients", Done: 3, Of: 4}, Steps: 2})
+	r.Progress(train.Progress{Row: experiment.Row{Kind: "train", Step: 2}, Steps: 2})
 	r.Error(fmt.Errorf("rank 1: %w: batch_size is 1", train.ErrConfig))
 	r.Error(errors.New("a later one"))
 	out.WriteString("no end")
-	var steps []int
+	var told []train.Progress
 	var said []string
-	err := Follow(strings.NewReader(out.String()), func(row experiment.Row) { steps = append(steps, row.Step) }, func(line string) { said = append(said, line) })
+	err := Follow(strings.NewReader(out.String()), func(p train.Progress) { told = append(told, p) }, func(line string) { said = append(said, line) })
 	if !errors.Is(err, train.ErrConfig) || err.Error() != "rank 1: train: bad setting: batch_size is 1" {
 		t.Error(err)
 	}
-	if fmt.Sprint(steps) != "[1 2]" || strings.Join(said, "|") != "a line of a library|no end" {
-		t.Errorf("steps %v, said %q", steps, said)
+	if len(told) != 3 || told[0].Row.Step != 1 || told[0].Remaining != time.Minute || told[1].Pass != (step.Pass{Phase: "gradients", Done: 3, Of: 4}) || told[2].Row.Step != 2 || strings.Join(said, "|") != "a line of a library|no end" {
+		t.Errorf("told %+v, said %q", told, said)
 	}
 	if err := Follow(strings.NewReader(""), nil, nil); err != nil {
 		t.Error(err)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/train"
+	stepping "clipnb/clipkit/train/step"
 )
 
 // drawn is a live chart on a clock of its own, on which a drawing takes a while.
@@ -76,6 +78,39 @@ func TestLiveChartsEndWhole(t *testing.T) {
 	if newCharts(t.TempDir()) != nil {
 		t.Error("a terminal got charts")
 	}
+}
+
+// The line of progress has the speed with a digit where it is slow, the micro-batch of a long step, and what is left as the run says it, not as the whole
+// count of steps, part of which another process made, would have it.
+func TestLineOfASlowRun(t *testing.T) {
+	var out strings.Builder
+	tell, finish := show(&out, t.TempDir(), 3492)
+	last := func() string {
+		lines := strings.Split(strings.TrimRight(out.String(), "\r\n "), "\r")
+		return lines[len(lines)-1]
+	}
+	row := experiment.Row{Kind: "train", Step: 601, Loss: 3.25, ImagesPerSecond: 0.42}
+	for _, c := range []struct {
+		p    train.Progress
+		want []string
+	}{
+		{train.Progress{Pass: stepping.Pass{Phase: "features", Done: 1, Of: 32}, Steps: 3492}, []string{"training, features of micro-batch 1/32", "(0/3492"}},
+		{train.Progress{Row: row, Steps: 3492}, []string{"training: loss 3.250, 0.4 pairs/s", "(601/3492"}},
+		{train.Progress{Pass: stepping.Pass{Phase: "gradients", Done: 30, Of: 32}, Steps: 3492, Remaining: 63 * time.Hour},
+			[]string{"training: loss 3.250, 0.4 pairs/s, gradients of micro-batch 30/32, 2d15h left", "(601/3492"}},
+	} {
+		time.Sleep(300 * time.Millisecond) // the line is drawn four times a second
+		tell(c.p)
+		for _, part := range c.want {
+			if !strings.Contains(last(), part) {
+				t.Errorf("the line is %q, want %q in it", last(), part)
+			}
+		}
+		if _, guess, ok := strings.Cut(last(), "["); ok && strings.Contains(guess, ":") {
+			t.Errorf("the line guesses: %q", last())
+		}
+	}
+	finish()
 }
 
 // go test -run xxx -bench Drawing ./clipkit/live

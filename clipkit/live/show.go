@@ -1,7 +1,7 @@
 // Package live shows a training run while it goes on: a line of progress, and in a notebook loss and accuracy, drawn again in their place.
 //
 //	tell, finish := live.Show(run.Dir, steps, false)
-//	tell(row) // after every step
+//	tell(p) // after every step, and in long ones after every micro-batch
 //	finish()
 package live
 
@@ -14,24 +14,37 @@ import (
 	"clipnb/clipkit/chart"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/progress"
+	"clipnb/clipkit/train"
 
 	"github.com/janpfeifer/gonb/gonbui"
 )
 
-// Show makes the line of progress and, in a notebook, the charts of a run of so many steps: tell is told of every step and validation. launched is for a
-// process that a launcher started, which hands on whole lines only.
-func Show(dir string, steps int, launched bool) (tell func(experiment.Row), finish func()) {
+// Show makes the line of progress and, in a notebook, the charts of a run of so many steps: tell is a train.Job's Progress. launched is for a process that a
+// launcher started, which hands on whole lines only.
+func Show(dir string, steps int, launched bool) (tell func(train.Progress), finish func()) {
 	var out io.Writer = os.Stderr
 	if launched {
 		out = ended{out}
 	}
+	return show(out, dir, steps)
+}
+
+func show(out io.Writer, dir string, steps int) (tell func(train.Progress), finish func()) {
 	bar, charts := progress.New(out, "training", steps), newCharts(dir)
-	tell = func(row experiment.Row) {
-		if row.Kind == "train" {
-			bar.Describe(training(row))
-			bar.Of(row.Step, 0)
+	what, done := "training", 0
+	tell = func(p train.Progress) {
+		bar.Left(p.Remaining)
+		switch {
+		case p.Pass.Of > 0:
+			bar.Describe(fmt.Sprintf("%s, %s of micro-batch %d/%d", what, p.Pass.Phase, p.Pass.Done, p.Pass.Of))
+			bar.Of(done, 0)
+			return
+		case p.Row.Kind == "train":
+			what, done = training(p.Row), p.Row.Step
+			bar.Describe(what)
+			bar.Of(done, 0)
 		}
-		charts.add(row)
+		charts.add(p.Row)
 	}
 	return tell, func() {
 		bar.Finish()
@@ -74,5 +87,5 @@ func training(row experiment.Row) string {
 	if row.PeakShare > 0 {
 		share = fmt.Sprintf(", %.0f%% of peak", 100*row.PeakShare)
 	}
-	return fmt.Sprintf("training: loss %.3f, %.0f pairs/s%s", row.Loss, row.ImagesPerSecond, share)
+	return fmt.Sprintf("training: loss %.3f, %s pairs/s%s", row.Loss, progress.Rate(row.ImagesPerSecond), share)
 }

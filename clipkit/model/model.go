@@ -74,7 +74,7 @@ func (m *Model) Close() {
 	defer m.mu.Unlock()
 	for _, e := range []*gomodel.Exec{m.images, m.texts} {
 		if e != nil {
-			e.Finalize()
+			m.Device.Free(e)
 		}
 	}
 	m.images, m.texts = nil, nil
@@ -261,6 +261,9 @@ func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exe
 			batch := make([]T, padded*size)
 			copy(batch, data[done*size:(done+rows)*size])
 			in := tensors.FromFlatDataAndDimensions(batch, append([]int{padded}, sample...)...)
+			if _, err := m.Device.Compile(ctx, *exec, splitRows, []shapes.Shape{in.Shape()}); err != nil {
+				return err
+			}
 			res, err := m.Device.Call(*exec, splitRows, []*tensors.Tensor{in})
 			if err != nil {
 				return err

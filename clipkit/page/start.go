@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // task is what the page's process reads from its standard input.
@@ -118,7 +120,9 @@ func launch(ctx context.Context, t task, l *net.TCPListener, s state) (*Page, er
 	page := newPage(t.Name, s)
 	// The state is written before the page is ready: where this cell is interrupted meanwhile, the next one finds it.
 	if err = s.write(t.Name); err == nil {
+		stop := follow(logFile, os.Stderr, patience)
 		err = page.Healthy(ctx)
+		stop()
 	}
 	if err == nil {
 		return page, nil
@@ -129,6 +133,33 @@ func launch(ctx context.Context, t task, l *net.TCPListener, s state) (*Page, er
 	c.Process.Kill()
 	os.Remove(stateFile(t.Name, t.Owner))
 	return nil, fmt.Errorf("%w; what it said is in %s, the end: %s", err, logFile, tail(logFile))
+}
+
+// patience is how long a page may take to start before one reads why.
+const patience = time.Second
+
+// follow copies what a log gets, from patience on until stop: the page's process loads and warms up, which takes a large model half a minute.
+func follow(path string, to io.Writer, patience time.Duration) (stop func()) {
+	ended, copied := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(copied)
+		at := 0
+		for wait := patience; ; wait = 200 * time.Millisecond {
+			select {
+			case <-ended:
+				if at > 0 {
+					fmt.Fprintln(to)
+				}
+				return
+			case <-time.After(wait):
+			}
+			if said, err := os.ReadFile(path); err == nil && len(said) > at {
+				_, _ = to.Write(said[at:]) // it is only shown
+				at = len(said)
+			}
+		}
+	}()
+	return func() { close(ended); <-copied }
 }
 
 // tail gives the last lines of a log.

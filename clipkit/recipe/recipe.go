@@ -36,7 +36,7 @@ var ErrUnknown = errors.New("no such recipe")
 // A script for eight devices compares the pairs of all eight with each other in a step. Its recipe has their number (train.Config.WorldSize) and so
 // makes the script's steps, with its order of pairs, its gradients and its number of steps, on as many devices as there are: eight take a batch each,
 // one takes the eight batches one after another, for a second forward pass over each. A recipe of the "1p" kind compares the pairs of one batch
-// only, as its script does. MicroBatches makes the batches smaller where memory does not do.
+// only, as its script does. MicroBatches computes the batches in parts where memory does not do.
 //
 // All scripts use mixed precision; the recipes train in float32 (train.Config.Precision can be "amp"), and keep the last three checkpoints
 // where the scripts keep all.
@@ -102,15 +102,6 @@ func (r Recipe) Run(pairs dataset.Source, cfg arch.Config) string {
 		float64(train.EstimateMemory(cfg, r.Config))/1e9)
 }
 
-// MicroBatches is c with the same pairs in a step, in batches of at most n: for a machine whose memory does not hold c.BatchSize. The loss
-// and its gradients stay the same, but for the logit scale's, which grows with accum_freq as in the reference; a ResNet's batch norm sees smaller batches.
-func MicroBatches(c train.Config, n int) train.Config {
-	pairs := c.BatchSize * max(1, c.AccumFreq)           // of a rank
-	for size := min(n, c.BatchSize); size >= 2; size-- { // a batch of one has nothing to compare
-		if pairs%size == 0 {
-			c.BatchSize, c.AccumFreq = size, pairs/size
-			break
-		}
-	}
-	return c
-}
+// MicroBatches is c with its batches computed in parts of at most n pairs (train.Config.MicroBatch): for a machine whose memory does not hold
+// c.BatchSize. Steps, loss and gradients stay the same; a ResNet's batch norm sees smaller batches.
+func MicroBatches(c train.Config, n int) train.Config { return c.MicroBatches(n) }

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"os"
@@ -186,17 +187,30 @@ func TestRunInALine(t *testing.T) {
 }
 
 func TestMicroBatchesKeepTheStep(t *testing.T) {
-	for _, c := range []struct{ batch, accum, atMost, wantBatch, wantAccum int }{
+	for _, c := range []struct{ batch, accum, atMost, wantBatch, wantParts int }{
 		{128, 8, 16, 16, 64}, {128, 8, 500, 128, 8}, {48, 0, 20, 16, 3}, {7, 1, 4, 7, 1}, {1024, 8, 1, 1024, 8},
 	} {
-		got := MicroBatches(train.Config{BatchSize: c.batch, AccumFreq: c.accum}, c.atMost)
-		if got.BatchSize != c.wantBatch || max(1, got.AccumFreq) != c.wantAccum {
-			t.Errorf("%+v: %d × %d", c, got.BatchSize, got.AccumFreq)
+		was := train.Config{BatchSize: c.batch, AccumFreq: c.accum}
+		got := MicroBatches(was, c.atMost)
+		computed := cmp.Or(got.MicroBatch, got.BatchSize)
+		if computed != c.wantBatch || max(1, got.AccumFreq)*got.BatchSize/computed != c.wantParts {
+			t.Errorf("%+v: %d × %d in parts of %d", c, got.BatchSize, got.AccumFreq, got.MicroBatch)
+		}
+		if got.MicroBatch = 0; got != was {
+			t.Errorf("%+v: %+v", was, got)
 		}
 	}
-	got := MicroBatches(train.Config{BatchSize: 128, WorldSize: 8}, 16)
-	if got.BatchSize != 16 || got.AccumFreq != 8 || got.WorldSize != 8 {
-		t.Errorf("of eight ranks: %d × %d × %d", got.WorldSize, got.AccumFreq, got.BatchSize)
+	// An epoch keeps its steps: 148,915 pairs fill 1,164 batches of 128, and 9,308 of 16, of which 8 make only 1,163 steps.
+	for _, name := range []string{"flickr30k/vit-b-16/performance", "flickr30k/vit-b-16/performance-8p"} {
+		r, err := Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := train.TotalSteps(r.Pairs, r.Config)
+		r.Config = MicroBatches(r.Config, 16)
+		if got := train.TotalSteps(r.Pairs, r.Config); got != want || r.Config.MicroBatch != 16 || !strings.Contains(r.String(), "in parts of 16") {
+			t.Errorf("%d steps, want %d: %s", got, want, r)
+		}
 	}
 }
 

@@ -77,6 +77,9 @@ func (r Recipe) does() string {
 	case c.AccumFreq > 1:
 		step += fmt.Sprintf(" (%d batches of %d one after another)", c.AccumFreq, c.BatchSize)
 	}
+	if c.MicroBatch > 0 {
+		step += fmt.Sprintf(", batches in parts of %d", c.MicroBatch)
+	}
 	epochs := fmt.Sprintf("%d epochs", c.MaxEpochs)
 	if c.MaxEpochs == 1 {
 		epochs = "1 epoch"

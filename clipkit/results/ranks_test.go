@@ -53,7 +53,8 @@ func TestEightRanksAsTheScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := readResult(p)
-	if err != nil || r.Name != "8p-cpu (go)" || r.BatchSize != 2 || r.Steps != 3 || r.Status != "measured here on Flickr30k-CN" {
+	if err != nil || r.Name != "8p-cpu (go)" || r.BatchSize != 2 || r.Steps != 3 || r.Data != "a set in the folder Flickr30k-CN" ||
+		r.Status != "measured here on 6 pictures with 6 captions of the folder Flickr30k-CN, which is not the published Flickr30k-CN: its test split has 6 pictures, the published one 1000" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	dir := filepath.Join(root, "experiments", "eight")

@@ -1,7 +1,8 @@
 // Package results makes the ModelZoo's results table again on this machine, and shows it beside what was published.
 //
 //	table := results.Table{Name: "results"}
-//	err := table.Measure(ctx)          // trains and evaluates every row that can run here; continues where it was interrupted
+//	plans, err := table.Plan(ctx)      // hours and memory of every row on this machine, before any begins
+//	err = table.Measure(ctx)           // trains and evaluates the rows that can run here, and says why others do not; continues where it was interrupted
 //	rows, err := table.Rows(ctx)       // measured, or what each row needs
 //	clipkit.Show(results.Figure(append(results.ModelZoo(), rows...)...))
 //
@@ -15,10 +16,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/checkpoint"
@@ -27,7 +26,6 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/recipe"
-	"clipnb/clipkit/train"
 	"clipnb/clipkit/weights/hub"
 )
 
@@ -35,14 +33,15 @@ import (
 // experiments/<Name>-<recipe>. It also leaves the files of the ModelZoo's scripts there, with their fields: <CaseName>.log and
 // <CaseName>_perf_report.log.
 type Table struct {
-	Name    string // what its runs are called, before their recipe's name
-	Recipes string // names with commas between; "" = the ModelZoo's eight
-	Data    string // where Flickr30k-CN lies; "" = where OpenDataset looks for it. Give the folder the set's name, by which its results are compared
-	Steps   int    // of each run, to try the table out; 0 = as the recipes say
-	Batch   int    // at most so many pairs in a batch where memory is short, the step keeps its pairs (recipe.MicroBatches); 0 = as the recipes say
-	Turns   bool   // one device may take the batches of eight one after another; else such rows need eight
-	Ranks   int    // processes for rows of several devices, to try that out on a processor; 0 = one for each NPU
-	Toy     bool   // the embedded set as well, which is measured anyway where none of the recipes can be
+	Name    string  // what its runs are called, before their recipe's name
+	Recipes string  // names with commas between, which run however long they take; "" = the ModelZoo's eight, those of at most an hour
+	Data    string  // where Flickr30k-CN lies; "" = where OpenDataset looks for it. Results are compared with those of the set that is in it, whatever its name
+	Steps   int     // of each run, to try the table out; 0 = as the recipes say
+	Hours   float64 // for all rows together: what is not finished then is saved, has its FPS, and goes on the next time; 0 = without an end
+	Batch   int     // batches in parts of at most so many pairs, with the same step (recipe.MicroBatches); 0 = as Plan finds best
+	Turns   bool    // one device may take the batches of eight one after another; else such rows need eight
+	Ranks   int     // processes for rows of several devices, to try that out on a processor; 0 = one for each NPU
+	Toy     bool    // the embedded set as well, which is measured anyway where none of the recipes is
 }
 
 // Row is a row of the table. Recalls are percent, of the split that published results are of (Dataset.ReportSplit); times are seconds; 0 = none.
@@ -62,13 +61,20 @@ type Row struct {
 	TrainingTime    float64 `json:"training_time"`     // sum of the steps
 	E2ETrainingTime float64 `json:"e2e_training_time"` // of the sessions that trained, with compiling, validation and checkpoints
 
-	Status string `json:"status"` // "measured here on …", "published", "not measured yet" or "needs: …"
+	Status string `json:"status"` // "measured here on …", "partial: …", "published", "not measured yet", "needs: …" or "not run: …"
 }
 
-const measuredHere = "measured here"
+const (
+	measuredHere = "measured here"
+	partial      = "partial: "
+	notRun       = "not run: "
+)
 
 // Measured tells whether the row was measured on this machine.
 func (r Row) Measured() bool { return strings.HasPrefix(r.Status, measuredHere) }
+
+// Partial tells whether some of its steps were made, and give its FPS.
+func (r Row) Partial() bool { return strings.HasPrefix(r.Status, partial) }
 
 // Missing lists what this machine lacks to run the recipe; nothing, when it can be tried. Published weights are looked for where clipkit.Load looks
 // (pretrained_weights/, CLIPKIT_WEIGHTS), but not downloaded. With turns one device does for several. What memory is free is found out when the
@@ -151,40 +157,54 @@ func (t Table) plan(ctx context.Context) ([]recipe.Recipe, error) {
 			p.Data = cmp.Or(t.Data, p.Data)
 		}
 	}
-	emoji, err := recipe.Find("emoji/finetune")
+	emoji, err := recipe.Find(toy)
 	if err != nil {
 		return nil, err
 	}
 	isEmoji := func(p recipe.Recipe) bool { return p.Name == emoji.Name }
 	canRun := func(p recipe.Recipe) bool { return len(Missing(ctx, p, t.turns())) == 0 }
-	if !slices.ContainsFunc(all, isEmoji) && (t.Toy || !slices.ContainsFunc(all, canRun)) {
+	t.settle(&emoji)
+	before, err := readResult(emoji)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(all, isEmoji) && (t.Toy || before.Status != "" || !slices.ContainsFunc(all, canRun)) {
 		all = append(all, emoji)
 	}
 	for i := range all {
-		c := &all[i].Config
-		c.Name = cmp.Or(t.Name, "results") + "-" + strings.ReplaceAll(all[i].Name, "/", "-")
-		c.MaxSteps = t.Steps
-		if t.Batch > 0 {
-			*c = recipe.MicroBatches(*c, t.Batch)
-		}
+		t.settle(&all[i])
 	}
 	return all, nil
 }
 
+// settle puts the table's settings into a recipe's.
+func (t Table) settle(p *recipe.Recipe) {
+	c := &p.Config
+	c.Name = cmp.Or(t.Name, "results") + "-" + strings.ReplaceAll(p.Name, "/", "-")
+	c.MaxSteps = t.Steps
+	if t.Batch > 0 {
+		*c = recipe.MicroBatches(*c, t.Batch)
+	}
+}
+
 // Rows gives the table's rows: those that Measure has measured, and of the others what they need.
 func (t Table) Rows(ctx context.Context) ([]Row, error) {
-	plan, err := t.plan(ctx)
+	recipes, err := t.plan(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return t.rows(ctx, recipes)
+}
+
+func (t Table) rows(ctx context.Context, recipes []recipe.Recipe) ([]Row, error) {
 	var out []Row
-	for _, p := range plan {
+	for _, p := range recipes {
 		r, err := readResult(p)
 		if err != nil {
 			return nil, err
 		}
-		if r.Status == "" {
-			r.Status = "not measured yet"
+		if !r.Measured() && !r.Partial() {
+			r.Status = cmp.Or(r.Status, "not measured yet")
 			if missing := Missing(ctx, p, t.turns()); len(missing) > 0 {
 				r.Status = "needs: " + strings.Join(missing, "; ")
 			}
@@ -192,83 +212,4 @@ func (t Table) Rows(ctx context.Context) ([]Row, error) {
 		out = append(out, r)
 	}
 	return out, nil
-}
-
-// Measure trains and evaluates every row that can run here. A row that the memory does not hold is left with what it needs; any other error
-// ends it. Called again, it continues.
-func (t Table) Measure(ctx context.Context) error {
-	plan, err := t.plan(ctx)
-	if err != nil {
-		return err
-	}
-	for _, p := range plan {
-		if missing := Missing(ctx, p, t.turns()); len(missing) > 0 {
-			fmt.Fprintln(os.Stderr, p.Name+" needs: "+strings.Join(missing, "; "))
-			continue
-		}
-		var more []clipkit.Option
-		if p.Devices > 1 && t.Ranks > 0 {
-			more = append(more, clipkit.Processes(t.Ranks))
-		}
-		if err := measure(ctx, p, more...); err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
-		}
-	}
-	return nil
-}
-
-// measure is one row.
-func measure(ctx context.Context, p recipe.Recipe, opts ...clipkit.Option) error {
-	r, err := readResult(p)
-	if err != nil {
-		return err
-	}
-	data, err := clipkit.OpenFor(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer data.Close()
-	m, err := clipkit.LoadFor(ctx, p)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-
-	start := time.Now()
-	run, err := clipkit.Finetune(ctx, m, data, p.Config, opts...)
-	session := time.Since(start).Seconds()
-	switch {
-	case errors.Is(err, train.ErrMemory):
-		r.Status = fmt.Sprintf("needs: memory (%v)", err)
-		return keepResult(p, r)
-	case errors.Is(err, train.ErrInterrupted):
-		r.E2ETrainingTime, r.Status = r.E2ETrainingTime+session, ""
-		return errors.Join(err, keepResult(p, r))
-	case err != nil:
-		return err
-	}
-	trained := run.Rows[len(run.Rows)-1].Step
-	if r.Steps == trained && r.Measured() {
-		return nil // nothing was left to do
-	}
-	rep, err := clipkit.EvaluateRetrieval(ctx, m, data.ReportSplit(), clipkit.Keep(p.Config.Name))
-	if err != nil {
-		return err
-	}
-	times := batchTimes(run.Rows)
-	r.Name, r.Data, r.TextToImage, r.ImageToText = fmt.Sprintf("%dp-%s", run.Processes, m.Towers.Device), data.Name, rep.TextToImage, rep.ImageToText
-	r.BatchSize, r.Steps = p.PairsPerStep()/run.Processes, trained
-	r.FPS, r.TrainingTime = FPS(p.PairsPerStep(), times), TrainingTime(times)
-	r.E2ETrainingTime += session
-	r.Status = measuredHere + " on " + data.Name
-	if data.Name == "emoji" {
-		r.Status += " (embedded set, not Flickr30k-CN)"
-	}
-	if p.Config.MaxSteps > 0 {
-		r.Status += fmt.Sprintf(", after %d steps only", trained)
-	}
-	if err := writeScriptLogs(run.Dir, runtime.GOARCH, run.Processes, r); err != nil {
-		return err
-	}
-	return keepResult(p, r)
 }

@@ -54,6 +54,25 @@ func BestCheckpoint(dir string, warn func(string)) (path string, err error) {
 	return checkpoint.Latest(filepath.Join(dir, "checkpoints", "best"), warn)
 }
 
+// saveBest writes the present as the best checkpoint. One that cannot be written is said aloud, and the one before stays the best (Config.OnFailedSave).
+func (j *Job) saveBest(value float64) (saved bool, err error) {
+	dir := filepath.Join(j.Run.Checkpoints(), "best")
+	path, err := j.write(dir)
+	if err != nil && j.goesOn(err) {
+		text := fmt.Sprintf("THE BEST CHECKPOINT SO FAR, OF STEP %d WITH %s %.4f, IS NOT SAVED: %v. The one before stays, and training goes on", j.state.Step, j.Config.BestMetric, value, err)
+		j.Say(text)
+		j.note(text)
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := j.log("Saved best checkpoint %s (%s %.4f @ %d steps)", path, j.Config.BestMetric, value, j.state.Step); err != nil {
+		return false, err
+	}
+	return true, checkpoint.Prune(dir, 1)
+}
+
 // judge keeps the checkpoint of a validation that is the best so far, and ends the run after too many that are not.
 func (j *Job) judge(row experiment.Row) error {
 	c := j.Config
@@ -72,18 +91,20 @@ func (j *Job) judge(row experiment.Row) error {
 	}
 	if better {
 		j.state.Best = &checkpoint.Best{Metric: c.BestMetric, Value: value, Step: row.Step}
-		if !j.writes() {
-			return nil
+		saved := true
+		if j.writes() {
+			var err error
+			if saved, err = j.saveBest(value); err != nil {
+				return err
+			}
 		}
-		dir := filepath.Join(j.Run.Checkpoints(), "best")
-		path, err := j.write(dir)
-		if err != nil {
+		if err := shareJSON(j.world(), &saved); err != nil {
 			return err
 		}
-		if err := j.log("Saved best checkpoint %s (%s %.4f @ %d steps)", path, c.BestMetric, value, row.Step); err != nil {
-			return err
+		if !saved {
+			j.state.Best = best // which is the one that there is
 		}
-		return checkpoint.Prune(dir, 1)
+		return nil
 	}
 	next := *best // the one in a saved state stays as it is
 	next.Misses++

@@ -24,10 +24,11 @@ var ErrDiverged = step.ErrDiverged
 type Config struct {
 	Name string `json:"name"` // the run's directory under experiments/ [--name]
 
-	BatchSize int    `json:"batch_size"` // pairs per step, or per micro-batch when they are accumulated [--batch-size]
-	MaxEpochs int    `json:"max_epochs"` // passes over the pairs [--max-epochs]
-	MaxSteps  int    `json:"max_steps"`  // optimizer steps; when positive it has priority over epochs [--max-steps]
-	Seed      uint64 `json:"seed"`       // of the order, augmentation and dropout [--seed]
+	BatchSize  int    `json:"batch_size"`            // pairs per step, or per micro-batch when they are accumulated [--batch-size]
+	MicroBatch int    `json:"micro_batch,omitempty"` // pairs that are computed at a time, a divisor of batch_size, where memory is short (parts.go): the same step; 0 = all of batch_size
+	MaxEpochs  int    `json:"max_epochs"`            // passes over the pairs [--max-epochs]
+	MaxSteps   int    `json:"max_steps"`             // optimizer steps; when positive it has priority over epochs [--max-steps]
+	Seed       uint64 `json:"seed"`                  // of the order, augmentation and dropout [--seed]
 
 	LR            float64 `json:"lr"`             // peak learning rate [--lr]
 	Warmup        int     `json:"warmup"`         // steps of linear warm-up [--warmup]
@@ -73,6 +74,13 @@ type Config struct {
 	SaveStepInterval   int `json:"save_step_interval"`   // steps between checkpoints; 0 = off [--save-step-frequency]
 	KeepCheckpoints    int `json:"keep_checkpoints"`     // older ones are removed; 0 = keep all
 
+	// What is saved by time is beside keep_checkpoints, and goes when there is a newer one. A run may continue with another number here.
+	SaveMinutes float64 `json:"save_minutes"` // a step that ends so many minutes after the last of these checkpoints is saved; 0 = off
+
+	// What to do when a checkpoint cannot be written, because the disk is full for one: "continue" (also ""), say so and go on to the next, or "stop". Where
+	// several are kept, the oldest makes room before.
+	OnFailedSave string `json:"on_failed_save,omitempty"`
+
 	BestMetric  string  `json:"best_metric"`  // the checkpoint with the best value of this is kept in checkpoints/best (Metrics has the names); "" = none is
 	Patience    int     `json:"patience"`     // stop after so many validations without a better value of best_metric; 0 = never
 	SpikeFactor float64 `json:"spike_factor"` // stop when the loss is more than so many times the median of the last 50; 0 = never
@@ -92,7 +100,7 @@ func Default(cfg arch.Config) Config {
 		LR: 5e-4, Warmup: 500, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.2,
 		Loss: "contrastive", SigLIPBias: -10,
 		ContextLength: cfg.ContextLength, TrimText: true, Augment: "none", CropScale: [2]float64{0.9, 1},
-		LogInterval: 10, ValidBatchSize: 64, ValidEpochInterval: 1, SaveEpochInterval: 1, KeepCheckpoints: 3,
+		LogInterval: 10, ValidBatchSize: 64, ValidEpochInterval: 1, SaveEpochInterval: 1, KeepCheckpoints: 3, SaveMinutes: 30,
 		Workers: 4, SkipBudget: 100,
 	}
 	switch {
@@ -125,6 +133,8 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("name", fmt.Sprintf("%q", c.Name), "one folder name")
 	case c.BatchSize < 2:
 		return bad("batch_size", c.BatchSize, "at least 2: the loss compares the pairs of a batch")
+	case c.MicroBatch < 0 || c.MicroBatch > 0 && c.BatchSize%c.MicroBatch != 0:
+		return bad("micro_batch", c.MicroBatch, fmt.Sprintf("0 (off) or a divisor of batch_size, which is %d", c.BatchSize))
 	case c.MaxSteps <= 0 && c.MaxEpochs <= 0:
 		return bad("max_epochs", c.MaxEpochs, "a positive number (or max_steps)")
 	case !(c.LR > 0) || c.LR > 1:
@@ -145,10 +155,14 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("crop_scale", c.CropScale, "0 < low ≤ high ≤ 1")
 	case c.ValidBatchSize < 2:
 		return bad("valid_batch_size", c.ValidBatchSize, "at least 2")
+	case !(c.SaveMinutes >= 0):
+		return bad("save_minutes", c.SaveMinutes, "0 (off) or a positive number")
 	case c.BestMetric != "" && !slices.Contains(Metrics(), c.BestMetric):
 		return bad("best_metric", fmt.Sprintf("%q", c.BestMetric), "one of "+strings.Join(Metrics(), ", "))
 	case c.Patience > 0 && c.BestMetric == "":
 		return bad("patience", c.Patience, "a best_metric with it")
+	case c.OnFailedSave != "" && c.OnFailedSave != "continue" && c.OnFailedSave != "stop":
+		return bad("on_failed_save", fmt.Sprintf("%q", c.OnFailedSave), `"continue" or "stop"`)
 	case c.SpikeFactor != 0 && !(c.SpikeFactor > 1):
 		return bad("spike_factor", c.SpikeFactor, "0 (off) or more than 1")
 	case c.Resume == "" && (c.ResetOptimizer || c.ResetDataOffset):
@@ -175,7 +189,7 @@ func (c Config) step() step.Config {
 		Seed: c.Seed, Beta1: c.Beta1, Beta2: c.Beta2, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay, LayerDecay: c.LayerDecay,
 		Loss: c.Loss, SigLIPBias: c.SigLIPBias, MultiPositive: c.MultiPositive, KDLossWeight: c.KDLossWeight,
 		WorldSize: c.WorldSize, GatherWithGrad: c.GatherWithGrad, SkipAggregate: c.SkipAggregate, UseBNSync: c.UseBNSync,
-		AccumFreq: c.AccumFreq, MaskRatio: c.MaskRatio, FreezeVision: c.FreezeVision, LoRARank: c.LoRARank, LoRAAlpha: c.LoRAAlpha,
+		AccumFreq: c.computed().AccumFreq, Parts: c.parts(), MaskRatio: c.MaskRatio, FreezeVision: c.FreezeVision, LoRARank: c.LoRARank, LoRAAlpha: c.LoRAAlpha,
 		Precision: c.Precision, Recompute: c.Recompute, ShardMoments: c.ShardMoments, TrimText: c.TrimText,
 	}
 }

@@ -127,6 +127,12 @@ func TestStepGetsItsSettings(t *testing.T) {
 	got := reflect.ValueOf(c.step())
 	for i := range got.NumField() {
 		name := got.Type().Field(i).Name
+		if name == "Parts" { // of batch_size and micro_batch
+			if got.Field(i).Int() != int64(c.parts()) {
+				t.Errorf("step.Config.Parts is %v", got.Field(i))
+			}
+			continue
+		}
 		if want := v.FieldByName(name); !want.IsValid() || got.Field(i).Interface() != want.Interface() {
 			t.Errorf("step.Config.%s is %v", name, got.Field(i))
 		}

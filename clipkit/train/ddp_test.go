@@ -152,7 +152,7 @@ func TestRanksEqualTheReference(t *testing.T) {
 					j.Teacher = teacher
 				}
 				j.Progress = func(p Progress) {
-					if rank != 0 {
+					if rank != 0 || p.Pass.Of > 0 {
 						return
 					}
 					rows = append(rows, p.Row)
@@ -211,11 +211,7 @@ func ddpModel(t *testing.T, engine, kind string) *model.Model {
 	if kind == "rn" {
 		return modeltest.Tiny(t, engine, "rn")
 	}
-	m := e2eModel(t)
-	if err := weights.Load(m, m.Config, golden.Open(t, "e2e/init.pt")); err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return modeltest.Tiny(t, "cpu:go", "e2e")
 }
 
 // ddpTeacher gives the recorded features of the pictures that it is shown.

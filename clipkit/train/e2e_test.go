@@ -12,9 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"clipnb/clipkit/arch"
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/device"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
@@ -60,32 +58,7 @@ func readLog(t *testing.T, name string) (list []logged) {
 }
 
 // e2eModel is the model of the fixtures' end-to-end run, without weights.
-func e2eModel(t testing.TB) *model.Model {
-	t.Helper()
-	var files [][]byte
-	for _, name := range []string{"tiny-vit.json", "tiny-text-e2e.json"} {
-		b, err := os.ReadFile(golden.Path(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, b)
-	}
-	cfg, err := arch.Parse("tiny-e2e", files...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dev, err := device.Open("cpu:go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Attr("engine", dev.String())
-	m, err := model.New(cfg, dev)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close(); dev.Close() })
-	return m
-}
+func e2eModel(t testing.TB) *model.Model { return modeltest.New(t, "cpu:go", golden.Config(t, "e2e")) }
 
 // e2eConfig is the command line of the fixtures' end-to-end run.
 func e2eConfig(m *model.Model, name string) Config {

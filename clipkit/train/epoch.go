@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/dataset/loader"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/tokenizer"
@@ -22,10 +22,13 @@ func (j *Job) epoch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := j.log("Start epoch %d", j.state.Epoch+1); err != nil {
+		return err
+	}
 	j.skipped, j.bad = nil, map[[2]int64]bool{}
 	l, err := loader.New(ctx, j.Train, loader.Config{
-		BatchSize: c.BatchSize, World: c.WorldSize, Accum: c.AccumFreq, First: first, Count: own,
-		Workers: c.Workers, Prefetch: 2 * c.Workers, Resolution: j.Model.Config.ImageResolution, ContextLength: tokens,
+		BatchSize: c.computed().BatchSize, Filled: c.BatchSize, World: c.WorldSize, Accum: c.computed().AccumFreq, First: first, Count: own,
+		Workers: c.Workers, Prefetch: c.prefetch(own, j.Model.Device.IsCPU()), Resolution: j.Model.Config.ImageResolution, ContextLength: tokens,
 		Tokenizer: tokenizer.Default(), Seed: c.Seed, Epoch: j.state.Epoch, Start: j.state.Batch, Shuffle: true,
 		Transform: j.transform(), SkipBudget: c.SkipBudget,
 		OnSkip: func(p dataset.Pair, err error) {
@@ -37,9 +40,11 @@ func (j *Job) epoch(ctx context.Context) error {
 		return fmt.Errorf("epoch %d: %w", j.state.Epoch+1, err)
 	}
 	defer l.Close()
+	defer boundGarbage(4 * int64(own*c.computed().BatchSize*pixels(j.Model.Config)))()
 	peak := j.Model.Device.PeakGFLOPS()
 	last := j.Now()
 	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
+		began := j.Now()
 		b, err := l.Next()
 		if err == nil || ctx.Err() != nil {
 			var stop bool
@@ -52,7 +57,11 @@ func (j *Job) epoch(ctx context.Context) error {
 		}
 		loaded := j.Now()
 		lr := c.learningRate(j.state.Step, j.perRun)
-		res, err := j.stepper.StepOn(b.Images, b.IDs, j.pictures(b), lr, c.Seed)
+		j.stepper.Passed = j.passed(loaded)
+		res, err := j.stepper.StepOn(ctx, b.Images, b.IDs, j.pictures(b), lr, c.Seed)
+		if errors.Is(err, step.ErrStopped) {
+			return j.interrupted(ctx)
+		}
 		if err == nil {
 			err = j.watch(b, res)
 		}
@@ -70,6 +79,7 @@ func (j *Job) epoch(ctx context.Context) error {
 			j.state.Epoch, j.state.Batch = epoch, 0
 		}
 		done := j.Now()
+		j.pace.add(done.Sub(began))
 		row := experiment.Row{
 			Kind: "train", Step: j.state.Step, Epoch: epoch, Samples: j.state.Samples,
 			Loss: res.Loss, ImageToTextAcc: 100 * res.ImageToTextAcc, TextToImageAcc: 100 * res.TextToImageAcc, LR: lr, LogitScale: res.LogitScale,
@@ -83,7 +93,9 @@ func (j *Job) epoch(ctx context.Context) error {
 		if err := j.after(ctx, row, j.state.Epoch == epoch); err != nil {
 			return err
 		}
-		if ctx.Err() != nil && j.world().Size() == 1 { // several stop at the next boundary
+		if stop, err := exchange.AnyDone(ctx, j.world()); err != nil {
+			return err
+		} else if stop {
 			return j.interrupted(ctx)
 		}
 	}
@@ -146,19 +158,27 @@ func (j *Job) after(ctx context.Context, row experiment.Row, endOfEpoch bool) er
 			return err
 		}
 	}
-	if j.Progress != nil {
-		left := time.Duration(float64(j.perRun-step) * row.BatchTime * float64(time.Second))
-		j.Progress(Progress{Row: row, Steps: j.perRun, Remaining: left})
-	}
+	j.tell(Progress{Row: row})
 	if j.Validate != nil && (final || every(c.ValidStepInterval, step) || endOfEpoch && every(c.ValidEpochInterval, row.Epoch)) {
 		if err := j.validate(ctx, row); err != nil {
 			return err
 		}
 	}
-	if every(c.SaveStepInterval, step) || endOfEpoch && every(c.SaveEpochInterval, row.Epoch) {
-		return j.save()
+	due := every(c.SaveStepInterval, step) || endOfEpoch && every(c.SaveEpochInterval, row.Epoch)
+	byTime := false
+	if c.SaveMinutes > 0 && !due && !j.finished() { // by one clock: then all say the same of the newest checkpoint
+		var err error
+		if byTime, err = exchange.Any(j.world(), j.writes() && j.Now().Sub(j.savedAt).Minutes() >= c.SaveMinutes); err != nil {
+			return err
+		}
 	}
-	return nil
+	if !due && !byTime {
+		return nil
+	}
+	j.state.ByTime = byTime
+	err := j.save()
+	j.state.ByTime, j.savedAt = false, j.Now()
+	return err
 }
 
 // makeUp does the validation in which the run was interrupted.
@@ -167,27 +187,29 @@ func (j *Job) makeUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	epoch := j.state.Epoch
-	if j.state.Batch > 0 {
-		epoch++
-	}
 	j.state.Unvalidated = false
-	if err := j.validate(ctx, experiment.Row{Step: j.state.Step, Epoch: epoch, Samples: j.state.Samples, LogitScale: float64(scale[0])}); err != nil {
+	if err := j.validate(ctx, experiment.Row{Step: j.state.Step, Epoch: j.lastEpoch(), Samples: j.state.Samples, LogitScale: float64(scale[0])}); err != nil {
 		return err
 	}
-	if ctx.Err() != nil && j.world().Size() == 1 {
+	if stop, err := exchange.AnyDone(ctx, j.world()); err != nil {
+		return err
+	} else if stop {
 		return j.interrupted(ctx)
 	}
 	return j.save()
 }
 
-// validate measures the model after a step. When ctx ends meanwhile, the state remembers that this is still to be done.
+// validate measures the model after a step. When ctx ends it on any process, the state remembers that this is still to be done.
 func (j *Job) validate(ctx context.Context, at experiment.Row) error {
-	if j.world().Size() > 1 { // all do the whole of it, and stop after it if one was told to
-		ctx = context.WithoutCancel(ctx)
+	if err := j.log("Begin to eval on validation set (epoch %d @ %d steps)...", at.Epoch, at.Step); err != nil {
+		return err
 	}
 	row, err := j.Validate(ctx)
-	if ctx.Err() != nil {
+	stopped, asked := exchange.Any(j.world(), err != nil && ctx.Err() != nil)
+	if asked != nil {
+		return errors.Join(err, asked)
+	}
+	if stopped {
 		j.state.Unvalidated = true
 		return nil // the caller saves and stops
 	}
@@ -206,9 +228,7 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 	if err != nil {
 		return err
 	}
-	if j.Progress != nil {
-		j.Progress(Progress{Row: row, Steps: j.perRun})
-	}
+	j.tell(Progress{Row: row})
 	if err := j.record(row); err != nil {
 		return err
 	}

@@ -36,34 +36,41 @@ type Job struct {
 	// Validate, when not nil, evaluates the model for a row of kind "valid"; the trainer fills in where the run stands. All processes call it at the same
 	// time, so that they may share the work; the row of rank 0 counts.
 	Validate func(ctx context.Context) (experiment.Row, error)
-	// Progress, when not nil, is told after every step.
+	// Progress, when not nil, is told after every step and validation, and within a step that takes long after each micro-batch.
 	Progress func(Progress)
 	// Say, when not nil, receives what a person should read: resuming, skipped samples, damaged checkpoints.
 	Say func(line string)
 	// Memory is how many bytes the run may take besides the model; 0: what the machine has free, negative: do not ask.
 	Memory int64
+	// Disk is how many bytes the run's checkpoints may take; 0: what its file system has free, negative: do not ask.
+	Disk int64
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
 	stepper       *step.Stepper
 	state         checkpoint.State
 	pairs         []dataset.Pair
-	perRun        int // steps in all
-	perPass       int // steps of an epoch
-	saved         int // step of the newest checkpoint
+	perRun        int       // steps in all
+	perPass       int       // steps of an epoch
+	first         int       // step at which this process began
+	saved         int       // step of the newest checkpoint, -1 = there is none
+	savedAt       time.Time // when the run began, or last saved on its way
 	guard         guard
+	pace          pace
 	saidTruncated bool // captions that are too long
+	saidFull      bool // that the disk does not take the run's rows
 
 	loaded, rebased bool              // resume took a model; it is what LoRA adds to
 	skipped         []dataset.Pair    // bad ones that this process met since the last step
 	bad             map[[2]int64]bool // those of all processes in this epoch, when there are several: picture, text
 }
 
-// Progress is where a run stands after a step.
+// Progress is where a run stands: after a step or a validation with its Row, within a step with the Pass that is done and no Row.
 type Progress struct {
 	Row       experiment.Row
+	Pass      step.Pass
 	Steps     int           // in all
-	Remaining time.Duration // at the recent speed
+	Remaining time.Duration // of the steps, at the speed of the last ones; 0 = not known yet
 }
 
 // Do trains to the end, from the newest checkpoint of the run's directory if there is one. An error is the same on all processes, or it ended the
@@ -111,14 +118,14 @@ func (j *Job) do(ctx context.Context) (err error) {
 		j.stepper.World = cards
 	}
 	if j.Teacher != nil {
-		whole := context.WithoutCancel(ctx) // a step that has begun is finished: it stops after it, with all processes, and is saved
-		j.stepper.Teacher = func(pixels []float32, n int) ([]float32, error) { return j.Teacher(whole, pixels, n) }
+		j.stepper.Teacher = j.Teacher
 	}
-	j.guard, j.saidTruncated, j.loaded, j.rebased = guard{}, false, false, false
+	j.guard, j.pace, j.saidTruncated, j.loaded, j.rebased = guard{}, pace{}, false, false, false
 	j.state, j.saved = checkpoint.State{Arch: j.Model.Config}, -1
 	if err := j.resumeTogether(); err != nil {
 		return err
 	}
+	j.first = j.state.Step
 	if err := j.greet(); err != nil {
 		return err
 	}
@@ -127,13 +134,19 @@ func (j *Job) do(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	j.savedAt = j.Now()
 	for !j.finished() {
+		if stop, err := exchange.AnyDone(ctx, j.world()); err != nil {
+			return err
+		} else if stop { // before the device's peak is measured and pictures are read
+			return j.interrupted(ctx)
+		}
 		if err := j.epoch(ctx); err != nil {
 			return err
 		}
 	}
 	if j.saved != j.state.Step {
-		err = j.save()
+		err = j.saveNow()
 	}
 	return j.agree(err) // all end together, when everything is on the disk
 }
@@ -191,6 +204,9 @@ func (j *Job) greet() error {
 	if !j.Model.Config.IsResNet() && j.Config.UseBNSync {
 		j.Say(fmt.Sprintf("use_bn_sync has no effect: %s has no BatchNorm", j.Model.Config.Name))
 	}
+	if err := j.fitsDisk(); err != nil {
+		return err
+	}
 	if j.state.Step > 0 {
 		return nil
 	}
@@ -225,4 +241,4 @@ func batches(pairs int, c Config) int {
 func stepsPerEpoch(pairs int, c Config) int { return batches(pairs, c) / max(1, c.AccumFreq) }
 
 // perStep is the number of pairs in a step.
-func (c Config) perStep() int { return c.BatchSize * c.step().MicroBatches() }
+func (c Config) perStep() int { return c.BatchSize * max(1, c.WorldSize) * max(1, c.AccumFreq) }

@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"clipnb/clipkit/arch"
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/device"
@@ -30,16 +29,8 @@ import (
 var kills = flag.Int("kills", 3, "how often the run is killed")
 
 // tinyModel is a model of the fixtures on cpu:go, without weights, for a process that is no test.
-func tinyModel(dropout float64, names ...string) (*model.Model, error) {
-	var files [][]byte
-	for _, name := range names {
-		b, err := os.ReadFile(golden.Path(name))
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, b)
-	}
-	cfg, err := arch.Parse("tiny-e2e", files...)
+func tinyModel(dropout float64, kind string) (*model.Model, error) {
+	cfg, err := golden.ReadConfig(kind)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +45,7 @@ func tinyModel(dropout float64, names ...string) (*model.Model, error) {
 // killedRun is the run that is killed: a tiny model with everything random on, that saves and validates all the time. tell hears of every step
 // and validation, and of what the run says. In a world of several processes each of them has a rank of the run.
 func killedRun(w exchange.World, root, name string, steps int, tell func(line string)) (err error) {
-	m, err := tinyModel(0.1, "tiny-vit.json", "tiny-text-e2e.json")
+	m, err := tinyModel(0.1, "e2e")
 	if err == nil {
 		err = m.Init(1)
 	}
@@ -80,7 +71,11 @@ func killedRun(w exchange.World, root, name string, steps int, tell func(line st
 	}
 	validate := inBatch(m, data.Valid, c)
 	job := Job{Model: m, Train: data.Train, Config: c, Run: run, Say: tell, World: w}
-	job.Progress = func(p Progress) { tell(p.Row.Kind + " " + strconv.Itoa(p.Row.Step)) }
+	job.Progress = func(p Progress) {
+		if p.Pass.Of == 0 {
+			tell(p.Row.Kind + " " + strconv.Itoa(p.Row.Step))
+		}
+	}
 	job.Validate = func(ctx context.Context) (experiment.Row, error) {
 		tell("validating")
 		return validate(ctx)

@@ -4,47 +4,27 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"clipnb/clipkit/arch"
-	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange/exchangetest"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/modeltest"
 )
 
 // oneBlock is a model of one block each, for the end-to-end data, on a device.
 func oneBlock(t *testing.T, engine string) *model.Model {
 	t.Helper()
-	var files [][]byte
-	for _, name := range []string{"tiny-vit.json", "tiny-text-e2e.json"} {
-		b, err := os.ReadFile(golden.Path(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, b)
-	}
-	cfg, err := arch.Parse("one-block", files...)
-	if err != nil {
+	cfg := golden.Config(t, "e2e")
+	cfg.Name, cfg.VisionLayers = "one-block", []int{1}
+	m := modeltest.New(t, engine, cfg)
+	if err := m.Init(1); err != nil {
 		t.Fatal(err)
 	}
-	cfg.VisionLayers = []int{1}
-	dev, err := device.Open(engine)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := model.New(cfg, dev)
-	if err == nil {
-		err = m.Init(1)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close(); dev.Close() })
 	return m
 }
 

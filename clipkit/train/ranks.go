@@ -1,12 +1,10 @@
 package train
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/exchange"
@@ -32,14 +30,14 @@ func (j *Job) log(format string, a ...any) error {
 	if !j.writes() {
 		return nil
 	}
-	return j.Run.Log(format, a...)
+	return j.unlessFull(j.Run.Log(format, a...))
 }
 
 func (j *Job) record(row experiment.Row) error {
 	if !j.writes() {
 		return nil
 	}
-	return j.Run.Append(row)
+	return j.unlessFull(j.Run.Append(row))
 }
 
 // known is an error that every process of the world returns.
@@ -47,40 +45,13 @@ type known struct{ error }
 
 func (k known) Unwrap() error { return k.error }
 
-// messageSize is how many bytes of an error other processes hear.
-const messageSize = 1 << 10
-
-// agree tells all processes of an error, and gives everyone that of the lowest rank with one. All have to call it.
+// agree has all processes go on, or none (exchange.Agree). All have to call it.
 func (j *Job) agree(mine error) error {
-	w := j.world()
-	if w.Size() == 1 {
-		return mine
+	err := exchange.Agree(j.world(), mine)
+	if err == nil || errors.Is(err, exchange.ErrWorld) { // where nobody can be told, nobody knows
+		return err
 	}
-	text := make([]byte, messageSize)
-	if mine != nil {
-		copy(text, mine.Error())
-	}
-	all, err := exchange.Gather(w, text)
-	if err != nil {
-		return errors.Join(mine, err)
-	}
-	worst, same := -1, true
-	said := func(rank int) []byte { return bytes.TrimRight(all[rank*messageSize:(rank+1)*messageSize], "\x00") }
-	for rank := range w.Size() {
-		if worst < 0 && len(said(rank)) > 0 {
-			worst = rank
-		}
-		same = same && bytes.Equal(said(rank), said(0))
-	}
-	switch {
-	case worst < 0:
-		return nil
-	case same:
-		return known{mine}
-	case worst == w.Rank():
-		return known{fmt.Errorf("rank %d: %w", worst, mine)}
-	}
-	return known{fmt.Errorf("rank %d: %s", worst, strings.ToValidUTF8(string(said(worst)), ""))}
+	return known{err}
 }
 
 // shareJSON makes v everywhere what it is on rank 0.
@@ -169,7 +140,7 @@ func (j *Job) boundary(ctx context.Context) (stop bool, err error) {
 	if w.Size() == 1 {
 		return ctx.Err() != nil, nil
 	}
-	mine := []int64{0, int64(len(j.skipped))}
+	mine := []int64{0, int64(len(j.skipped))} // in one message with what exchange.AnyDone asks
 	if ctx.Err() != nil {
 		mine[0] = 1
 	}

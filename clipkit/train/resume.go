@@ -17,7 +17,7 @@ import (
 // resume puts model, optimizer and state where the newest whole checkpoint of the run left them; a new run begins at Config.Resume.
 func (j *Job) resume() error {
 	for _, dir := range []string{j.Run.Checkpoints(), filepath.Join(j.Run.Checkpoints(), "best")} {
-		if err := checkpoint.Clean(dir); err != nil {
+		if err := checkpoint.Recover(dir, j.Say); err != nil {
 			return err
 		}
 	}
@@ -46,6 +46,7 @@ func (j *Job) resume() error {
 		return fmt.Errorf("resuming from %s: %w", path, err)
 	}
 	j.state, j.saved = c.State, c.State.Step
+	j.state.ByTime = false
 	if err := j.Run.Rewind(j.state.Step); err != nil {
 		return err
 	}
@@ -177,7 +178,7 @@ func (j *Job) positionOf(ck *pytorch.Checkpoint) checkpoint.State {
 
 // begun takes over where a new run stands.
 func (j *Job) begun(path, remark string, st checkpoint.State) error {
-	st.Arch, st.Best, st.Stopped = j.Model.Config, nil, ""
+	st.Arch, st.Best, st.Stopped, st.ByTime = j.Model.Config, nil, "", false
 	j.state = st
 	j.sayOtherOrder()
 	if st.Batch >= j.perPass {

@@ -2,6 +2,7 @@ package weights
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -26,12 +27,20 @@ type ConvertOptions struct {
 //	model.safetensors   the reference's names; the architecture is in the metadata
 //	model               a folder for transformers that ChineseCLIPModel.from_pretrained opens
 //
+// OpenAI's CLIP, a TorchScript archive as it is published, becomes a state dict under its own names in a .pt or .safetensors file: the reference's
+// --clip-weight-path takes it, and LoadInit. The archive's code is not executed.
+//
 // An optimizer's state is left out, so converting a training checkpoint to the same form makes it slim: a third of its size.
 func Convert(in, out string, o ConvertOptions) error {
 	if sameFile(in, out) {
 		return fmt.Errorf("converting %s: the result needs another name", in)
 	}
 	f, cfg, err := openAs(in, o.Config)
+	if errors.Is(err, ErrMismatch) {
+		if english, mine := convertEnglish(in, out, o); mine {
+			return english
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -41,9 +50,7 @@ func Convert(in, out string, o ConvertOptions) error {
 		return err
 	}
 	if o.Half {
-		if err := Halve(tensors); err != nil {
-			return fmt.Errorf("converting %s: %w", in, err)
-		}
+		Halve(tensors)
 	}
 	if o.Flash {
 		if filepath.Ext(out) == "" {
@@ -58,6 +65,37 @@ func Convert(in, out string, o ConvertOptions) error {
 		ck = pytorch.Checkpoint{Epoch: was.Epoch, Step: was.Step, Name: was.Name}
 	}
 	return Write(out, cfg, tensors, &ck)
+}
+
+// convertEnglish is Convert for a CLIP of OpenAI's; mine is false for any other file.
+func convertEnglish(in, out string, o ConvertOptions) (err error, mine bool) {
+	f, err := Open(in)
+	if err != nil {
+		return err, false
+	}
+	defer f.Close()
+	var tensors []tensor.Tensor
+	for _, name := range f.order {
+		t := f.tensors[name]
+		t.Name = unwrapped(name)
+		mine = mine || t.Name == "token_embedding.weight"
+		tensors = append(tensors, t)
+	}
+	if !mine {
+		return nil, false
+	}
+	if o.Half {
+		Halve(tensors)
+	}
+	switch ending := strings.ToLower(filepath.Ext(out)); {
+	case o.Flash:
+		return fmt.Errorf("converting %s: OpenAI's CLIP has no names of flash attention", in), true
+	case ending == ".pt", ending == ".pth":
+		return pytorch.Write(out, tensors, nil), true
+	case ending == ".safetensors":
+		return WriteSafetensors(out, tensors, map[string]string{"format": "pt"}), true
+	}
+	return fmt.Errorf("converting %s: OpenAI's CLIP becomes a state dict; end the name %s in .pt or .safetensors", in, out), true
 }
 
 // Write writes a state dict under the reference's names in the form that the end of path chooses, as for Convert. ck matters to a .pt file
@@ -84,22 +122,24 @@ func sameFile(in, out string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// Halve rounds the tensors that the reference halves to float16, in place.
-func Halve(tensors []tensor.Tensor) error {
+// Halve rounds the tensors that the reference halves to float16, in place, each when its bytes are asked for. A value that float16 does not hold is
+// an error then.
+func Halve(tensors []tensor.Tensor) {
 	for i, t := range tensors {
 		if !HalfByReference(t.Name) || t.DType == "F16" || t.DType == "I64" {
 			continue
 		}
-		values, err := t.Float32()
-		if err != nil {
-			return err
-		}
-		for _, v := range values {
-			if math.Abs(float64(v)) >= 65520 { // rounds to infinity
-				return fmt.Errorf("%s holds %g, which float16 does not", t.Name, v)
+		tensors[i] = tensor.Lazy(t.Name, "F16", t.Shape, func() ([]byte, error) {
+			values, err := t.Float32()
+			if err != nil {
+				return nil, err
 			}
-		}
-		tensors[i] = tensor.F16(t.Name, t.Shape, values)
+			for _, v := range values {
+				if math.Abs(float64(v)) >= 65520 { // rounds to infinity
+					return nil, fmt.Errorf("%s holds %g, which float16 does not", t.Name, v)
+				}
+			}
+			return tensor.F16(t.Name, t.Shape, values).Data, nil
+		})
 	}
-	return nil
 }

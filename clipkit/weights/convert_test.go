@@ -130,3 +130,44 @@ func TestConvertToHalf(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// OpenAI's TorchScript archive becomes the state dict that PyTorch sees in it (pytorch/testdata/pt/expected.json compares the archive with that).
+func TestConvertOpenAI(t *testing.T) {
+	const in = "pytorch/testdata/pt/openai_script.pt"
+	want, err := Open(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.Close()
+	for _, name := range []string{"state.pt", "state.safetensors"} {
+		out := filepath.Join(t.TempDir(), name)
+		if err := Convert(in, out, ConvertOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Checkpoint != nil || !slices.Equal(got.Names(), want.Names()) || len(got.Names()) != 29 {
+			t.Errorf("%s: %v, %v", name, got.Checkpoint, got.Names())
+		}
+		for _, n := range want.Names() {
+			a, _ := got.Tensor(n)
+			b, _ := want.Tensor(n)
+			if a.DType != b.DType || !slices.Equal(a.Shape, b.Shape) || string(a.Data) != string(b.Data) {
+				t.Errorf("%s: %s differs", name, n)
+			}
+		}
+		got.Close()
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	if err := Convert(in, out, ConvertOptions{}); err == nil || !strings.Contains(err.Error(), "end the name "+out+" in .pt or .safetensors") {
+		t.Error(err)
+	}
+	if err := Convert(in, out+".pt", ConvertOptions{Flash: true}); err == nil || !strings.Contains(err.Error(), "flash attention") {
+		t.Error(err)
+	}
+	if err := Convert("pytorch/testdata/pt/script.pt", out+".pt", ConvertOptions{}); !errors.Is(err, ErrMismatch) {
+		t.Errorf("another archive: %v", err)
+	}
+}

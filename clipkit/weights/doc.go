@@ -15,8 +15,8 @@
 // # From a file to a model
 //
 // Open (file.go) knows a format by its content. The names in a file tell the layout: the reference's own, the one of its flash attention
-// (flash.go), or transformers' (hf.go); File.reference brings each to the first. Architecture (match.go) finds which model it is, and Load
-// (load.go) compares every name and shape before it sets a tensor.
+// (flash.go), or transformers' (hf.go, shards.go); File.reference brings each to the first, without what wrappers put before the names.
+// Architecture (match.go) finds which model it is, and Load (load.go) compares every name and shape before it sets a tensor.
 //
 // # safetensors
 //

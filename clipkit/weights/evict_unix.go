@@ -4,10 +4,12 @@ package weights
 
 import (
 	"os"
+	"slices"
 	"unsafe"
 
 	"clipnb/clipkit/weights/tensor"
 
+	"github.com/edsrzf/mmap-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,7 +20,9 @@ func (f *File) evict(t tensor.Tensor) {
 	if f.mapped == nil || len(t.Data) < 2*page {
 		return
 	}
-	if base := uintptr(unsafe.Pointer(unsafe.SliceData([]byte(f.mapped)))); !liesWithin(t.Data, base, len(f.mapped)) {
+	if !slices.ContainsFunc(f.mapped, func(m mmap.MMap) bool {
+		return liesWithin(t.Data, uintptr(unsafe.Pointer(unsafe.SliceData([]byte(m)))), len(m))
+	}) {
 		return // made by Join or Transpose: not in the file
 	}
 	start := page - int(uintptr(unsafe.Pointer(unsafe.SliceData(t.Data)))%uintptr(page))

@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -17,8 +18,8 @@ type File struct {
 	Checkpoint *pytorch.Checkpoint // of a .pt file: epoch, step, name, optimizer
 
 	name    string
-	mapped  mmap.MMap // nil when the bytes are the caller's
-	order   []string  // of the tensors: by position in the file
+	mapped  []mmap.MMap // none when the bytes are the caller's, several for a model in several files
+	order   []string    // of the tensors: by position in the file
 	tensors map[string]tensor.Tensor
 }
 
@@ -45,7 +46,7 @@ func Open(path string) (*File, error) {
 		_ = mapped.Unmap()
 		return nil, err
 	}
-	file.mapped = mapped
+	file.mapped = []mmap.MMap{mapped}
 	return file, nil
 }
 
@@ -87,7 +88,7 @@ func (f *File) Tensor(name string) (tensor.Tensor, error) {
 	if !ok {
 		return tensor.Tensor{}, fmt.Errorf("%s has no tensor %q", f.name, name)
 	}
-	return t.Materialized(), nil
+	return t.Materialized()
 }
 
 // Close unmaps the file; tensors that came from it must not be used any more.
@@ -96,7 +97,10 @@ func (f *File) Close() error {
 		return nil
 	}
 	f.tensors = nil
-	err := f.mapped.Unmap()
+	var errs []error
+	for _, m := range f.mapped {
+		errs = append(errs, m.Unmap())
+	}
 	f.mapped = nil
-	return err
+	return errors.Join(errs...)
 }

@@ -61,7 +61,7 @@ func toFlash(tensors []tensor.Tensor) ([]tensor.Tensor, error) {
 			if err != nil {
 				return nil, err
 			}
-			t = stacked.Materialized()
+			t = stacked
 		}
 		out = append(out, t)
 	}

@@ -95,7 +95,7 @@ func toHF(tensors []tensor.Tensor) ([]tensor.Tensor, error) {
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, x.Materialized())
+			out = append(out, x)
 		case strings.Contains(name, hfQKV[0]):
 			for i, part := range hfQKV {
 				x, err := tensor.Third(strings.Replace(name, hfQKV[0], part, 1), t, i)
@@ -144,8 +144,8 @@ func writeHF(dir string, cfg arch.Config, tensors []tensor.Tensor) error {
 	return WriteSafetensors(filepath.Join(dir, "model.safetensors"), out, map[string]string{"format": "pt"})
 }
 
-// OpenModel opens a weights file, or a folder as transformers saves it (config.json with model.safetensors or pytorch_model.bin), and
-// tells what model is in it: by the folder's configuration, else as Architecture does. Every tensor of that model is in the file, in its
+// OpenModel opens a weights file, or a folder as transformers saves it (config.json with model.safetensors or pytorch_model.bin, or with the
+// index.json of several), and tells what model is in it: by the folder's configuration, else as Architecture does. Every tensor of that model is in the file, in its
 // shape, so a caller may make room for the model before Load.
 func OpenModel(path string) (*File, arch.Config, error) {
 	return openAs(path, nil)
@@ -164,7 +164,11 @@ func openAs(path string, known *arch.Config) (*File, arch.Config, error) {
 		}
 		path, known = file, &cfg
 	}
-	f, err := Open(path)
+	open := Open
+	if strings.HasSuffix(path, indexEnding) {
+		open = openShards
+	}
+	f, err := open(path)
 	if err != nil {
 		return nil, arch.Config{}, err
 	}
@@ -206,9 +210,8 @@ func findInFolder(dir string) (file string, cfg arch.Config, err error) {
 		if _, err := os.Stat(path); err == nil {
 			return path, cfg, nil
 		}
-		if _, err := os.Stat(path + ".index.json"); err == nil {
-			return "", arch.Config{}, fmt.Errorf("%s: the weights are split over several files (%s.index.json), which is not read: "+
-				"save the model again with save_pretrained(dir, max_shard_size=\"50GB\")", dir, name)
+		if _, err := os.Stat(path + indexEnding); err == nil {
+			return path + indexEnding, cfg, nil
 		}
 	}
 	return "", arch.Config{}, fmt.Errorf("%s: neither model.safetensors nor pytorch_model.bin beside config.json", dir)

@@ -72,7 +72,11 @@ func LoadInit(m Target, cfg arch.Config, openai, bert *File) (Report, error) {
 			report.Missing = append(report.Missing, t.Name)
 			continue
 		}
-		if err := m.SetTensor(x.Materialized()); err != nil {
+		x, err := x.Materialized()
+		if err == nil {
+			err = m.SetTensor(x)
+		}
+		if err != nil {
 			return Report{}, err
 		}
 		report.Taken = append(report.Taken, t.Name)

@@ -80,6 +80,9 @@ func renamed(tensors []tensor.Tensor, f func(string) string) []tensor.Tensor {
 	return out
 }
 func module(name string) string { return "module." + name }
+func prefixed(tensors []tensor.Tensor, prefix string) []tensor.Tensor {
+	return renamed(tensors, func(name string) string { return prefix + name })
+}
 
 // Every layout of the same model loads to the same bytes.
 func TestLoadReadsEveryLayout(t *testing.T) {
@@ -102,6 +105,17 @@ func TestLoadReadsEveryLayout(t *testing.T) {
 		"flash":             flash,
 		"flash with module": renamed(flash, module),
 		"hf":                append(slices.Clone(hf), hfExtra...),
+
+		"torch.compile":          prefixed(want, "_orig_mod."),
+		"DDP of torch.compile":   prefixed(want, "module._orig_mod."),
+		"torch.compile of DDP":   prefixed(want, "_orig_mod.module."),
+		"nested DDP":             prefixed(want, "module.module."),
+		"Lightning":              prefixed(want, "model."),
+		"Lightning and compile":  prefixed(append(slices.Clone(want), extra...), "model._orig_mod."),
+		"Lightning and DDP":      prefixed(hf, "module.model.module."),
+		"compiled vision tower":  renamed(want, func(n string) string { return strings.Replace(n, "visual.", "visual._orig_mod.", 1) }),
+		"compiled block":         renamed(want, func(n string) string { return strings.Replace(n, "resblocks.1.", "resblocks.1._orig_mod.", 1) }),
+		"compiled towers of DDP": prefixed(renamed(flash, func(n string) string { return strings.Replace(n, "bert.", "bert._orig_mod.", 1) }), "module."),
 	} {
 		got := recorder{}
 		if err := Load(got, cfg, fileOf(t, name, tensors)); err != nil {
@@ -159,6 +173,7 @@ func TestBrokenLayouts(t *testing.T) {
 	}{
 		"q without k":       {without("layers.0.self_attn.k_proj.weight"), "without the k_proj"},
 		"k without q":       {without("layers.0.self_attn.q_proj.weight"), "missing visual.transformer.resblocks.0.attn.in_proj_weight"},
+		"two prefixes":      {[]tensor.Tensor{tensor.F32("_orig_mod.logit_scale", nil, one), tensor.F32("module.logit_scale", nil, one)}, "occurs twice, with and without"},
 		"both prefixes":     {[]tensor.Tensor{tensor.F32("logit_scale", nil, one), tensor.F32("module.logit_scale", nil, one)}, "with and without"},
 		"two layouts":       {[]tensor.Tensor{tensor.F32("bert.a.attention.output.dense.bias", nil, one), tensor.F32("bert.a.attention.self.out_proj.bias", nil, one)}, "twice"},
 		"Wqkv of 4 rows":    {[]tensor.Tensor{tensor.F32("bert.a.attention.self.Wqkv.bias", []int{4}, make([]float32, 4))}, "three equal parts"},

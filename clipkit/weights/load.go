@@ -20,7 +20,8 @@ type Target interface {
 
 // Load gives m every tensor of cfg's state dict from f. It is strict: when a name is missing, unexpected or of another shape, m stays as it is
 // and the error, which wraps ErrMismatch, lists the names and says which model would fit. Names tell the layouts apart: the reference's, with
-// "module." as its training writes them or without; the one with flash attention; transformers' ChineseCLIPModel.
+// "module." as its training writes them or without; the one with flash attention; transformers' ChineseCLIPModel. What torch.compile and Lightning
+// put before the names is passed over as "module." is.
 // "bert.pooler." entries and "position_ids", which published files hold and no model uses, are passed over.
 func Load(m Target, cfg arch.Config, f *File) error {
 	_, err := load(m, cfg, f, false)
@@ -115,19 +116,36 @@ func (f *File) fits(cfg arch.Config) error {
 	return fmt.Errorf("%s: %w %q: %s%s%s", f.name, ErrMismatch, cfg.Name, f.advice(cfg), strings.Join(wrong, "; "), more)
 }
 
+// wrappers are what the classes around a model put before the names of its tensors, also around each other: DistributedDataParallel, torch.compile
+// and a LightningModule that keeps it in self.model.
+var wrappers = []string{"module.", "_orig_mod.", "model."}
+
+// unwrapped is a tensor's name in the model itself. torch.compile may also have been given a part of it.
+func unwrapped(name string) string {
+	for again := true; again; {
+		again = false
+		for _, w := range wrappers {
+			if rest, ok := strings.CutPrefix(name, w); ok && rest != "" {
+				name, again = rest, true
+			}
+		}
+	}
+	return strings.ReplaceAll(name, "._orig_mod.", ".")
+}
+
 // reference gives f under the reference's names, without the tensors that no model uses; unused has their names.
 func (f *File) reference() (r *File, unused []string, err error) {
 	r = &File{name: f.name, Metadata: f.Metadata, Checkpoint: f.Checkpoint, tensors: map[string]tensor.Tensor{}}
 	plain := map[string]tensor.Tensor{}
 	var order []string
 	for _, old := range f.order {
-		name := strings.TrimPrefix(old, "module.")
+		name := unwrapped(old)
 		if strings.HasPrefix(name, "bert.pooler.") || strings.HasPrefix(name, "text_model.pooler.") || strings.HasSuffix(name, ".position_ids") {
 			unused = append(unused, name)
 			continue
 		}
 		if _, twice := plain[name]; twice {
-			return nil, nil, fmt.Errorf("%s: %w: %q occurs with and without \"module.\"", f.name, tensor.ErrFormat, name)
+			return nil, nil, fmt.Errorf("%s: %w: %q occurs twice, with and without a prefix such as \"module.\"", f.name, tensor.ErrFormat, name)
 		}
 		t := f.tensors[old]
 		t.Name = name

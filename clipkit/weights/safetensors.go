@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/bits"
 	"slices"
 	"sort"
@@ -32,8 +33,11 @@ func parseSafetensors(name string, data []byte) (*File, error) {
 		return nil, bad("%d bytes, too short for a header", len(data))
 	}
 	n := binary.LittleEndian.Uint64(data)
-	if n > maxHeader || n > uint64(len(data)-8) {
-		return nil, bad("header of %d bytes in a file of %d", n, len(data))
+	if n > maxHeader {
+		return nil, bad("header of %d bytes in a file of %d, want at most %d", n, len(data), maxHeader)
+	}
+	if n > uint64(len(data)-8) {
+		return nil, bad("header of %d bytes: the file is truncated: it has %d bytes and needs more than %d; copy or download it again", n, len(data), n+8)
 	}
 	header, body := data[8:8+n], data[8+n:]
 	var raw map[string]json.RawMessage
@@ -42,6 +46,7 @@ func parseSafetensors(name string, data []byte) (*File, error) {
 	}
 	f := &File{name: name, tensors: map[string]tensor.Tensor{}}
 	entries := map[string]headerEntry{}
+	var needed uint64 // bytes of data
 	for key, value := range raw {
 		if key == "__metadata__" {
 			if err := json.Unmarshal(value, &f.Metadata); err != nil {
@@ -55,12 +60,19 @@ func parseSafetensors(name string, data []byte) (*File, error) {
 		if err := d.Decode(&e); err != nil {
 			return nil, bad("tensor %q: %v", key, err)
 		}
-		if err := e.check(uint64(len(body))); err != nil {
+		if err := e.check(); err != nil {
 			return nil, bad("tensor %q: %v", key, err)
 		}
+		needed = max(needed, e.Offsets[1])
 		entries[key] = e
-		f.tensors[key] = tensor.Tensor{Name: key, DType: e.DType, Shape: e.Shape, Data: body[e.Offsets[0]:e.Offsets[1]]}
 		f.order = append(f.order, key)
+	}
+	if needed > uint64(len(body)) {
+		return nil, bad("the file is truncated: it has %d bytes and its header describes %d; copy or download it again", len(data), uint64(len(data)-len(body))+needed)
+	}
+	for _, key := range f.order {
+		e := entries[key]
+		f.tensors[key] = tensor.Tensor{Name: key, DType: e.DType, Shape: e.Shape, Data: body[e.Offsets[0]:e.Offsets[1]]}
 	}
 	sort.Slice(f.order, func(i, j int) bool {
 		a, b := entries[f.order[i]].Offsets, entries[f.order[j]].Offsets
@@ -78,13 +90,13 @@ func parseSafetensors(name string, data []byte) (*File, error) {
 		end = o[1]
 	}
 	if end != uint64(len(body)) {
-		return nil, bad("tensors end at byte %d of %d: the file is cut or has extra bytes", end, len(body))
+		return nil, bad("tensors end at byte %d of %d: the file has extra bytes", end, len(body))
 	}
 	return f, nil
 }
 
-// check tells whether type, shape and offsets agree with each other and with the bytes of data that the file has.
-func (e headerEntry) check(body uint64) error {
+// check tells whether type, shape and offsets agree with each other.
+func (e headerEntry) check() error {
 	size := tensor.ElementSize(e.DType)
 	if size == 0 {
 		return fmt.Errorf("unknown dtype %q", e.DType)
@@ -103,8 +115,8 @@ func (e headerEntry) check(body uint64) error {
 		}
 		bytes = lo
 	}
-	if e.Offsets[0] > e.Offsets[1] || e.Offsets[1] > body || e.Offsets[1]-e.Offsets[0] != bytes {
-		return fmt.Errorf("shape %v of %s needs %d bytes, offsets are %v in %d bytes of data", e.Shape, e.DType, bytes, e.Offsets, body)
+	if e.Offsets[0] > e.Offsets[1] || e.Offsets[1] > math.MaxInt64 || e.Offsets[1]-e.Offsets[0] != bytes {
+		return fmt.Errorf("shape %v of %s needs %d bytes, offsets are %v", e.Shape, e.DType, bytes, e.Offsets)
 	}
 	return nil
 }
@@ -114,11 +126,11 @@ func WriteSafetensors(path string, tensors []tensor.Tensor, metadata map[string]
 	return atomicfile.Write(path, func(w io.Writer) error { return EncodeSafetensors(w, tensors, metadata) })
 }
 
-// EncodeSafetensors writes the format to w.
+// EncodeSafetensors writes the format to w. Tensors that are made when they are asked for (tensor.Lazy, tensor.Lent) are held one at a time.
 func EncodeSafetensors(w io.Writer, tensors []tensor.Tensor, metadata map[string]string) error {
 	for _, t := range tensors {
-		if size := tensor.ElementSize(t.DType); size == 0 || len(t.Data) != size*t.Size() {
-			return fmt.Errorf("writing tensor %q: %d bytes do not make %v of %s", t.Name, len(t.Data), t.Shape, t.DType)
+		if err := t.Check(); err != nil {
+			return fmt.Errorf("writing %w", err)
 		}
 	}
 	header, err := SafetensorsHeader(tensors, metadata)
@@ -129,7 +141,14 @@ func EncodeSafetensors(w io.Writer, tensors []tensor.Tensor, metadata map[string
 		return err
 	}
 	for _, t := range tensors {
-		if _, err := w.Write(t.Data); err != nil {
+		err := t.Use(func(data []byte) error {
+			if len(data) != t.NumBytes() {
+				return fmt.Errorf("writing tensor %q: %d bytes do not make %v of %s", t.Name, len(data), t.Shape, t.DType)
+			}
+			_, err := w.Write(data)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}

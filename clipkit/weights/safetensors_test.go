@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,6 +74,22 @@ func TestBrokenFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		} else if !strings.HasPrefix(err.Error(), name+":") {
 			t.Errorf("%s: error does not name the file: %v", name, err)
+		}
+	}
+}
+
+// A file that a download left unfinished is said to be that, with its size and the one that it should have.
+func TestTruncatedSaysBothSizes(t *testing.T) {
+	const header = `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[3],"data_offsets":[8,20]}}`
+	whole := safetensorsBytes(header, 20)
+	for n, want := range map[int]string{
+		len(whole) - 1:      fmt.Sprintf("the file is truncated: it has %d bytes and its header describes %d", len(whole)-1, len(whole)),
+		8 + len(header):     fmt.Sprintf("the file is truncated: it has %d bytes and its header describes %d", 8+len(header), len(whole)),
+		8 + len(header) - 1: fmt.Sprintf("the file is truncated: it has %d bytes and needs more than %d", 8+len(header)-1, 8+len(header)),
+		8:                   fmt.Sprintf("the file is truncated: it has 8 bytes and needs more than %d", 8+len(header)),
+	} {
+		if _, err := Parse("cut", whole[:n]); !errors.Is(err, tensor.ErrFormat) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d of %d bytes: %v, want %q", n, len(whole), err, want)
 		}
 	}
 }

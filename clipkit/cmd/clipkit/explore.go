@@ -14,6 +14,7 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/explore"
+	"clipnb/clipkit/internal/progress"
 
 	"github.com/spf13/cobra"
 )
@@ -96,7 +97,10 @@ func (f *exploreFlags) serve(ctx context.Context, out io.Writer) error {
 		}
 		config.Sides = append(config.Sides, side)
 	}
+	bar := progress.New(os.Stderr, "warming up", 0)
+	config.Progress = bar.Of
 	h, err := explore.New(ctx, config)
+	bar.Finish()
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,8 @@ func extractCommand() *cobra.Command {
 		Use:   "extract",
 		Short: "Write the features of a split as the reference does; continue where it was interrupted",
 		Long: "Write the features of a split, FOLDER/<split>_texts.txt_feat.jsonl and <split>_imgs.img_feat.jsonl, as the reference's extract_features.py does.\n" +
-			"The whole is kept in FOLDER/<split>-<model's hash>.features.safetensors: an interrupted run continues there, a second one only reads it.",
+			"The whole is kept in FOLDER/<split>-<model's hash>.features.safetensors: an interrupted run continues there, a second one only reads it.\n" +
+			"Where all output paths are given it is kept beside them, and nothing is written in FOLDER.",
 		Example: "  " + goRun + " extract --extract-image-feats --extract-text-feats --image-data datasets/MUGE/lmdb/valid/imgs --text-data datasets/MUGE/valid_texts.jsonl \\\n" +
 			"      --context-length 52 --resume clip_cn_vit-b-16.pt --vision-model ViT-B-16 --text-model RoBERTa-wwm-ext-base-chinese",
 		SuggestFor: []string{"extract_features"},
@@ -76,11 +77,26 @@ func (f *extractFlags) run(c *cobra.Command, w exchange.World) error {
 		return err
 	}
 	defer m.Close()
-	features, err := m.KeptFeatures(c.Context(), w, split, base)
+	features, err := m.KeptFeatures(c.Context(), w, split, f.kept(base))
 	if err == nil && w.Rank() == 0 {
 		err = f.write(c, base, features)
 	}
 	return exchange.Agree(w, err)
+}
+
+// kept is what the name of the file begins with that the whole is kept in. The data's folder may be read-only where all outputs lie elsewhere.
+func (f *extractFlags) kept(base string) string {
+	if f.images && f.imageOut == "" || f.texts && f.textOut == "" {
+		return base
+	}
+	out := f.textOut
+	if f.images {
+		out = f.imageOut
+	}
+	for _, ending := range []string{".jsonl", ".img_feat", ".txt_feat", "_imgs", "_texts"} {
+		out = strings.TrimSuffix(out, ending)
+	}
+	return out
 }
 
 func (f *extractFlags) write(c *cobra.Command, base string, features *eval.Features) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -103,6 +104,36 @@ func TestExtractTopKScore(t *testing.T) {
 	}
 	run("topk", "--image-feats", kept[0], "--text-feats", kept[0], "--output", at("binary"))
 	same("binary", "train_predictions.jsonl")
+
+	// With all outputs elsewhere the folder of the data stays as it is, so it may be read-only.
+	names := func() []string {
+		t.Helper()
+		var all []string
+		if err := filepath.WalkDir(data, func(path string, _ os.DirEntry, err error) error {
+			all = append(all, path)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	before, elsewhere := names(), t.TempDir()
+	images, texts := filepath.Join(elsewhere, "x_imgs.img_feat.jsonl"), filepath.Join(elsewhere, "x_texts.txt_feat.jsonl")
+	run(append(model, "--extract-text-feats", "--text-feat-output-path", texts)...)
+	run(append(model, "--image-feat-output-path", images, "--text-feat-output-path", texts)...)
+	if after := names(); !slices.Equal(after, before) {
+		t.Errorf("%q is now %q", before, after)
+	}
+	if kept, err := filepath.Glob(filepath.Join(elsewhere, "x-*.features.safetensors")); err != nil || len(kept) != 1 {
+		t.Error(kept, err)
+	}
+	for path, was := range map[string]string{images: at("train_imgs.img_feat.jsonl"), texts: at("train_texts.txt_feat.jsonl")} {
+		a, errA := os.ReadFile(path)
+		b, errB := os.ReadFile(was)
+		if errA != nil || errB != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s is not %s: %v, %v", path, was, errA, errB)
+		}
+	}
 
 	// A refused file is the reference's JSON and our exit status.
 	fails(t, command(t, "score", fixtures+"/synthetic/texts.jsonl", fixtures+"/synthetic/bad/wrong_count.jsonl", at("score")), 1, "wrong_count.jsonl:1: Text_id 500 has wrong number")

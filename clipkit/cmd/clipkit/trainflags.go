@@ -26,6 +26,7 @@ type trainField struct {
 var trainFields = []trainField{
 	{"name", "", "the run's folder, experiments/`NAME`"},
 	{"batch_size", "", "pairs of a batch, of each rank"},
+	{"micro_batch", "", "pairs of a batch that are computed at a time where memory is short: the same step; 0 = all"},
 	{"max_epochs", "", "passes over the pairs"},
 	{"max_steps", "", "optimizer steps; in higher priority than --max-epochs"},
 	{"seed", "", "of the order, augmentation and dropout"},
@@ -64,6 +65,8 @@ var trainFields = []trainField{
 	{"save_epoch_interval", "save-epoch-frequency", "epochs between checkpoints; 0 or less = only at the end"},
 	{"save_step_interval", "save-step-frequency", "steps between checkpoints; 0 or less = off"},
 	{"keep_checkpoints", "", "older ones are removed; 0 = keep all"},
+	{"save_minutes", "", "minutes between checkpoints besides, of which the newest is kept; 0 = off"},
+	{"on_failed_save", "", "when a checkpoint cannot be written (a full disk): continue to the next one (the default), or stop"},
 	{"best_metric", "", "keep the checkpoint with the best value of this in checkpoints/best: mean_recall, loss …"},
 	{"patience", "", "stop after so many validations without a better --best-metric"},
 	{"spike_factor", "", "stop when the loss is so many times the median of the last 50"},
@@ -109,6 +112,7 @@ func (f *configFlags) add(c *cobra.Command) {
 	}
 	complete(c, "precision", "fp32", "amp", "bf16", "f16")
 	complete(c, "augment", "none", "crop", "reference")
+	complete(c, "on-failed-save", "continue", "stop")
 	complete(c, "loss", "contrastive", "siglip")
 	complete(c, "best-metric", train.Metrics()...)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/mpi"
 	"clipnb/clipkit/experiment"
 
 	"github.com/spf13/cobra"
@@ -165,6 +166,27 @@ func TestRanksThatDiffer(t *testing.T) {
 		}
 		if elsewhere != 1 {
 			t.Errorf("%s: %v", c.second, errs)
+		}
+	}
+}
+
+// The same under a real launcher, whose ranks are processes: one line, and no rank is left behind.
+func TestRanksThatDifferUnderMpirun(t *testing.T) {
+	t.Parallel()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for second, says := range map[string]string{"--lr=0.25": "lr", "--train-data=no-such-folder": "no-such-folder", "--seed=5": "seed"} {
+		var out, errs strings.Builder
+		cmd := tinyTrain(t, t.TempDir(), "--max-steps", "1")
+		err := mpi.Run(t.Context(), mpi.Job{
+			Processes: 2, Program: "/bin/sh", Stdout: &out, Stderr: &errs, Say: func(line string) { t.Log(line) }, Env: cmd.Env,
+			Args: append([]string{"-c", `[ "$OMPI_COMM_WORLD_RANK" = 0 ] || set -- "$@" ` + second + `; exec "$0" "$@"`, program}, cmd.Args[1:]...),
+		})
+		text := strings.TrimSpace(errs.String())
+		if err == nil || strings.Contains(text, "\n") || !strings.Contains(text, says) {
+			t.Errorf("%s on rank 1: %v\n%s%s\nwant an error and one line with %q", second, err, &out, text, says)
 		}
 	}
 }

@@ -18,6 +18,10 @@ func TestConvertAndFetch(t *testing.T) {
 		t.Fatal(cfg.Name, err)
 	}
 	f.Close()
+	state := filepath.Join(t.TempDir(), "state.pt")
+	if text, err := command(t, "convert", "../../weights/pytorch/testdata/pt/openai_script.pt", state).CombinedOutput(); err != nil || string(text) != state+"\n" {
+		t.Errorf("%v: %s", err, text)
+	}
 	fails(t, command(t, "convert", "--half", out), 2, "a model and where to write it")
 	fails(t, command(t, "convert", "main.go", out), 1, "main.go")
 	fails(t, command(t, "fetch"), 2, "ViT-H-14")

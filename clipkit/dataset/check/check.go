@@ -164,12 +164,13 @@ func (c *checked) pictures(ctx context.Context, o Options) error {
 			if l.err == nil {
 				c.pictureOf[id] = l.digest
 			}
-			name := func() string { return fmt.Sprintf("image %d, %d×%d", id, l.width, l.height) }
+			label := func() string { return dataset.Label(c.source, id) }
+			name := func() string { return fmt.Sprintf("%s, %d×%d", label(), l.width, l.height) }
 			switch {
 			case errors.Is(l.err, dataset.ErrNotFound), errors.Is(l.err, fs.ErrNotExist):
-				r.Missing.add(func() string { return fmt.Sprintf("image %d", id) })
+				r.Missing.add(label)
 			case l.err != nil:
-				r.Corrupt.add(func() string { return fmt.Sprintf("image %d: %v", id, l.err) })
+				r.Corrupt.add(func() string { return fmt.Sprintf("%s: %v", label(), l.err) })
 			case min(l.width, l.height) < tinySide:
 				r.Tiny.add(name)
 			case l.width*l.height > hugePixels:
@@ -236,7 +237,7 @@ func (c *checked) pairs(o Options) {
 	}
 	for _, id := range c.source.ImageIDs() {
 		if !listed[id] {
-			r.Uncaptioned.add(func() string { return fmt.Sprintf("image %d", id) })
+			r.Uncaptioned.add(func() string { return dataset.Label(c.source, id) })
 		}
 	}
 	distinct := make(map[digest]bool, len(c.pictureOf))
@@ -274,7 +275,9 @@ func findLeak(a, b *checked) Leak {
 	for _, id := range b.source.ImageIDs() {
 		d, readable := b.pictureOf[id]
 		if other, ok := pictures[d]; ok && readable {
-			leak.Pictures.add(func() string { return fmt.Sprintf("image %d is image %d of %s", id, other, a.report.Split) })
+			leak.Pictures.add(func() string {
+				return fmt.Sprintf("%s is %s of %s", dataset.Label(b.source, id), dataset.Label(a.source, other), a.report.Split)
+			})
 		}
 	}
 	captions := make(map[digest]int64, len(a.captionOf))

@@ -90,16 +90,19 @@ func (r *Report) find() {
 	}
 	for _, l := range r.Leaks {
 		if n := l.Pictures.Count; n > 0 {
-			r.add(l.To, "take them out of one of the two: figures on "+l.To+" come out too high",
+			r.add(l.To, "take them out of one of the two: figures on "+l.To+" come out too high"+howToPart,
 				"%s also in %s: %v", count(n, "picture is", "pictures are"), l.From, l.Pictures)
 		}
 		// Stock phrases occur everywhere; what counts is a split that is largely the other one.
 		if n, texts := l.Captions.Count, r.split(l.To).Texts; 10*n > texts {
-			r.add(l.To, "if these are not class names or stock phrases, take them out of one of the two",
+			r.add(l.To, "if these are not class names or stock phrases, take them out of one of the two"+howToPart,
 				"%s also in %s, %.0f%% of those of %s: %v", count(n, "caption is", "captions are"), l.From, percent(n, texts), l.To, l.Captions)
 		}
 	}
 }
+
+// howToPart is for a folder of pictures, whose splits are not in files of their own.
+const howToPart = " (in a folder with a caption file: delete the copies, or say in a column split which picture belongs to train, valid and test)"
 
 func (r *Report) split(name string) SplitReport {
 	for _, s := range r.Splits {
@@ -119,7 +122,7 @@ func (r *Report) findPictures(s SplitReport) {
 		of                Examples
 		one, many, advice string
 	}{
-		{s.Missing, "picture is missing", "pictures are missing", "add them, or take their ids out of image_ids"},
+		{s.Missing, "picture is missing", "pictures are missing", "add them, or take out the captions that name them"},
 		{s.Corrupt, "picture cannot be read", "pictures cannot be read", "replace them or take them out; training skips as many bad pairs as its budget allows, evaluation stops at the first"},
 		{s.Huge, "picture is huge", "pictures are huge", "they slow down loading; make smaller copies, 512 pixels on the shorter side are plenty"},
 	} {

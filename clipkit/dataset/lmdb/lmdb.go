@@ -36,6 +36,7 @@ const (
 	overflowPage = 0x04
 	metaPage     = 0x08
 	valueOnPages = 0x01 // node flag: the value is a page number
+	ownDatabase  = 0x02 // node flag: the value describes a database of that name
 )
 
 // File is an LMDB file that is read page by page. Safe for concurrent use.
@@ -215,6 +216,8 @@ func (w *walk) entry(number uint64, page, key []byte, start int64, value int, si
 	w.seen++
 	offset := start + int64(value)
 	switch {
+	case flags == ownDatabase:
+		return fmt.Errorf("%w: %s: the value of key %.40q is a database of that name: named databases are not read; put the entries into the main one", ErrFormat, w.name, key)
 	case flags == 0 && int64(size) > int64(len(page)-value), flags == valueOnPages && value+8 > len(page), flags > valueOnPages:
 		return w.bad("page %d is damaged: the value of key %.20q", number, key)
 	case flags == valueOnPages:

@@ -44,8 +44,21 @@ func TestReadsWhatTheLibraryWrote(t *testing.T) {
 	}
 }
 
+// A database in the database is said to be that, not damage.
+func TestNamedDatabases(t *testing.T) {
+	p, err := Open("testdata/named.mdb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	err = p.Walk(func([]byte, int64, int64) error { return nil })
+	if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), `named.mdb: the value of key "pairs" is a database of that name: named databases are not read`) {
+		t.Error(err)
+	}
+}
+
 func FuzzLMDB(f *testing.F) {
-	for _, pattern := range []string{"testdata/broken/*.mdb", "../testdata/lmdb/test/*/data.mdb"} {
+	for _, pattern := range []string{"testdata/broken/*.mdb", "testdata/named.mdb", "../testdata/lmdb/test/*/data.mdb"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil || len(names) == 0 {
 			f.Fatalf("no files %s (error %v)", pattern, err)

@@ -1,4 +1,4 @@
-// Package loader makes the batches of an epoch: pictures decoded and augmented, captions tokenized, several batches ahead of the
+// Package loader makes the batches of an epoch: pictures decoded and augmented, captions tokenized, several micro-batches ahead of the
 // training step that reads them.
 //
 //	epoch, err := loader.New(ctx, data.Train, loader.Config{BatchSize: 128, Resolution: 224, Shuffle: true, Transform: f})
@@ -36,8 +36,9 @@ var ErrClosed = errors.New("loader: closed")
 // Accum and Count stand for the defaults named below.
 type Config struct {
 	BatchSize int // pairs in a micro-batch
+	Filled    int // the order is filled up to batches of so many, a multiple of BatchSize; default BatchSize
 	Workers   int // goroutines that decode; default: as many as processors
-	Prefetch  int // batches made ahead of Next; default 2
+	Prefetch  int // micro-batches made ahead of Next; default 2. With the batch that Next gave they are all that is in memory
 
 	Resolution    int                  // R: pictures are [3, R, R]
 	ContextLength int                  // T: tokens of a caption; default tokenizer.DefaultLength
@@ -63,7 +64,8 @@ type Config struct {
 	OnSkip     func(dataset.Pair, error) // told once of each bad pair, in the order of the batches, by Next; may be nil
 }
 
-// Batch is one step's data, B = Count·BatchSize pairs, micro-batch after micro-batch. Rows of the same index belong together.
+// Batch is one step's data, B = Count·BatchSize pairs, micro-batch after micro-batch. Rows of the same index belong together. The next call of Next
+// uses its memory again.
 type Batch struct {
 	Images    []float32 // [B, 3, R, R]
 	IDs       []int32   // [B, T]
@@ -87,14 +89,18 @@ type Loader struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	queue   chan *pending // in order
+	free    chan *Batch   // memory of micro-batches
 	running sync.WaitGroup
+
+	batch *Batch // that Next gave last
 
 	bad map[int]bool // pairs that OnSkip was told of
 	err error        // what ended the loader
 }
 
-// pending is a batch in the making.
+// pending is a micro-batch in the making.
 type pending struct {
+	micro   int // which of the batch
 	batch   *Batch
 	skipped [][]badPair // by row
 	cut     []bool      // by row
@@ -122,6 +128,9 @@ func New(ctx context.Context, s dataset.Source, cfg Config) (*Loader, error) {
 		cfg.Tokenizer = tokenizer.Default()
 	}
 	cfg.World, cfg.Accum = max(cfg.World, 1), max(cfg.Accum, 1)
+	if cfg.Filled == 0 {
+		cfg.Filled = cfg.BatchSize
+	}
 	if cfg.Count == 0 {
 		cfg.Count = cfg.World * cfg.Accum
 	}
@@ -132,16 +141,16 @@ func New(ctx context.Context, s dataset.Source, cfg Config) (*Loader, error) {
 	l.orders = make([][]int, cfg.World)
 	for rank := cfg.First / cfg.Accum; rank <= (cfg.First+cfg.Count-1)/cfg.Accum; rank++ {
 		if cfg.Shuffle {
-			l.orders[rank] = dataset.Order(cfg.Seed, cfg.Epoch, len(l.pairs), cfg.BatchSize, cfg.World, rank)
+			l.orders[rank] = dataset.Order(cfg.Seed, cfg.Epoch, len(l.pairs), cfg.Filled, cfg.World, rank)
 		} else {
-			l.orders[rank] = dataset.FileOrder(len(l.pairs), cfg.BatchSize, cfg.World, rank)
+			l.orders[rank] = dataset.FileOrder(len(l.pairs), cfg.Filled, cfg.World, rank)
 		}
 	}
 	if cfg.Start < 0 || cfg.Start > l.Len() {
 		return nil, fmt.Errorf("loading %s: Start is %d, but the epoch has %d batches", s.Name(), cfg.Start, l.Len())
 	}
 	l.ctx, l.cancel = context.WithCancel(ctx)
-	l.queue = make(chan *pending, cfg.Prefetch)
+	l.queue, l.free = make(chan *pending, cfg.Prefetch), make(chan *Batch, cfg.Prefetch+1)
 	rows := make(chan func())
 	l.running.Go(func() { l.dispatch(rows) })
 	for range cfg.Workers {
@@ -164,6 +173,8 @@ func (l *Loader) check() error {
 	case c.BatchSize < 1 || c.Resolution < 1 || c.Workers < 1 || c.Prefetch < 1 || c.SkipBudget < 0 || c.Epoch < 0:
 		return fmt.Errorf("BatchSize %d and Resolution %d must be positive, Workers %d, Prefetch %d, SkipBudget %d and Epoch %d not negative",
 			c.BatchSize, c.Resolution, c.Workers, c.Prefetch, c.SkipBudget, c.Epoch)
+	case c.Filled < c.BatchSize || c.Filled%c.BatchSize != 0:
+		return fmt.Errorf("Filled is %d, want a multiple of BatchSize %d", c.Filled, c.BatchSize)
 	case c.ContextLength < 2 || c.ContextLength > tokenizer.MaxLength:
 		return fmt.Errorf("ContextLength is %d, want 2 to %d", c.ContextLength, tokenizer.MaxLength)
 	case c.First < 0 || c.Count < 1 || c.First+c.Count > c.World*c.Accum:
@@ -177,22 +188,26 @@ func (l *Loader) Len() int {
 	return len(l.orders[l.cfg.First/l.cfg.Accum]) / l.cfg.BatchSize / l.cfg.Accum
 }
 
-// dispatch hands out the rows of all batches in order, and waits where the queue is full.
+// dispatch hands out the rows of all micro-batches in order, and waits where the queue is full.
 func (l *Loader) dispatch(rows chan<- func()) {
 	defer close(rows)
 	defer close(l.queue)
-	size, pixels := l.cfg.Count*l.cfg.BatchSize, 3*l.cfg.Resolution*l.cfg.Resolution
-	for index := l.cfg.Start; index < l.Len(); index++ {
-		p := &pending{done: make(chan struct{})}
+	size := l.cfg.BatchSize
+	for number := l.cfg.Start * l.cfg.Count; number < l.Len()*l.cfg.Count; number++ {
+		p := &pending{micro: number % l.cfg.Count, skipped: make([][]badPair, size), cut: make([]bool, size), done: make(chan struct{})}
+		p.left.Store(int64(size))
 		select {
 		case l.queue <- p:
 		case <-l.ctx.Done():
 			return
 		}
 		// Made after the queue had room, so that Prefetch bounds the memory; Next looks only once done is closed.
-		p.batch = &Batch{Images: make([]float32, size*pixels), IDs: make([]int32, size*l.cfg.ContextLength), Pairs: make([]int, size), Index: index}
-		p.skipped, p.cut = make([][]badPair, size), make([]bool, size)
-		p.left.Store(int64(size))
+		select {
+		case p.batch = <-l.free:
+		default:
+			p.batch = l.newBatch(1)
+		}
+		p.batch.Index = number / l.cfg.Count
 		for row := range size {
 			select {
 			case rows <- func() { l.fill(p, row) }:
@@ -203,12 +218,18 @@ func (l *Loader) dispatch(rows chan<- func()) {
 	}
 }
 
+// newBatch has room for so many micro-batches.
+func (l *Loader) newBatch(micro int) *Batch {
+	size := micro * l.cfg.BatchSize
+	return &Batch{Images: make([]float32, size*3*l.cfg.Resolution*l.cfg.Resolution), IDs: make([]int32, size*l.cfg.ContextLength), Pairs: make([]int, size)}
+}
+
 // fill makes one row of the pair whose turn it is or, where that is bad, of the next good one in file order. It tries no more pairs than the budget
 // allows to be bad.
 func (l *Loader) fill(p *pending, row int) {
-	micro := l.cfg.First + row/l.cfg.BatchSize
+	micro := l.cfg.First + p.micro
 	rank := micro / l.cfg.Accum
-	position := (p.batch.Index*l.cfg.Accum+micro%l.cfg.Accum)*l.cfg.BatchSize + row%l.cfg.BatchSize // on the rank
+	position := (p.batch.Index*l.cfg.Accum+micro%l.cfg.Accum)*l.cfg.BatchSize + row // on the rank
 	p.batch.Pairs[row] = -1
 	for try := range min(l.cfg.SkipBudget+1, len(l.pairs)) {
 		if l.ctx.Err() != nil {
@@ -279,6 +300,29 @@ func (l *Loader) next() (*Batch, error) {
 	if err := l.parent.Err(); err != nil {
 		return nil, err
 	}
+	if l.batch != nil && l.cfg.Count == 1 { // it is the micro-batch itself
+		l.free <- l.batch
+		l.batch = nil
+	}
+	for m := range l.cfg.Count {
+		p, err := l.take()
+		if err == nil {
+			err = l.settle(p)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if l.cfg.Count == 1 {
+			l.batch = p.batch
+			break
+		}
+		l.add(m, p.batch)
+	}
+	return l.batch, nil
+}
+
+// take waits for the next micro-batch.
+func (l *Loader) take() (*pending, error) {
 	var p *pending
 	select {
 	case p = <-l.queue:
@@ -287,7 +331,7 @@ func (l *Loader) next() (*Batch, error) {
 	if p != nil {
 		select {
 		case <-p.done:
-			return l.settle(p)
+			return p, nil
 		case <-l.ctx.Done():
 		}
 	}
@@ -297,8 +341,24 @@ func (l *Loader) next() (*Batch, error) {
 	return nil, io.EOF
 }
 
+// add copies a micro-batch to its place in the batch, and gives its memory back.
+func (l *Loader) add(m int, b *Batch) {
+	if l.batch == nil {
+		l.batch = l.newBatch(l.cfg.Count)
+	}
+	if m == 0 {
+		l.batch.Index, l.batch.Truncated = b.Index, 0
+	}
+	copy(l.batch.Images[m*len(b.Images):], b.Images)
+	copy(l.batch.IDs[m*len(b.IDs):], b.IDs)
+	copy(l.batch.Pairs[m*len(b.Pairs):], b.Pairs)
+	l.batch.Truncated += b.Truncated
+	l.free <- b
+}
+
 // settle counts and reports bad pairs in row order, so that which one breaks the budget does not depend on timing.
-func (l *Loader) settle(p *pending) (*Batch, error) {
+func (l *Loader) settle(p *pending) error {
+	p.batch.Truncated = 0
 	for row, skipped := range p.skipped {
 		for _, bad := range skipped {
 			if l.bad[bad.index] {
@@ -307,7 +367,7 @@ func (l *Loader) settle(p *pending) (*Batch, error) {
 			l.bad[bad.index] = true
 			pair := l.pairs[bad.index]
 			if len(l.bad) > l.cfg.SkipBudget {
-				return nil, fmt.Errorf("loading pair %d of %s (image %d, text %d), bad pair number %d with a budget of %d: %w; repair them or take them out (package dataset/check finds them), or raise the budget",
+				return fmt.Errorf("loading pair %d of %s (image %d, text %d), bad pair number %d with a budget of %d: %w; repair them or take them out (package dataset/check finds them), or raise the budget",
 					bad.index, l.source.Name(), pair.ImageID, pair.TextID, len(l.bad), l.cfg.SkipBudget, bad.err)
 			}
 			if l.cfg.OnSkip != nil {
@@ -315,13 +375,13 @@ func (l *Loader) settle(p *pending) (*Batch, error) {
 			}
 		}
 		if p.batch.Pairs[row] < 0 {
-			return nil, fmt.Errorf("loading %s: all %d pairs are bad: %w; repair them or take them out (package dataset/check finds them)", l.source.Name(), len(l.pairs), skipped[0].err)
+			return fmt.Errorf("loading %s: all %d pairs are bad: %w; repair them or take them out (package dataset/check finds them)", l.source.Name(), len(l.pairs), skipped[0].err)
 		}
 		if p.cut[row] {
 			p.batch.Truncated++
 		}
 	}
-	return p.batch, nil
+	return nil
 }
 
 // Close stops the workers and waits for them. It may be called at any time and more than once.

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func readAll(t *testing.T, s dataset.Source, cfg Config) []*Batch {
 		if err != nil {
 			t.Fatal(err)
 		}
-		batches = append(batches, b)
+		batches = append(batches, &Batch{slices.Clone(b.Images), slices.Clone(b.IDs), slices.Clone(b.Pairs), b.Index, b.Truncated}) // Next uses its memory again
 	}
 	if len(batches) != l.Len()-cfg.Start {
 		t.Fatalf("%d batches from %d, want %d", len(batches), cfg.Start, l.Len()-cfg.Start)
@@ -199,6 +200,49 @@ func TestAnyNumberOfProcessesReadsTheRanksMicroBatches(t *testing.T) {
 	cfg.World, cfg.Accum, cfg.First, cfg.Count = 1, 4, 0, 0
 	if steps := readAll(t, s, cfg); len(steps) != 4 { // 18 batches: two make no step
 		t.Errorf("%d steps of 4 batches, want 4", len(steps))
+	}
+}
+
+// What is in memory does not grow with the micro-batches of a step: the loader is never further ahead than Prefetch of them and the one that waits, and
+// uses their memory, and the batch's, again.
+func TestMemoryIsBoundedByMicroBatches(t *testing.T) {
+	for _, accum := range []int{1, 6} {
+		var allowed atomic.Int64
+		cfg := config()
+		cfg.Shuffle, cfg.Accum, cfg.Workers, cfg.Prefetch, cfg.BatchSize = false, accum, 3, 2, 4
+		cfg.Transform = func(encoded []byte, rng *rand.Rand) ([]float32, error) {
+			if micro := int64(binary.LittleEndian.Uint64(encoded)) / 4; micro > allowed.Load()+2 {
+				t.Errorf("accum %d: micro-batch %d is made while Next has been asked for %d", accum, micro, allowed.Load())
+			}
+			return paint(encoded, rng)
+		}
+		l, err := New(context.Background(), toy{n: 240}, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		memory := map[*float32]bool{}
+		for range l.Len() {
+			allowed.Add(int64(accum))
+			b, err := l.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			memory[&b.Images[0]] = true
+		}
+		if _, err := l.Next(); err != io.EOF {
+			t.Fatal(err)
+		}
+		l.Close()
+		for len(l.free) > 0 {
+			memory[&(<-l.free).Images[0]] = true
+		}
+		want := cfg.Prefetch + 1 // and the batch itself, where it is several
+		if accum > 1 {
+			want++
+		}
+		if len(memory) > want {
+			t.Errorf("accum %d: memory for %d batches, want %d at most", accum, len(memory), want)
+		}
 	}
 }
 

@@ -162,7 +162,7 @@ func gradients(t *testing.T, dev *device.Device, cfg arch.Config, settings step.
 	defer s.Close()
 	images, ids := batch(cfg, n)
 	all := map[string][]float32{}
-	res, err := s.Gradients(images, ids, n, 1, func(name string, _ []int, values []float32) error {
+	res, err := s.Gradients(t.Context(), images, ids, n, 1, func(name string, _ []int, values []float32) error {
 		all[name] = values
 		return nil
 	})
@@ -275,7 +275,7 @@ func TestEveryFormOfAStepIsTaken(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer s.Close()
-				s.Teacher = func(_ []float32, n int) ([]float32, error) { return images[:n*8], nil }
+				s.Teacher = func(_ context.Context, _ []float32, n int) ([]float32, error) { return images[:n*8], nil }
 				out := map[string][]float32{}
 				for range 2 {
 					res, err := s.Step(images, ids, 4, 1e-3, 1)

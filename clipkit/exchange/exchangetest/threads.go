@@ -66,10 +66,13 @@ func (t *thread) Gather(mine, all []byte) error {
 		return fmt.Errorf("%w: gathering %d bytes of %d ranks into %d", exchange.ErrWorld, len(mine), t.n, len(all))
 	}
 	brought, err := t.meet(t.rank, append([]byte{}, mine...))
+	if err != nil {
+		return err
+	}
 	for r, x := range brought {
 		copy(all[r*len(mine):], x.([]byte))
 	}
-	return err
+	return nil
 }
 
 func (t *thread) Sum(x []float32) error {

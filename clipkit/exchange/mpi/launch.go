@@ -76,7 +76,7 @@ func Run(ctx context.Context, j Job) error {
 	}
 	noise := &launcherNoise{to: j.Stderr}
 	cmd := exec.Command(mpirun, j.arguments(of)...)
-	cmd.Env = append(os.Environ(), "MPI_LIBRARY="+lib, "OMPI_MCA_btl_sm_backing_directory="+backing, "PRTE_MCA_prte_tmpdir_base="+dir, "OMPI_MCA_orte_tmpdir_base="+dir)
+	cmd.Env = append(os.Environ(), "MPI_LIBRARY="+lib, "OMPI_MCA_btl_sm_backing_directory="+backing, "OMPI_MCA_osc_sm_backing_directory="+backing, "PRTE_MCA_prte_tmpdir_base="+dir, "OMPI_MCA_orte_tmpdir_base="+dir)
 	for _, system := range []string{"OMPI", "PRTE"} { // root is what a container has
 		cmd.Env = append(cmd.Env, system+"_ALLOW_RUN_AS_ROOT=1", system+"_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 	}
@@ -256,7 +256,8 @@ func launcherIn(home string) (mpirun string, of flavour, err error) {
 	return mpirun, mpich, nil
 }
 
-// launcherNoise hands lines on, but for what launchers say about the end of a process: it stands between lines of dashes, or after [host:pid].
+// launcherNoise hands lines on, but for what launchers say about the end of a process: it stands between lines of dashes, or after [host:pid], and
+// libevent's, which they are built on, after [warn].
 type launcherNoise struct {
 	to     io.Writer
 	line   bytes.Buffer
@@ -291,7 +292,7 @@ func (n *launcherNoise) flush() {
 	}
 }
 
-var logLine = regexp.MustCompile(`^\[\S+:\d+\] `)
+var logLine = regexp.MustCompile(`^\[(\S+:\d+|warn|err)\] `)
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 

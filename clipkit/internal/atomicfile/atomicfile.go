@@ -3,19 +3,21 @@
 //	err := atomicfile.Write(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(v) })
 //
 // The bytes go to a temporary name in the same folder, are synced and renamed; a crash at any moment leaves the old file or the new one.
+//
+// The operations that a folder of such files needs beside it (Rename, Exchange, RemoveAll and others) are here too, because a test can make each
+// of them fail: Inject.
 package atomicfile
 
 import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 )
 
 // Write creates or replaces path with what fill writes. On error nothing at path has changed.
 func Write(path string, fill func(w io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	f, err := createTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
@@ -23,27 +25,36 @@ func Write(path string, fill func(w io.Writer) error) (err error) {
 	defer func() {
 		if err != nil {
 			f.Close()
-			os.Remove(tmp)
+			remove(tmp)
 			err = fmt.Errorf("writing %s: %w", path, err)
 		}
 	}()
-	b := bufio.NewWriterSize(f, 1<<20)
+	b := bufio.NewWriterSize(writer{f}, 1<<20)
 	if err = fill(b); err != nil {
 		return err
 	}
 	if err = b.Flush(); err != nil {
 		return err
 	}
-	if err = f.Chmod(0o644); err != nil {
+	if err = ask("chmod", tmp); err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err != nil {
 		return err
 	}
-	if err = f.Sync(); err != nil {
+	if err = ask("sync", tmp); err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
 		return err
 	}
-	if err = f.Close(); err != nil {
+	if err = ask("close", tmp); err == nil {
+		err = f.Close()
+	}
+	if err != nil {
 		return err
 	}
-	if err = os.Rename(tmp, path); err != nil {
+	if err = Rename(tmp, path); err != nil {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
@@ -52,14 +63,4 @@ func Write(path string, fill func(w io.Writer) error) (err error) {
 // WriteBytes is Write for bytes that are already in memory.
 func WriteBytes(path string, data []byte) error {
 	return Write(path, func(w io.Writer) error { _, err := w.Write(data); return err })
-}
-
-// SyncDir writes the names in dir to the disk, so that a renamed file is found under its new name after a crash.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

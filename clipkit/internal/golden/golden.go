@@ -53,23 +53,27 @@ func JSON(t testing.TB, name string, v any) {
 	}
 }
 
-// Config is the configuration of the tiny model "vit" or "rn".
+// Config is the configuration of the tiny model "vit" or "rn", or of the end-to-end run's, "e2e".
 func Config(t testing.TB, kind string) arch.Config {
 	t.Helper()
-	text := map[string]string{"vit": "tiny-text.json", "rn": "tiny-text-rn.json"}[kind]
-	var files [][]byte
-	for _, name := range []string{"tiny-" + kind + ".json", text} {
-		b, err := os.ReadFile(Path(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, b)
-	}
-	cfg, err := arch.Parse("tiny-"+kind, files...)
+	cfg, err := ReadConfig(kind)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return cfg
+}
+
+// ReadConfig is Config where there is no test.
+func ReadConfig(kind string) (arch.Config, error) {
+	var files [][]byte
+	for _, name := range map[string][2]string{"vit": {"tiny-vit.json", "tiny-text.json"}, "rn": {"tiny-rn.json", "tiny-text-rn.json"}, "e2e": {"tiny-vit.json", "tiny-text-e2e.json"}}[kind] {
+		b, err := os.ReadFile(Path(name))
+		if err != nil {
+			return arch.Config{}, err
+		}
+		files = append(files, b)
+	}
+	return arch.Parse("tiny-"+kind, files...)
 }
 
 // Values is one tensor as float32.

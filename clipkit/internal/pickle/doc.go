@@ -13,11 +13,12 @@
 //	float, str            float64, string
 //	bytes, bytearray      []byte, which points into the input
 //	tuple, list, dict     Tuple, *List, *Dict (in order; keys are None, bool, int64, float64 or string)
+//	set, frozenset        *Set, of protocol 4 and up; before that they are calls of a name
 //	a name like os.path   *Global, if it is in the table
 //	a call of a name      what the table's function returned
 //	a persistent id       what Reader.Persistent returned
 //
-// Protocols 0 to 5 are understood, without the opcodes that no state dict holds (sets, Python 2's str and instances, extensions, buffers out
+// Protocols 0 to 5 are understood, without the opcodes that no state dict holds (Python 2's str and instances, extensions, buffers out
 // of band): they are errors that name the opcode. Values may be shared and may even contain themselves, so whoever walks them needs a limit.
 //
 // Limits: every length is compared with the bytes that are left before memory is taken, values are shared and never copied, marks nest

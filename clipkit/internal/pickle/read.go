@@ -137,7 +137,7 @@ func (m *machine) step(op byte) error {
 		}
 		return m.push(v)
 
-	case ')', 0x85, 0x86, 0x87, 't', ']', 'l', '}', 'd', 'a', 'e', 's', 'u':
+	case ')', 0x85, 0x86, 0x87, 't', ']', 'l', '}', 'd', 'a', 'e', 's', 'u', 0x8f, 0x90, 0x91:
 		return m.container(op)
 	case 'p', 'q', 'r', 0x94, 'g', 'h', 'j':
 		return m.remember(op)

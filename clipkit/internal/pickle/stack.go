@@ -56,7 +56,7 @@ func (m *machine) popN(n int) ([]any, error) {
 	return items, nil
 }
 
-// container makes tuples, lists and dicts and fills them.
+// container makes tuples, lists, dicts and sets and fills them.
 func (m *machine) container(op byte) (err error) {
 	var items []any
 	switch op {
@@ -66,7 +66,7 @@ func (m *machine) container(op byte) (err error) {
 		items, err = m.popN(1)
 	case 's': // SETITEM
 		items, err = m.popN(2)
-	case 't', 'l', 'd', 'e', 'u': // TUPLE, LIST, DICT, APPENDS, SETITEMS
+	case 't', 'l', 'd', 'e', 'u', 0x90, 0x91: // TUPLE, LIST, DICT, APPENDS, SETITEMS, ADDITEMS, FROZENSET
 		items, err = m.popMark()
 	}
 	if err != nil {
@@ -77,6 +77,8 @@ func (m *machine) container(op byte) (err error) {
 		return m.push(Tuple(items))
 	case ']', 'l':
 		return m.push(&List{items})
+	case 0x8f, 0x91: // EMPTY_SET, FROZENSET
+		return m.push(&Set{items})
 	case '}', 'd':
 		d := &Dict{}
 		if err := fill(d, items); err != nil {
@@ -91,6 +93,11 @@ func (m *machine) container(op byte) (err error) {
 	switch target := target.(type) {
 	case *List:
 		if op == 'a' || op == 'e' {
+			target.Items = append(target.Items, items...)
+			return nil
+		}
+	case *Set:
+		if op == 0x90 {
 			target.Items = append(target.Items, items...)
 			return nil
 		}

@@ -19,6 +19,9 @@ type Tuple []any
 // List is Python's list. A list that occurs twice in a pickle is the same *List twice.
 type List struct{ Items []any }
 
+// Set is Python's set or frozenset, as the pickle lists it.
+type Set struct{ Items []any }
+
 // Dict is Python's dict, in the order of insertion. The zero value is empty.
 type Dict struct {
 	keys   []any
@@ -95,6 +98,8 @@ func Kind(v any) string {
 		return "tuple"
 	case *List:
 		return "list"
+	case *Set:
+		return "set"
 	case *Dict:
 		return "dict"
 	case *Global:

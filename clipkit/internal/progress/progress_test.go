@@ -3,6 +3,7 @@ package progress
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // Nothing is written before something is done; then the line names the work, the count, and ends.
@@ -28,4 +29,18 @@ func TestLine(t *testing.T) {
 	var none *Line
 	none.Of(1, 2)
 	none.Finish()
+}
+
+func TestWords(t *testing.T) {
+	for want, d := range map[string]time.Duration{"40s": 40 * time.Second, "89s": 89 * time.Second, "2m": 90 * time.Second, "59m": 59*time.Minute + 20*time.Second,
+		"1h00m": 59*time.Minute + 40*time.Second, "5h07m": 307 * time.Minute, "47h59m": 47*time.Hour + 59*time.Minute, "2d0h": 48 * time.Hour, "3d4h": 76 * time.Hour} {
+		if got := Duration(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+	for want, x := range map[string]float64{"180": 180.4, "10": 10.2, "3.2": 3.21, "0.4": 0.42, "0.042": 0.0421, "0": 0} {
+		if got := Rate(x); got != want {
+			t.Errorf("%v is %q, want %q", x, got, want)
+		}
+	}
 }

@@ -4,26 +4,35 @@ package modeltest
 import (
 	"testing"
 
+	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/weights"
 )
 
-// Tiny is the tiny "vit" or "rn" of the fixtures with its first weights, on an engine such as "cpu:go"; "" is the one that CLIPKIT_DEVICE names.
+// Tiny is the tiny "vit" or "rn" of the fixtures, or the end-to-end run's "e2e", with its first weights, on an engine such as "cpu:go"; "" is the one that
+// CLIPKIT_DEVICE names.
 func Tiny(t testing.TB, engine, kind string) *model.Model {
+	t.Helper()
+	m := New(t, engine, golden.Config(t, kind))
+	Load(t, m, kind+"/init.pt")
+	return m
+}
+
+// New is a model without weights.
+func New(t testing.TB, engine string, cfg arch.Config) *model.Model {
 	t.Helper()
 	dev, err := device.Open(engine)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Attr("engine", dev.String())
-	m, err := model.New(golden.Config(t, kind), dev)
+	m, err := model.New(cfg, dev)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close(); dev.Close() })
-	Load(t, m, kind+"/init.pt")
 	return m
 }
 

@@ -6,9 +6,10 @@
 //	p, err := batchnorm.Begin(m, world, 1, 1) // one micro-batch a rank
 //	err = p.Before(i)                         // then a pass over micro-batch i, forward and backward, moves the model's statistics
 //	err = p.After(i, i)
-//	err = p.Apply()                           // or, where the step failed, p.Undo()
+//	err = p.Apply()                           // or, where the step failed or was given up, p.Undo()
 //
-// A nil *Passes does nothing: each pass moves the statistics, as with one rank in one process it should.
+// With one rank in one process each pass moves the statistics, as it should. Then p, err := batchnorm.UndoOnly(m) knows only what Undo needs, and for a model
+// without BatchNorm p is nil, which does nothing.
 package batchnorm
 
 import (
@@ -24,7 +25,7 @@ import (
 type Passes struct {
 	model      *model.Model
 	world      exchange.World
-	accum, own int // micro-batches of a rank, and of a process
+	accum, own int // micro-batches of a rank, and of a process; 0: the passes move the statistics themselves
 
 	buffers []arch.Tensor
 	values  []float32         // of all buffers, before the step
@@ -46,6 +47,9 @@ func Begin(m *model.Model, w exchange.World, accum, own int) (*Passes, error) {
 	p.values, err = p.read()
 	return p, err
 }
+
+// UndoOnly begins a step whose passes move the statistics themselves.
+func UndoOnly(m *model.Model) (*Passes, error) { return Begin(m, nil, 0, 0) }
 
 func (p *Passes) read() (all []float32, err error) {
 	for _, t := range p.buffers {
@@ -96,7 +100,7 @@ func (p *Passes) Undo() error {
 
 // Apply ends the step with the statistics of rank 0.
 func (p *Passes) Apply() error {
-	if p == nil {
+	if p == nil || p.accum == 0 {
 		return nil
 	}
 	passes := p.accum

@@ -1,5 +1,6 @@
 // Package compiled has the graph functions of a training step, which are compiled at their first use for each shape of their inputs. Inputs are freed
-// by a run, unless it says otherwise, and outputs stay on the device: a step has no memory for both.
+// by a run, unless it says otherwise, and outputs stay on the device: a step has no memory for both. A run whose context ends while it is compiled leaves the
+// compiler to itself (device.Compile); one that computes is finished.
 //
 //	f := compiled.Function{Build: func(in []*graph.Node) []*graph.Node { … }}
 //	defer f.Close()
@@ -8,6 +9,8 @@
 package compiled
 
 import (
+	"context"
+
 	"clipnb/clipkit/device"
 
 	"github.com/gomlx/compute/shapes"
@@ -21,12 +24,13 @@ type ModelFunction struct {
 	Build func(*gomodel.Scope, []*graph.Node) []*graph.Node
 	Split []bool // which inputs are split over several devices (device.Many)
 
+	dev      *device.Device
 	exec     *gomodel.Exec
 	compiled map[*graph.Graph]bool
 }
 
-// Run frees its inputs and gives the outputs, which are on the device.
-func (f *ModelFunction) Run(dev *device.Device, store *gomodel.Store, in ...*tensors.Tensor) (out []*tensors.Tensor, err error) {
+// Run frees its inputs and gives the outputs, which are on the device. It returns ctx's error where it has not begun to compute.
+func (f *ModelFunction) Run(ctx context.Context, dev *device.Device, store *gomodel.Store, in ...*tensors.Tensor) (out []*tensors.Tensor, err error) {
 	inputs := make([]shapes.Shape, len(in))
 	for i, t := range in {
 		inputs[i] = t.Shape()
@@ -37,13 +41,9 @@ func (f *ModelFunction) Run(dev *device.Device, store *gomodel.Store, in ...*ten
 			if f.exec, err = dev.Exec(store, f.Split, f.Build); err != nil {
 				return err
 			}
-			f.compiled = map[*graph.Graph]bool{}
+			f.dev, f.compiled = dev, map[*graph.Graph]bool{}
 		}
-		if dev.Many != nil {
-			out, err = dev.Call(f.exec, f.Split, in)
-			return err
-		}
-		g, err := f.exec.Compile(inputs...)
+		g, err := dev.Compile(ctx, f.exec, f.Split, inputs)
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func (f *ModelFunction) Run(dev *device.Device, store *gomodel.Store, in ...*ten
 			f.compiled[g] = true
 			device.TrimMemory() // what the compiler took, before the step needs its own
 		}
-		out, err = dev.Call(f.exec, nil, in)
+		out, err = dev.Call(f.exec, f.Split, in)
 		return err
 	})
 	return out, err
@@ -60,7 +60,7 @@ func (f *ModelFunction) Run(dev *device.Device, store *gomodel.Store, in ...*ten
 // Close frees the graphs.
 func (f *ModelFunction) Close() {
 	if f.exec != nil {
-		f.exec.Finalize()
+		f.dev.Free(f.exec)
 		f.exec, f.compiled = nil, nil
 	}
 }

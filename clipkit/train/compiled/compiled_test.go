@@ -28,8 +28,8 @@ func TestFunctions(t *testing.T) {
 		for name, run := range map[string]func() ([]*tensors.Tensor, error){
 			"keeping inputs":    func() ([]*tensors.Tensor, error) { return f.RunKeepingInputs(dev, kept, kept) },
 			"taking inputs":     func() ([]*tensors.Tensor, error) { return f.Run(dev, input(), input()) },
-			"a model's":         func() ([]*tensors.Tensor, error) { return m.Run(dev, store, taken, too) },
-			"a model's, closed": func() ([]*tensors.Tensor, error) { m.Close(); return m.Run(dev, store, input(), input()) },
+			"a model's":         func() ([]*tensors.Tensor, error) { return m.Run(t.Context(), dev, store, taken, too) },
+			"a model's, closed": func() ([]*tensors.Tensor, error) { m.Close(); return m.Run(t.Context(), dev, store, input(), input()) },
 		} {
 			out, err := run()
 			if err != nil {

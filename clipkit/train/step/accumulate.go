@@ -1,11 +1,13 @@
 package step
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/train/batchnorm"
 	"clipnb/clipkit/train/compiled"
 	"clipnb/clipkit/train/lossscale"
 
@@ -64,17 +66,21 @@ func (s *Stepper) backwardGraph(scope *gomodel.Scope, in []*Node) []*Node {
 }
 
 // backpropagate gives the loss and the two accuracies of a step, and the gradients of all its micro-batches together, in the order of s.params.
-func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor, err error) {
+func (s *Stepper) backpropagate(ctx context.Context, b batch) (out []float32, grads []*tensors.Tensor, err error) {
 	if s.model.Device.Many != nil {
-		return s.gradientsOnMany(b)
+		return s.gradientsOnMany(ctx, b)
 	}
 	c := s.config
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.moved.Undo())
+			for _, g := range grads {
+				_ = g.FinalizeAll()
+			}
+			grads = nil
 		}
 	}()
-	plain, masked, err := s.cachedFeatures(b)
+	plain, masked, err := s.cachedFeatures(ctx, b)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -86,7 +92,7 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 		if err := b.moved.Before(m); err != nil {
 			return nil, nil, err
 		}
-		pass, err := s.backward.Run(s.model.Device, s.store, part.tensors()...)
+		pass, err := s.backward.Run(ctx, s.model.Device, s.store, part.tensors()...)
 		var numbers []float32
 		if err == nil {
 			numbers, err = compiled.TakeValues(pass[0])
@@ -94,8 +100,15 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 		if err == nil {
 			err = b.moved.After(m, s.backwardPass(m))
 		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("gradients of micro-batch %d of %d: %w", m+1, c.MicroBatches(), err)
+		switch {
+		case err != nil:
+		case j == 0:
+			grads = pass[1:]
+		default:
+			err = s.accumulateInto(grads, pass[1:])
+		}
+		if err := s.next(ctx, Pass{"gradients", j + 1, b.own}, err); err != nil {
+			return nil, grads, fmt.Errorf("gradients of micro-batch %d of %d: %w", m+1, c.MicroBatches(), err)
 		}
 		if s.scaled() {
 			norm += numbers[3]
@@ -105,11 +118,6 @@ func (s *Stepper) backpropagate(b batch) (out []float32, grads []*tensors.Tensor
 		}
 		if m < c.accum() || out == nil { // the last of rank 0, where it is computed here
 			out = numbers
-		}
-		if j == 0 {
-			grads = pass[1:]
-		} else if err := s.accumulateInto(grads, pass[1:]); err != nil {
-			return nil, nil, err
 		}
 	}
 	for _, all := range []func() error{
@@ -141,26 +149,27 @@ func (s *Stepper) backwardPass(m int) int {
 
 // cachedFeatures are those of the whole step that are compared with a micro-batch's fresh ones: those without masks, and where the reference
 // has them those with masks.
-func (s *Stepper) cachedFeatures(b batch) (plain, masked features, err error) {
+func (s *Stepper) cachedFeatures(ctx context.Context, b batch) (plain, masked features, err error) {
 	c := s.config
 	if len(c.beside(b.first)) == 0 {
 		return plain, masked, nil
 	}
 	// A rank gathers what the others' forward passes give at the same time, and those have masks; what it cached itself has none.
-	gathersMasked := s.masked() && c.ranks() > 1 && !c.SkipAggregate
-	if c.accum() > 1 || !gathersMasked {
-		if plain, err = s.featuresOf(b, false); err != nil {
+	// The parts of its batch it sees with masks, too.
+	gathersMasked := s.masked() && (c.ranks() > 1 && !c.SkipAggregate || c.parts() > 1)
+	if c.accum() > c.parts() || !gathersMasked {
+		if plain, err = s.featuresOf(ctx, b, false); err != nil {
 			return plain, masked, err
 		}
 	}
 	if gathersMasked {
-		masked, err = s.featuresOf(b, true)
+		masked, err = s.featuresOf(ctx, b, true)
 	}
 	return plain, masked, err
 }
 
 // featuresOf all micro-batches, each process its own, with masks or without.
-func (s *Stepper) featuresOf(b batch, masks bool) (all features, err error) {
+func (s *Stepper) featuresOf(ctx context.Context, b batch, masks bool) (all features, err error) {
 	c := s.config
 	for j := range b.own {
 		m := b.first + j
@@ -175,12 +184,12 @@ func (s *Stepper) featuresOf(b batch, masks bool) (all features, err error) {
 		}
 		var f []*tensors.Tensor
 		if err == nil {
-			f, err = s.features.Run(s.model.Device, s.store, part.tensors()...)
+			f, err = s.features.Run(ctx, s.model.Device, s.store, part.tensors()...)
 		}
 		if err == nil && counts {
 			err = b.moved.After(m, m)
 		}
-		if err != nil {
+		if err := s.next(ctx, Pass{"features", j + 1, b.own}, err); err != nil {
 			return all, fmt.Errorf("features of micro-batch %d of %d: %w", m+1, c.MicroBatches(), err)
 		}
 		for i, into := range []*[]float32{&all.images, &all.texts} {
@@ -208,7 +217,7 @@ func (s *Stepper) others(m int, beside []int, plain, masked features) (f feature
 	k, all := c.accum(), c.MicroBatches()
 	for _, o := range beside {
 		from := plain
-		if masked.n > 0 && o%k == m%k {
+		if masked.n > 0 && o%k/c.parts() == m%k/c.parts() {
 			from = masked
 		}
 		f.n += from.n / all
@@ -220,31 +229,20 @@ func (s *Stepper) others(m int, beside []int, plain, masked features) (f feature
 
 // Gradients computes what Step would, up to the update, and changes nothing: each receives the gradient of the loss with respect to
 // every trained parameter, in the order of adamw.Parameters, as the reference's optimizer gets it (ranks.go): logit_scale's is accum_freq times that of the
-// whole batch's loss. Skipped says that in float16 some are not finite.
-func (s *Stepper) Gradients(images []float32, ids []int32, n int, seed uint64,
+// whole batch's loss. Skipped says that in float16 some are not finite. It is given up between its micro-batches when ctx ends, as a step is.
+func (s *Stepper) Gradients(ctx context.Context, images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (Result, error) {
-	b, err := s.batch(images, ids, allDifferent(n), seed)
+	b, err := s.batch(ctx, images, ids, allDifferent(n), seed)
 	if err != nil {
 		return Result{}, fmt.Errorf("gradients: %w", err)
 	}
-	statistics := map[string][]float32{} // BatchNorm's move in every pass
-	for _, t := range s.model.Config.Tensors() {
-		if t.Buffer {
-			if _, statistics[t.Name], err = s.model.Get(t.Name); err != nil {
-				return Result{}, err
-			}
-		}
-	}
-	out, grads, err := s.backpropagate(b)
+	statistics, err := batchnorm.UndoOnly(s.model) // every pass moves them
 	if err != nil {
-		return Result{}, fmt.Errorf("gradients: %w", err)
+		return Result{}, err
 	}
-	for _, t := range s.model.Config.Tensors() {
-		if t.Buffer {
-			if err := s.model.Set(t.Name, t.Shape, statistics[t.Name]); err != nil {
-				return Result{}, err
-			}
-		}
+	out, grads, err := s.backpropagate(ctx, b)
+	if err = errors.Join(err, statistics.Undo()); err != nil {
+		return Result{}, fmt.Errorf("gradients: %w", err)
 	}
 	for i, t := range s.params {
 		values, err := compiled.TakeValues(grads[i])

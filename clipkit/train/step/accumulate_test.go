@@ -1,6 +1,7 @@
 package step
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -23,7 +24,7 @@ import (
 func gradientsOf(t *testing.T, s *Stepper, images []float32, ids []int32, n int) (Result, map[string][]float32) {
 	t.Helper()
 	all := map[string][]float32{}
-	res, err := s.Gradients(images, ids, n, 0, func(name string, _ []int, values []float32) error {
+	res, err := s.Gradients(t.Context(), images, ids, n, 0, func(name string, _ []int, values []float32) error {
 		all[name] = values
 		return nil
 	})
@@ -160,7 +161,9 @@ func TestDistillationEqualsTheReference(t *testing.T) {
 		if _, err := s.Step(images, texts, 4, 1e-3, 0); !errors.Is(err, ErrConfig) {
 			t.Errorf("a step without its teacher: %v", err)
 		}
-		s.Teacher = func([]float32, int) ([]float32, error) { return golden.Values(t, f, "get_loss/teacher"), nil }
+		s.Teacher = func(context.Context, []float32, int) ([]float32, error) {
+			return golden.Values(t, f, "get_loss/teacher"), nil
+		}
 		res, grads := gradientsOf(t, s, images, texts, 4)
 		golden.Close(t, "loss", []float32{float32(res.Loss)}, golden.Values(t, f, "get_loss/loss"), noise.loss())
 		compareSome(t, f, "get_loss/grad/", grads, noise)
@@ -184,7 +187,7 @@ func TestAccumulationIsRepeatable(t *testing.T) {
 	s := stepper(t, m, record(t, "vit", "train"), func(c *Config) {
 		c.AccumFreq, c.MaskRatio, c.KDLossWeight = 2, 0.5, 0.5
 	})
-	s.Teacher = func(_ []float32, n int) ([]float32, error) {
+	s.Teacher = func(_ context.Context, _ []float32, n int) ([]float32, error) {
 		out := make([]float32, 3*n)
 		for i := range out {
 			out[i] = float32(i%5) - 1
@@ -195,7 +198,7 @@ func TestAccumulationIsRepeatable(t *testing.T) {
 	images, texts := golden.Values(t, batches, "images")[:8*3*32*32], golden.IDs(t, batches, "texts")[:8*52]
 	var losses []float64
 	for _, seed := range []uint64{1, 1, 2} {
-		res, err := s.Gradients(images, texts, 8, seed, func(string, []int, []float32) error { return nil })
+		res, err := s.Gradients(t.Context(), images, texts, 8, seed, func(string, []int, []float32) error { return nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -52,7 +53,7 @@ type batchNodes struct {
 }
 
 // batch checks what a step was given, shares what all processes have to know of it, and draws what is random in it.
-func (s *Stepper) batch(images []float32, ids []int32, pictures []int64, seed uint64) (batch, error) {
+func (s *Stepper) batch(ctx context.Context, images []float32, ids []int32, pictures []int64, seed uint64) (batch, error) {
 	w := s.world()
 	first, own, err := s.config.Share(w)
 	if err != nil {
@@ -63,10 +64,15 @@ func (s *Stepper) batch(images []float32, ids []int32, pictures []int64, seed ui
 		return batch{}, fmt.Errorf("%d image values and %d ids do not make %d pairs at %d×%d in %d micro-batches", len(images), len(ids), n, r, r, own)
 	}
 	b := batch{n: n, first: first, own: own, all: s.config.MicroBatches(), pixels: r, images: images, ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}, scale: float32(s.scale.Factor)}
-	if !s.visionFrozen() && s.model.Device.Many == nil && (s.config.ranks() > 1 || w.Size() > 1) { // elsewhere the passes have the reference's order already
-		if b.moved, err = batchnorm.Begin(s.model, w, s.config.accum(), own); err != nil {
-			return batch{}, err
-		}
+	switch {
+	case s.visionFrozen() || b.all == 1: // there is nothing to undo
+	case s.model.Device.Many == nil && (s.config.ranks() > 1 || w.Size() > 1):
+		b.moved, err = batchnorm.Begin(s.model, w, s.config.accum(), own)
+	default: // the passes have the reference's order already
+		b.moved, err = batchnorm.UndoOnly(s.model)
+	}
+	if err != nil {
+		return batch{}, err
 	}
 	longest := longestOf(ids, n)
 	sizes, err := exchange.Gather(w, []int64{int64(n), int64(len(ids) / n), int64(longest)})
@@ -95,18 +101,29 @@ func (s *Stepper) batch(images []float32, ids []int32, pictures []int64, seed ui
 		if s.Teacher == nil {
 			return batch{}, fmt.Errorf("%w: kd_loss_weight is %v, and there is no teacher", ErrConfig, s.config.KDLossWeight)
 		}
-		features, err := s.Teacher(images, n)
-		if err != nil {
-			return batch{}, fmt.Errorf("asking the teacher: %w", err)
-		}
-		if len(features) == 0 || len(features)%n != 0 {
-			return batch{}, fmt.Errorf("the teacher gave %d values for %d pictures", len(features), n)
-		}
-		if b.teacher, err = exchange.Gather(w, features); err != nil {
+		if b.teacher, err = s.taught(ctx, images, n, own); err != nil {
 			return batch{}, err
 		}
 	}
 	return b, nil
+}
+
+// taught are the teacher's features of the whole step's pictures; those of this process are n, in own micro-batches.
+func (s *Stepper) taught(ctx context.Context, images []float32, n, own int) (all []float32, err error) {
+	for j := range own {
+		features, err := s.Teacher(ctx, share(images, j, own), n/own)
+		switch {
+		case err != nil:
+			err = fmt.Errorf("asking the teacher: %w", err)
+		case len(features) == 0 || len(features)%(n/own) != 0:
+			err = fmt.Errorf("the teacher gave %d values for %d pictures", len(features), n/own)
+		}
+		if err := s.next(ctx, Pass{"teacher", j + 1, own}, err); err != nil {
+			return nil, err
+		}
+		all = append(all, features...)
+	}
+	return exchange.Gather(s.world(), all)
 }
 
 // numberPairs finds equal pictures and equal captions in the whole step.

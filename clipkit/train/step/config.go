@@ -39,6 +39,7 @@ type Config struct {
 	UseBNSync      bool // BatchNorm's statistics over all ranks
 
 	AccumFreq    int     // micro-batches per step and rank; 0 and 1 = one
+	Parts        int     // so many of these after each other are a batch of the reference, and count as one where it tells batches apart (ranks.go); 0 and 1 = each is
 	MaskRatio    float64 // share of the patches that a ViT does not see; a ResNet sees all
 	FreezeVision bool    // train only the text tower and the logit scale
 	LoRARank     int     // train only low-rank additions of this rank; 0 = train everything
@@ -58,6 +59,8 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("gather_with_grad", true, "false with skip_aggregate, which gathers nothing")
 	case c.AccumFreq < 0 || c.AccumFreq > 1<<20:
 		return bad("accum_freq", c.AccumFreq, "1 (off) or more micro-batches")
+	case c.Parts < 0 || c.accum()%c.parts() != 0:
+		return bad("micro_batch", c.Parts, fmt.Sprintf("parts that make whole batches of the %d micro-batches", c.accum()))
 	case !(c.MaskRatio >= 0 && c.MaskRatio < 1):
 		return bad("mask_ratio", c.MaskRatio, "in [0, 1)")
 	case !cfg.IsResNet() && model.KeptPatches(cfg.Grid()*cfg.Grid(), c.MaskRatio) < 1:

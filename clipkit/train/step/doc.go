@@ -11,6 +11,7 @@
 //	batch.go       a batch on the host and in a graph; what is drawn for it (dropout, masked patches)
 //	accumulate.go  features of micro-batches, then their gradients (package train/compiled compiles both)
 //	ranks.go       the reference's ranks, over processes; package train/batchnorm has BatchNorm's statistics, train/loss what is minimised
+//	stop.go        where a step can be given up, leaving everything as it was
 //	scaler.go      the loss scale of float16 (package train/lossscale)
 //	update.go      AdamW (package train/adamw) by graphs, inplace.go where the values lie
 //	many.go        several devices of one process, moments whole or sharded

@@ -1,6 +1,8 @@
 package step
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -62,6 +64,8 @@ func (c Config) CheckOn(dev *device.Device, cfg arch.Config, batchSize int) erro
 		return bad("use_bn_sync", true, "false on one device: its ranks would have to exchange the statistics of every layer in the middle of a pass, which only one process that drives all devices can (cuda:0-7)")
 	case n == 1:
 		return nil
+	case c.parts() > 1:
+		return bad("micro_batch", c.parts(), fmt.Sprintf("0 on %s, whose devices share each batch", dev))
 	case c.SkipAggregate && c.ranks() > 1:
 		return bad("skip_aggregate", true, fmt.Sprintf("false on %s: its devices make one batch of all ranks, whose pairs are all compared; a process for each device (mpirun) keeps ranks apart", dev))
 	case ranks*batchSize%n != 0:
@@ -163,7 +167,7 @@ func (s *Stepper) updateVariables(scope *gomodel.Scope, scalars, numbers *Node, 
 }
 
 // stepOnMany computes a step and, where its numbers are finite, updates. It gives what backpropagate does.
-func (s *Stepper) stepOnMany(b batch, lr float64) (out []float32, err error) {
+func (s *Stepper) stepOnMany(ctx context.Context, b batch, lr float64) (out []float32, err error) {
 	if err := s.checkOn(b); err != nil {
 		return nil, err
 	}
@@ -174,13 +178,14 @@ func (s *Stepper) stepOnMany(b batch, lr float64) (out []float32, err error) {
 	}
 	scalars := tensors.FromFlatDataAndDimensions(all, len(s.params), 3)
 	if turns := s.turns(); len(turns) == 1 {
-		return s.runTurn(&s.many.step, s.wholeStep, b.turn(turns[0], nil), scalars)
+		out, err = s.runTurn(ctx, &s.many.step, s.wholeStep, b.turn(turns[0], nil), scalars)
+		return out, s.next(ctx, Pass{"gradients", 1, 1}, err)
 	}
-	if out, err = s.sumTurns(b); err != nil {
+	if out, err = s.sumTurns(ctx, b); err != nil {
 		return nil, err
 	}
 	s.many.update.Build, s.many.update.Split = s.updateFromSums, []bool{false, false}
-	done, err := s.many.update.Run(s.model.Device, s.store, scalars, tensors.FromFlatDataAndDimensions(slices.Clone(out), len(out)))
+	done, err := s.many.update.Run(context.WithoutCancel(ctx), s.model.Device, s.store, scalars, tensors.FromFlatDataAndDimensions(slices.Clone(out), len(out)))
 	if err != nil {
 		return nil, err
 	}
@@ -189,24 +194,30 @@ func (s *Stepper) stepOnMany(b batch, lr float64) (out []float32, err error) {
 }
 
 // gradientsOnMany is backpropagate.
-func (s *Stepper) gradientsOnMany(b batch) (out []float32, grads []*tensors.Tensor, err error) {
+func (s *Stepper) gradientsOnMany(ctx context.Context, b batch) (out []float32, grads []*tensors.Tensor, err error) {
 	if err := s.checkOn(b); err != nil {
 		return nil, nil, err
 	}
-	if out, err = s.sumTurns(b); err != nil {
+	if out, err = s.sumTurns(ctx, b); err != nil {
 		return nil, nil, err
 	}
 	for _, t := range s.params {
 		_, values, err := s.model.Get(gradientSum + t.Name)
-		if err == nil {
-			err = s.model.Set(gradientSum+t.Name, t.Shape, make([]float32, t.Size()))
-		}
 		if err != nil {
 			return nil, nil, err
 		}
 		grads = append(grads, tensors.FromFlatDataAndDimensions(values, t.Shape...))
 	}
-	return out, grads, nil
+	return out, grads, s.emptySums()
+}
+
+func (s *Stepper) emptySums() error {
+	for _, t := range s.params {
+		if err := s.model.Set(gradientSum+t.Name, t.Shape, make([]float32, t.Size())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Stepper) checkOn(b batch) error {
@@ -218,7 +229,7 @@ func (s *Stepper) checkOn(b batch) error {
 
 // sumTurns adds the gradients of all turns to the sums, and gives the numbers of the last turn with the norm of all; what was no number in any turn
 // is none.
-func (s *Stepper) sumTurns(b batch) (out []float32, err error) {
+func (s *Stepper) sumTurns(ctx context.Context, b batch) (out []float32, err error) {
 	for _, t := range s.params {
 		if !s.many.sums {
 			if err := s.newVariable(gradientSum, t, make([]float32, t.Size()), s.splits(t)); err != nil {
@@ -227,8 +238,13 @@ func (s *Stepper) sumTurns(b batch) (out []float32, err error) {
 		}
 	}
 	s.many.sums = true
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.emptySums(), b.moved.Undo())
+		}
+	}()
 	turns := s.turns()
-	plain, masked, err := s.cachedOnMany(b, turns)
+	plain, masked, err := s.cachedOnMany(ctx, b, turns)
 	if err != nil {
 		return nil, err
 	}
@@ -241,8 +257,8 @@ func (s *Stepper) sumTurns(b batch) (out []float32, err error) {
 		}
 		part := b.turn(turn, beside)
 		part.others = s.others(turn[0], beside, plain, masked)
-		numbers, err := s.runTurn(&s.many.turn, s.addTurn, part)
-		if err != nil {
+		numbers, err := s.runTurn(ctx, &s.many.turn, s.addTurn, part)
+		if err := s.next(ctx, Pass{"gradients", i + 1, len(turns)}, err); err != nil {
 			return nil, fmt.Errorf("gradients of turn %d of %d: %w", i+1, len(turns), err)
 		}
 		for k, before := range out {
@@ -256,19 +272,19 @@ func (s *Stepper) sumTurns(b batch) (out []float32, err error) {
 }
 
 // cachedOnMany is cachedFeatures by turns.
-func (s *Stepper) cachedOnMany(b batch, turns [][]int) (plain, masked features, err error) {
+func (s *Stepper) cachedOnMany(ctx context.Context, b batch, turns [][]int) (plain, masked features, err error) {
 	together := len(turns[0])
 	if s.config.accum() > 1 || len(turns) > 1 && !s.masked() {
-		plain, err = s.featuresInTurns(b, turns, false)
+		plain, err = s.featuresInTurns(ctx, b, turns, false)
 	}
 	if err == nil && s.masked() && together < s.config.ranks() {
-		masked, err = s.featuresInTurns(b, turns, true)
+		masked, err = s.featuresInTurns(ctx, b, turns, true)
 	}
 	return plain, masked, err
 }
 
 // featuresInTurns are those of all micro-batches, in their order, with masks or without.
-func (s *Stepper) featuresInTurns(b batch, turns [][]int, masks bool) (all features, err error) {
+func (s *Stepper) featuresInTurns(ctx context.Context, b batch, turns [][]int, masks bool) (all features, err error) {
 	d := s.model.Config.EmbedDim
 	all = features{n: b.n, images: make([]float32, b.n*d), texts: make([]float32, b.n*d)}
 	for i, turn := range turns {
@@ -278,8 +294,8 @@ func (s *Stepper) featuresInTurns(b batch, turns [][]int, masks bool) (all featu
 			part.visible = nil
 		}
 		s.features.Split = []bool{true, true, false, true} // with masks or without
-		f, err := s.features.Run(s.model.Device, s.store, part.tensors()...)
-		if err != nil {
+		f, err := s.features.Run(ctx, s.model.Device, s.store, part.tensors()...)
+		if err := s.next(ctx, Pass{"features", i + 1, len(turns)}, err); err != nil {
 			return all, fmt.Errorf("features of turn %d of %d: %w", i+1, len(turns), err)
 		}
 		for j, into := range [][]float32{all.images, all.texts} {
@@ -296,10 +312,10 @@ func (s *Stepper) featuresInTurns(b batch, turns [][]int, masks bool) (all featu
 }
 
 // runTurn runs a graph whose inputs are those before the turn, which every device has, and the turn, and gives its numbers.
-func (s *Stepper) runTurn(f *compiled.ModelFunction, build func(*gomodel.Scope, []*Node) []*Node, turn batch, before ...*tensors.Tensor) ([]float32, error) {
+func (s *Stepper) runTurn(ctx context.Context, f *compiled.ModelFunction, build func(*gomodel.Scope, []*Node) []*Node, turn batch, before ...*tensors.Tensor) ([]float32, error) {
 	in := turn.tensors()
 	f.Build, f.Split = build, append(make([]bool, len(before)), turn.split(in)...)
-	out, err := f.Run(s.model.Device, s.store, append(before, in...)...)
+	out, err := f.Run(ctx, s.model.Device, s.store, append(before, in...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -235,7 +236,7 @@ func TestManyDevicesTakeRanks(t *testing.T) {
 			var all []walked
 			for _, engine := range []string{"cpu:go", "cpu:0-1"} {
 				s := stepper(t, small(t, engine, "vit"), record(t, "vit", "train"), change)
-				s.Teacher = func(_ []float32, n int) ([]float32, error) {
+				s.Teacher = func(_ context.Context, _ []float32, n int) ([]float32, error) {
 					out := make([]float32, 3*n)
 					for i := range out {
 						out[i] = float32(i%5) - 1
@@ -252,7 +253,7 @@ func TestManyDevicesTakeRanks(t *testing.T) {
 				}
 				s.steps = 0
 				images, ids := pairsOf(t, s.model, 8)
-				res, err := s.Gradients(images, ids, 8, 7, func(name string, _ []int, values []float32) error {
+				res, err := s.Gradients(t.Context(), images, ids, 8, 7, func(name string, _ []int, values []float32) error {
 					if off := apart(values, w.gradients[name]); !(off <= 1e-5*topOf(w.gradients)) {
 						return fmt.Errorf("the gradient of %s is off by %.2g of the largest", name, off/topOf(w.gradients))
 					}

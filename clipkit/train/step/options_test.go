@@ -219,11 +219,11 @@ func TestLossesAccumulate(t *testing.T) {
 				c.Loss, c.SigLIPBias, c.MultiPositive, c.AccumFreq = loss, -3, true, freq
 			})
 			defer s.Close()
-			b, err := s.batch(images, ids, pictures, 0)
+			b, err := s.batch(t.Context(), images, ids, pictures, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, grads, err := s.backpropagate(b)
+			out, grads, err := s.backpropagate(t.Context(), b)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,11 +23,12 @@ import (
 //	skip_aggregate    the encoders the mean of ∇L_r, s k times that of ∂L_r/∂s
 //
 // With R = 1 all three are ∇L and k·∂L/∂s. The siglip loss, which the reference does not have, is treated as the contrastive one, and its bias as s.
-// A teacher's share belongs to L. (In the reference gather_with_grad pairs a rank's teacher features with the pictures of another rank; here they
+// k is accum_freq, with Parts the number of batches and not of their parts. A teacher's share belongs to L. (In the reference gather_with_grad pairs a rank's teacher features with the pictures of another rank; here they
 // are those of the same picture.)
 
 func (c Config) ranks() int { return max(1, c.WorldSize) }
 func (c Config) accum() int { return max(1, c.AccumFreq) }
+func (c Config) parts() int { return max(1, c.Parts) }
 
 // MicroBatches of a step: those of all ranks.
 func (c Config) MicroBatches() int { return c.ranks() * c.accum() }
@@ -132,9 +133,14 @@ func (s *Stepper) sumOver(w exchange.World, grad **tensors.Tensor) error {
 	return err
 }
 
-// averageOverRanks divides those gradients by R that do not flow through gathered features: with gather_with_grad all others are already whole.
+// averageOverRanks divides those gradients that do not flow through gathered features: by R with gather_with_grad, where all others are already whole, and
+// by the parts of a batch, each of which has them in full.
 func (s *Stepper) averageOverRanks(grads []*tensors.Tensor) error {
-	if !s.config.GatherWithGrad || s.config.ranks() == 1 {
+	by := s.config.parts()
+	if s.config.GatherWithGrad {
+		by *= s.config.ranks()
+	}
+	if by == 1 {
 		return nil
 	}
 	for i, t := range s.params {
@@ -146,7 +152,7 @@ func (s *Stepper) averageOverRanks(grads []*tensors.Tensor) error {
 			return err
 		}
 		err = device.Catch(func() error {
-			grads[i] = tensors.FromScalar(values[0] / float32(s.config.ranks()))
+			grads[i] = tensors.FromScalar(values[0] / float32(by))
 			return nil
 		})
 		if err != nil {

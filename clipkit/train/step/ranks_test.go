@@ -73,7 +73,7 @@ func TestMasksOverRanksEqualTheReference(t *testing.T) {
 			worlds := exchangetest.Threads(c.processes)
 			steppers := make([]*Stepper, c.processes)
 			for p := range steppers {
-				m := e2eModel(t)
+				m := modeltest.Tiny(t, "cpu:go", "e2e")
 				s, err := New(m, Config{Beta1: r.Args.Beta1, Beta2: r.Args.Beta2, Epsilon: r.Args.Epsilon, WeightDecay: r.Args.WD, WorldSize: 2, AccumFreq: r.Args.Accum, MaskRatio: 0.5})
 				if err != nil {
 					t.Fatal(err)
@@ -150,36 +150,6 @@ func compareRanks(t *testing.T, f *weights.File, part string, noise map[string]f
 	if compared < 54 {
 		t.Errorf("only %d tensors compared", compared)
 	}
-}
-
-// e2eModel is the model of the fixtures' end-to-end run.
-func e2eModel(t *testing.T) *model.Model {
-	t.Helper()
-	var files [][]byte
-	for _, name := range []string{"tiny-vit.json", "tiny-text-e2e.json"} {
-		b, err := os.ReadFile(golden.Path(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, b)
-	}
-	cfg, err := arch.Parse("tiny-e2e", files...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dev, err := device.Open("cpu:go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := model.New(cfg, dev)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close(); dev.Close() })
-	if err := weights.Load(m, cfg, golden.Open(t, "e2e/init.pt")); err != nil {
-		t.Fatal(err)
-	}
-	return m
 }
 
 // together makes a step by several processes.

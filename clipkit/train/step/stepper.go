@@ -1,6 +1,7 @@
 package step
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -29,8 +30,10 @@ const maxLogitScale = 4.6052
 // Stepper runs optimizer steps on a model: loss and gradients are one compiled graph per batch shape (accumulate.go: two), AdamW is one for
 // each kind of block (update.go). Parameters, gradients and moments stay on the device; a step moves the batch in and a few numbers out.
 type Stepper struct {
-	// Teacher gives the features [n,T] of the pictures [n,3,R,R] of a step, for Config.KDLossWeight > 0; T is any width.
-	Teacher func(images []float32, n int) ([]float32, error)
+	// Teacher gives the features [n,T] of the pictures [n,3,R,R] of a micro-batch, for Config.KDLossWeight > 0; T is any width.
+	Teacher func(ctx context.Context, images []float32, n int) ([]float32, error)
+	// Passed, when not nil, is told after each pass over a micro-batch.
+	Passed func(Pass)
 	// World is the processes that make a step together; nil: this one alone.
 	World exchange.World
 
@@ -250,21 +253,22 @@ func (s *Stepper) gradients(scope *gomodel.Scope, loss *Node) []*Node {
 // Step trains on one batch: images [n,3,R,R], ids [n,T], with the given learning rate. seed keys the dropout and the masks of this step.
 // With accum_freq k the batch is k micro-batches of n/k, one after the other; with several ranks and processes those that Config.Share says. The pictures count as all different (StepOn tells otherwise).
 func (s *Stepper) Step(images []float32, ids []int32, n int, lr float64, seed uint64) (Result, error) {
-	return s.StepOn(images, ids, allDifferent(n), lr, seed)
+	return s.StepOn(context.Background(), images, ids, allDifferent(n), lr, seed)
 }
 
 // StepOn is Step for pictures with these ids [n]. multi_positive needs to know which are the same: augmentation makes their pixels differ.
-func (s *Stepper) StepOn(images []float32, ids []int32, pictures []int64, lr float64, seed uint64) (Result, error) {
-	b, err := s.batch(images, ids, pictures, seed)
+// When ctx ends before the last pass, on any process, the step is given up on all of them (ErrStopped).
+func (s *Stepper) StepOn(ctx context.Context, images []float32, ids []int32, pictures []int64, lr float64, seed uint64) (Result, error) {
+	b, err := s.batch(ctx, images, ids, pictures, seed)
 	if err != nil {
 		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
 	}
 	var out []float32
 	var grads []*tensors.Tensor
 	if s.model.Device.Many != nil {
-		out, err = s.stepOnMany(b, lr)
+		out, err = s.stepOnMany(ctx, b, lr)
 	} else {
-		out, grads, err = s.backpropagate(b)
+		out, grads, err = s.backpropagate(ctx, b)
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
@@ -307,27 +311,16 @@ func (s *Stepper) Parameters() (all, own []arch.Tensor) { return s.params, s.own
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
-// Moments copies the optimizer's state out: two tensors per parameter, named as in the store, and those parameters that are not the model's
-// (LoRA's factors, siglip's bias).
-func (s *Stepper) Moments(each func(name string, shape []int, values []float32) error) error {
-	for _, name := range s.stateNames() {
-		shape, values, err := s.model.Get(name)
-		if err == nil {
-			err = each(name, shape, values)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// Moments are the optimizer's state: two tensors per parameter, named as in the store, and those parameters that are not the model's (LoRA's
+// factors, siglip's bias). Each is read from the device when its bytes are asked for.
+func (s *Stepper) Moments() []tensor.Tensor { return s.model.Tensors(s.state()...) }
 
 // SetMoments puts the optimizer's state back, with the number of updates that it has seen.
 func (s *Stepper) SetMoments(updates int, get func(name string) (shape []int, values []float32, err error)) error {
-	for _, name := range s.stateNames() {
-		shape, values, err := get(name)
+	for _, t := range s.state() {
+		shape, values, err := get(t.Name)
 		if err == nil {
-			err = s.model.Set(name, shape, values)
+			err = s.model.Set(t.Name, shape, values)
 		}
 		if err != nil {
 			return err
@@ -337,13 +330,12 @@ func (s *Stepper) SetMoments(updates int, get func(name string) (shape []int, va
 	return nil
 }
 
-// stateNames are the tensors of the optimizer's state.
-func (s *Stepper) stateNames() (names []string) {
+// state is the tensors of the optimizer's state.
+func (s *Stepper) state() (list []arch.Tensor) {
 	for _, t := range s.params {
-		names = append(names, MomentPrefixes[0]+t.Name, MomentPrefixes[1]+t.Name)
+		for _, prefix := range MomentPrefixes {
+			list = append(list, arch.Tensor{Name: prefix + t.Name, Shape: t.Shape})
+		}
 	}
-	for _, t := range s.own {
-		names = append(names, t.Name)
-	}
-	return names
+	return append(list, s.own...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"clipnb/clipkit/internal/pickle"
 )
@@ -27,6 +28,7 @@ var storageTypes = map[string]string{
 // globals has the functions that the pickle of a state dict may call, and what is done in their place.
 var globals = map[string]pickle.Call{
 	"collections.OrderedDict":         makeDict,
+	"collections.defaultdict":         makeDefaultDict,
 	"torch.Size":                      makeSize,
 	"torch._utils._rebuild_tensor":    makeView,
 	"torch._utils._rebuild_tensor_v2": makeView,
@@ -38,6 +40,27 @@ var globals = map[string]pickle.Call{
 	"_codecs.encode":                  makeBytes,
 }
 
+// inert are classes of values that people keep beside the weights: options, paths, times, the state of random numbers. Nobody reads them here, so
+// they are made without anything in them.
+var inert = []string{"builtins.set", "__builtin__.set", "builtins.frozenset", "__builtin__.frozenset", "builtins.complex", "__builtin__.complex", "builtins.bytearray", "__builtin__.bytearray",
+	"argparse.Namespace", "types.SimpleNamespace", "collections.Counter", "datetime.datetime", "datetime.date", "datetime.timedelta",
+	"pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib._local.PosixPath", "pathlib._local.WindowsPath",
+	"torch.device", "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"}
+
+// mentioned are classes that those are made with.
+var mentioned = []string{"numpy.ndarray", "builtins.list", "__builtin__.list", "builtins.dict", "__builtin__.dict", "builtins.int", "__builtin__.int", "builtins.float", "__builtin__.float"}
+
+// inertValue stands for an object of which nothing is kept.
+type inertValue struct{}
+
+func makeInert(pickle.Tuple) (any, error) { return &inertValue{}, nil }
+
+// Build takes the object's state, and leaves it.
+func (*inertValue) Build(any) error { return nil }
+
+// makeDefaultDict takes what makes missing values, which no file can call.
+func makeDefaultDict(pickle.Tuple) (any, error) { return &pickle.Dict{}, nil }
+
 // findGlobal is the table of all names that a state dict is made of; the pickle's reader refuses every other name with an error that gives it.
 // In a TorchScript archive (script) the classes that it defines itself are allowed too: they become objects with attributes and no code.
 func findGlobal(script bool) func(string) (pickle.Call, bool) {
@@ -47,6 +70,12 @@ func findGlobal(script bool) func(string) (pickle.Call, bool) {
 		}
 		if call, ok := globals[name]; ok {
 			return call, true
+		}
+		if slices.Contains(inert, name) {
+			return makeInert, true
+		}
+		if slices.Contains(mentioned, name) {
+			return nil, true
 		}
 		if script {
 			return findScript(name)
@@ -198,15 +227,18 @@ func makeNumpyScalar(args pickle.Tuple) (any, error) {
 	return nil, fmt.Errorf("a numpy scalar of type %.20q in %d bytes", t.kind, len(b))
 }
 
-// makeBytes decodes bytes, which protocol 2 writes as Latin-1 text. Only short ones are taken: the pickle can name one long text a million
-// times, and each time would make a copy.
+// makeBytes decodes bytes, which protocol 2 writes as Latin-1 text. Only short ones are decoded: the pickle can name one long text a million
+// times, and each time would make a copy. Longer ones are in no tensor, but in the state of numpy's random numbers.
 func makeBytes(args pickle.Tuple) (any, error) {
 	if len(args) != 2 || args[1] != any("latin1") {
 		return nil, errArguments
 	}
 	s, ok := args[0].(string)
-	if !ok || len(s) > 64 {
-		return nil, errors.New("bytes that are more than a number")
+	if !ok {
+		return nil, errArguments
+	}
+	if len(s) > 64 {
+		return &inertValue{}, nil
 	}
 	var out []byte
 	for _, r := range s {

@@ -152,7 +152,9 @@ func parseState(i int, v any, u *unpacker) (s ParamState, err error) {
 		if err != nil {
 			return s, err
 		}
-		*m.to = x.Materialized()
+		if *m.to, err = x.Materialized(); err != nil {
+			return s, err
+		}
 	}
 	return s, nil
 }

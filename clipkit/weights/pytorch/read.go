@@ -69,7 +69,11 @@ func Parse(name string, data []byte) (tensors []tensor.Tensor, ck *Checkpoint, e
 	return tensors, ck, nil
 }
 
-// findState finds the state dict: under "state_dict", or the whole value.
+// stateKeys are the names by which training programs keep the state dict in a checkpoint, beside the reference's "state_dict".
+var stateKeys = []string{"model_state_dict", "model", "net", "module"}
+
+// findState finds the state dict: under "state_dict" or another of its names, or the whole value. Of a checkpoint that is not the reference's
+// the rest is not taken: its counts may mean something else.
 func findState(top any) (state *pickle.Dict, ck *Checkpoint, err error) {
 	if module, ok := top.(*scriptObject); ok {
 		state, err = module.state()
@@ -81,10 +85,14 @@ func findState(top any) (state *pickle.Dict, ck *Checkpoint, err error) {
 	}
 	value, ok := d.Get("state_dict")
 	if !ok {
-		for _, v := range d.All() {
-			if _, ok := v.(*view); ok {
-				return d, nil, nil
+		for _, key := range stateKeys {
+			v, _ := d.Get(key)
+			if state, ok := v.(*pickle.Dict); ok && holdsTensors(state) {
+				return state, nil, nil
 			}
+		}
+		if holdsTensors(d) {
+			return d, nil, nil
 		}
 		var keys []string
 		for k := range d.All() {
@@ -92,7 +100,7 @@ func findState(top any) (state *pickle.Dict, ck *Checkpoint, err error) {
 				break
 			}
 		}
-		return nil, nil, fmt.Errorf("a dictionary of %d entries (%s …) without tensors and without \"state_dict\"", d.Len(), strings.Join(keys, ", "))
+		return nil, nil, fmt.Errorf("a dictionary of %d entries (%s …) without tensors and without \"state_dict\" (or %s)", d.Len(), strings.Join(keys, ", "), strings.Join(stateKeys, ", "))
 	}
 	if state, ok = value.(*pickle.Dict); !ok {
 		return nil, nil, fmt.Errorf("\"state_dict\" is a %s, want a dictionary of tensors", kindOf(value))
@@ -108,6 +116,15 @@ func findState(top any) (state *pickle.Dict, ck *Checkpoint, err error) {
 		ck.Name, _ = v.(string)
 	}
 	return state, ck, nil
+}
+
+func holdsTensors(d *pickle.Dict) bool {
+	for _, v := range d.All() {
+		if _, ok := v.(*view); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // integer is v as a count, and 0 for a value that is no count.

@@ -43,7 +43,9 @@ func parseFile(t *testing.T, path string) ([]tensor.Tensor, *Checkpoint) {
 		t.Fatal(err)
 	}
 	for i, x := range tensors {
-		tensors[i] = x.Materialized()
+		if tensors[i], err = x.Materialized(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return tensors, ck
 }
@@ -265,8 +267,8 @@ func TestPyTorchMemory(t *testing.T) {
 // consume reads every tensor that a parsed file offers.
 func consume(t *testing.T, tensors []tensor.Tensor) {
 	for _, x := range tensors {
-		if len(x.Bytes()) != tensor.ElementSize(x.DType)*x.Size() {
-			t.Fatalf("%v has %d bytes", x.Shape, len(x.Data))
+		if data, err := x.Bytes(); err != nil || len(data) != tensor.ElementSize(x.DType)*x.Size() {
+			t.Fatalf("%v has %d bytes (%v)", x.Shape, len(data), err)
 		}
 	}
 }

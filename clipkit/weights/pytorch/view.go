@@ -54,7 +54,7 @@ func (u *unpacker) tensor(name string, v *view) (tensor.Tensor, error) {
 		return tensor.Tensor{}, bad("shape %v with strides %v would unpack to more than the file's size", v.shape, v.stride)
 	}
 	u.left -= numel * size
-	return tensor.Lazy(name, v.dtype, v.shape, func() []byte { return v.gather(data, numel, size) }), nil
+	return tensor.Lazy(name, v.dtype, v.shape, func() ([]byte, error) { return v.gather(data, numel, size), nil }), nil
 }
 
 func (s *storage) bytes() []byte {

@@ -51,8 +51,17 @@ func encode(w io.Writer, tensors []tensor.Tensor, ck *Checkpoint) error {
 	out := newArchiveWriter(w)
 	out.entry("data.pkl", program)
 	out.entry("byteorder", []byte("little"))
-	for i, t := range storages {
-		out.entry("data/"+strconv.Itoa(i), t.Data)
+	for i, t := range storages { // one is in memory at a time
+		err := t.Use(func(data []byte) error {
+			if len(data) != t.NumBytes() {
+				return fmt.Errorf("writing a .pt: tensor %q: %d bytes do not make %v of %s", t.Name, len(data), t.Shape, t.DType)
+			}
+			out.entry("data/"+strconv.Itoa(i), data)
+			return out.err
+		})
+		if err != nil {
+			return err
+		}
 	}
 	out.entry("version", []byte("3\n"))
 	return out.close()
@@ -97,8 +106,11 @@ func checkpointValue(tensors []tensor.Tensor, ck *Checkpoint, put func(tensor.Te
 // tensorValue describes t as a contiguous view of the whole storage with this key.
 func tensorValue(t tensor.Tensor, key int) (any, error) {
 	class, ok := storageClass[t.DType]
-	if !ok || len(t.Data) != tensor.ElementSize(t.DType)*t.Size() {
-		return nil, fmt.Errorf("tensor %q: %d bytes do not make %v of %s", t.Name, len(t.Data), t.Shape, t.DType)
+	if !ok {
+		return nil, fmt.Errorf("tensor %q: %s is no type of PyTorch's", t.Name, t.DType)
+	}
+	if err := t.Check(); err != nil {
+		return nil, err
 	}
 	shape, stride := pickle.Tuple{}, pickle.Tuple{}
 	step := 1

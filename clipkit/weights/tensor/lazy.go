@@ -1,27 +1,64 @@
 package tensor
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 )
 
 // Lazy is a tensor whose bytes do not lie anywhere yet: build makes them, each time that they are asked for.
-func Lazy(name, dtype string, shape []int, build func() []byte) Tensor {
+func Lazy(name, dtype string, shape []int, build func() ([]byte, error)) Tensor {
 	return Tensor{Name: name, DType: dtype, Shape: shape, build: build}
 }
 
-// Bytes is the data, made now where it has to be.
-func (t Tensor) Bytes() []byte {
-	if t.build != nil {
+// Lent is a tensor whose bytes belong to somebody who shows them for the time of a call, and may show the next one's in the same memory.
+func Lent(name, dtype string, shape []int, lend func(use func(data []byte) error) error) Tensor {
+	return Tensor{Name: name, DType: dtype, Shape: shape, lend: lend}
+}
+
+// Bytes is the data, made or copied now where it has to be.
+func (t Tensor) Bytes() (data []byte, err error) {
+	switch {
+	case t.build != nil:
 		return t.build()
+	case t.lend != nil:
+		err = t.lend(func(lent []byte) error {
+			data = bytes.Clone(lent)
+			return nil
+		})
+		return data, err
 	}
-	return t.Data
+	return t.Data, nil
+}
+
+// Use gives the data to use, which must not keep it: one tensor after the other, a whole model passes through the memory of its largest.
+func (t Tensor) Use(use func(data []byte) error) error {
+	if t.lend != nil {
+		return t.lend(use)
+	}
+	data, err := t.Bytes()
+	if err != nil {
+		return err
+	}
+	return use(data)
+}
+
+// NumBytes is how many bytes the data has, or will have.
+func (t Tensor) NumBytes() int { return ElementSize(t.DType) * t.Size() }
+
+// Check tells whether data that is there already is as long as type and shape say.
+func (t Tensor) Check() error {
+	if there := t.build == nil && t.lend == nil; ElementSize(t.DType) == 0 || there && len(t.Data) != t.NumBytes() {
+		return fmt.Errorf("tensor %q: %d bytes do not make %v of %s", t.Name, len(t.Data), t.Shape, t.DType)
+	}
+	return nil
 }
 
 // Materialized is t with Data set.
-func (t Tensor) Materialized() Tensor {
-	t.Data, t.build = t.Bytes(), nil
-	return t
+func (t Tensor) Materialized() (Tensor, error) {
+	data, err := t.Bytes()
+	t.Data, t.build, t.lend = data, nil, nil
+	return t, err
 }
 
 // Join stacks tensors along their first axis: q, k and v become in_proj.
@@ -35,12 +72,17 @@ func Join(name string, parts ...Tensor) (Tensor, error) {
 		}
 		shape[0] += p.Shape[0]
 	}
-	return Lazy(name, first.DType, shape, func() []byte {
-		var all [][]byte
+	return Lazy(name, first.DType, shape, func() ([]byte, error) {
+		var all []byte
 		for _, p := range parts {
-			all = append(all, p.Bytes())
+			if err := p.Use(func(data []byte) error {
+				all = append(all, data...)
+				return nil
+			}); err != nil {
+				return nil, err
+			}
 		}
-		return slices.Concat(all...)
+		return all, nil
 	}), nil
 }
 
@@ -52,8 +94,10 @@ func Third(name string, t Tensor, i int) (Tensor, error) {
 	shape := slices.Clone(t.Shape)
 	shape[0] /= 3
 	n := ElementSize(t.DType) * t.Size() / 3
-	if t.build != nil {
-		return Lazy(name, t.DType, shape, func() []byte { return t.build()[i*n : (i+1)*n] }), nil
+	if t.build != nil || t.lend != nil {
+		return Lent(name, t.DType, shape, func(use func([]byte) error) error {
+			return t.Use(func(data []byte) error { return use(data[i*n : (i+1)*n]) })
+		}), nil
 	}
 	return Tensor{Name: name, DType: t.DType, Shape: shape, Data: t.Data[i*n : (i+1)*n]}, nil
 }
@@ -64,17 +108,19 @@ func Transpose(name string, t Tensor) (Tensor, error) {
 		return Tensor{}, fmt.Errorf("%w: %s has shape %v, want a matrix", ErrFormat, t.Name, t.Shape)
 	}
 	rows, cols, size := t.Shape[0], t.Shape[1], ElementSize(t.DType)
-	return Lazy(name, t.DType, []int{cols, rows}, func() []byte {
-		in := t.Bytes()
-		if len(in) == 0 {
-			return in // a matrix with an axis of 0 has no bytes, and its other axis may be of any length: the loops would not end
-		}
-		out := make([]byte, len(in))
-		for i := range rows {
-			for j := range cols {
-				copy(out[(j*rows+i)*size:][:size], in[(i*cols+j)*size:])
+	return Lazy(name, t.DType, []int{cols, rows}, func() (out []byte, err error) {
+		err = t.Use(func(in []byte) error {
+			out = make([]byte, len(in))
+			if len(in) == 0 {
+				return nil // a matrix with an axis of 0 has no bytes, and its other axis may be of any length: the loops would not end
 			}
-		}
-		return out
+			for i := range rows {
+				for j := range cols {
+					copy(out[(j*rows+i)*size:][:size], in[(i*cols+j)*size:])
+				}
+			}
+			return nil
+		})
+		return out, err
 	}), nil
 }

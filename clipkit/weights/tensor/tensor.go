@@ -6,7 +6,8 @@
 //	k, err := tensor.Third("self_attn.k_proj.weight", inProj, 1)
 //
 // A tensor's Data is what lies in the file, memory-mapped where the file is. Join, Third and Transpose describe a tensor that lies there in
-// another form; its bytes are made when Bytes is called, so that a model of 3.6 GB never has a second copy in memory.
+// another form, and Lent one that lies elsewhere, on a device for one; its bytes are made when Bytes or Use is called, so that a model of 3.6 GB
+// never has a second copy in memory.
 //
 // ErrFormat is wrapped by every reader for a file that is damaged, or not what it seems; OtherKind tells what such a file is instead.
 package tensor
@@ -35,9 +36,10 @@ type Tensor struct {
 	Name  string
 	DType string // "F32", "F16", "BF16", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL"
 	Shape []int
-	Data  []byte // nil while only a recipe for it is known (Lazy): Materialized has it
+	Data  []byte // nil while only a recipe for it is known (Lazy, Lent): Materialized has it
 
-	build func() []byte
+	build func() ([]byte, error)
+	lend  func(use func(data []byte) error) error
 }
 
 // Size is the number of elements.
@@ -51,7 +53,10 @@ func (t Tensor) Size() int {
 
 // Float32 converts the values; integers and float64 are rounded to the nearest float32. The result is the caller's own.
 func (t Tensor) Float32() ([]float32, error) {
-	data := t.Bytes()
+	data, err := t.Bytes()
+	if err != nil {
+		return nil, err
+	}
 	out := make([]float32, t.Size())
 	le := binary.LittleEndian
 	if t.DType == "F32" {

@@ -1,7 +1,7 @@
 """Makes files of this folder and the broken ones in ../broken, and writes expected.json: type, shape and SHA-256 of every tensor as PyTorch reads it,
 of this folder's files and of two that stand with the reference's values. container_* are not made here: they came with the
-reference's values.  python make.py   (torch 2.15.0, numpy 2.4.6)"""
-import hashlib, io, json, os, pickle, struct, tarfile, warnings, zipfile
+reference's values.  python make.py   (torch 2.15.0, numpy 2.4.6); python make.py others makes those of others() and expected.json alone"""
+import argparse, collections, datetime, hashlib, io, json, os, pathlib, pickle, random, struct, sys, tarfile, warnings, zipfile
 import numpy as np
 import torch
 from torch import nn
@@ -56,6 +56,71 @@ def good():
     return m, ck
 
 
+class Wrapper(nn.Module):
+    """What Lightning and the like make of a model: names begin with model."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+
+class Attention(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.attn, self.ln_1 = nn.MultiheadAttention(width, 2), nn.LayerNorm(width)
+
+    def forward(self, x):
+        y = self.ln_1(x)
+        return x + self.attn(y, y, y, need_weights=False)[0]
+
+
+class OpenAI(nn.Module):
+    """The modules of OpenAI's CLIP by their names, one of each kind; its archives are traced and in half precision too, and hold the sizes as buffers."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        visual = self.visual = nn.Module()
+        visual.conv1 = nn.Conv2d(3, width, 4, 4, bias=False)
+        visual.class_embedding, visual.positional_embedding = nn.Parameter(torch.randn(width)), nn.Parameter(torch.randn(5, width))
+        visual.ln_pre, visual.ln_post, visual.proj = nn.LayerNorm(width), nn.LayerNorm(width), nn.Parameter(torch.randn(width, 6))
+        visual.transformer, self.transformer = nn.Module(), nn.Module()
+        visual.transformer.resblocks, self.transformer.resblocks = nn.Sequential(Attention(width)), nn.Sequential(Attention(width))
+        self.token_embedding, self.positional_embedding = nn.Embedding(11, width), nn.Parameter(torch.randn(7, width))
+        self.ln_final, self.text_projection, self.logit_scale = nn.LayerNorm(width), nn.Parameter(torch.randn(width, 6)), nn.Parameter(torch.tensor(2.5))
+        for name, n in (("input_resolution", 8), ("context_length", 7), ("vocab_size", 11)):
+            self.register_buffer(name, torch.tensor(n))
+
+    def forward(self, image, text):
+        v = self.visual
+        x = v.conv1(image).flatten(2).permute(0, 2, 1)
+        x = torch.cat([v.class_embedding + torch.zeros(x.shape[0], 1, x.shape[-1], dtype=x.dtype), x], 1) + v.positional_embedding
+        x = v.ln_post(v.transformer.resblocks(v.ln_pre(x))[:, 0]) @ v.proj
+        y = self.ln_final(self.transformer.resblocks(self.token_embedding(text) + self.positional_embedding)[:, -1]) @ self.text_projection
+        return self.logit_scale.exp() * x @ y.t()
+
+
+def others():
+    """Checkpoints of other training programs."""
+    torch.manual_seed(8)
+    random.seed(8)
+    m = Model()
+    save = lambda name, v, **how: torch.save(v, os.path.join(HERE, name), **how)
+    state = m.state_dict()
+    extras = {
+        "seen": {1, "two"}, "frozen": frozenset([3]), "args": argparse.Namespace(lr=1e-3, layers=[1, 2], out=pathlib.PurePosixPath("runs/a")), "device": torch.device("cpu"),
+        "when": datetime.datetime(2024, 5, 1), "counts": collections.Counter("aab"), "missing": collections.defaultdict(list, {"a": [1]}), "z": 1 + 2j,
+        "python": random.getstate(), "numpy": np.random.RandomState(1).get_state(), "torch": torch.get_rng_state(), "best": torch.tensor(0.5),
+    }
+    save("extras.pt", {"epoch": 2, "step": 8, "name": "tiny", "state_dict": state, **extras})
+    save("extras_protocol4.pt", {"model_state_dict": state, "optimizer_state_dict": {}, "epoch": 2, **extras}, pickle_protocol=4)
+    save("compiled.pt", {"model": torch.compile(nn.DataParallel(m)).state_dict(), "args": argparse.Namespace()})
+    save("nested_ddp.pt", {"net": nn.DataParallel(nn.DataParallel(torch.compile(m))).state_dict(), "acc": 0.5})
+    save("lightning.pt", {"epoch": 1, "global_step": 5, "pytorch-lightning_version": "2.5.0", "state_dict": Wrapper(torch.compile(m)).state_dict(), "loops": {"fit": {}},
+                          "callbacks": {"ModelCheckpoint{'monitor': None}": {"best_model_score": torch.tensor(0.1)}}, "optimizer_states": [], "hyper_parameters": {"lr": 1e-3}})
+    openai = OpenAI().half().eval()
+    torch.jit.trace(openai, (torch.randn(1, 3, 8, 8).half(), torch.zeros(1, 7, dtype=torch.long)), check_trace=False).save(os.path.join(HERE, "openai_script.pt"))
+
+
 def describe(t):
     t = t.detach().contiguous()
     raw = t.reshape(-1).view(torch.uint8).numpy().tobytes() if t.numel() else b""
@@ -67,13 +132,15 @@ def expected():
     paths = [os.path.join(HERE, f) for f in os.listdir(HERE) if f.endswith(".pt")] + [os.path.join(GOLDEN, f) for f in ("published_style.pt", "init_fp16.pt")]
     for p in sorted(paths, key=os.path.basename):
         f = os.path.basename(p)
-        if f == "script.pt":
+        if f.endswith("script.pt"):
             c = torch.jit.load(p).state_dict()
         else:
             c = torch.load(p, map_location="cpu", weights_only=False)
         e = want[f] = {}
+        for key in ("model_state_dict", "model", "net"):
+            c = c.get(key, c)
         if "state_dict" in c:
-            e["checkpoint"] = {k: c[k] for k in ("epoch", "step", "name")}
+            e["checkpoint"] = {k: c.get(k, d) for k, d in (("epoch", 0), ("step", 0), ("name", ""))}
             if "optimizer" in c:
                 o = c["optimizer"]
                 e["groups"] = [[float(g["lr"]), g["weight_decay"], *g["betas"], g["eps"], len(g["params"])] for g in o["param_groups"]]
@@ -171,6 +238,10 @@ def broken(m, ck):
 
 
 if __name__ == "__main__":
+    others()
+    if sys.argv[1:] == ["others"]:
+        sys.exit(expected())
+    torch.manual_seed(7)
     os.makedirs(BROKEN, exist_ok=True)
     made = good()
     expected()
