@@ -12,7 +12,7 @@ import (
 )
 
 // OpenDataset opens "emoji", the set that is compiled in; a published set by name ("Flickr30k-CN", "MUGE", "COCO-CN"), which lies under
-// datasets/; a folder in the reference's layout (LMDB, or tsv and jsonl); or pictures with captions in a form that package dataset lists.
+// datasets/; a folder in the reference's layout (LMDB, or tsv and jsonl); or pictures with captions, parquet, tar shards, … in a form that package dataset lists.
 // A relative path is looked up in the working directory, then in the repository and its datasets/ folder.
 func OpenDataset(ctx context.Context, path string) (*dataset.Dataset, error) {
 	if err := ctx.Err(); err != nil {

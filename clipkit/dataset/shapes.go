@@ -118,6 +118,11 @@ func openImageFolder(d *Dataset, dir string, files []string) error {
 			d.Close()
 			return err
 		}
+		if folder.Train == nil || folder.Valid != nil || folder.Test != nil {
+			folder.Close()
+			d.Close()
+			return fmt.Errorf("%w: %s gives captions to several splits, and its folder is called %s; take its column split out", ErrFormat, filepath.Join(dir, f), path.Base(below))
+		}
 		kind := shape.NameOf(path.Base(below))
 		if s, ok := folder.Train.(*folderSource); ok {
 			s.name = d.Name + "/" + kind

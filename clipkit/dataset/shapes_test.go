@@ -16,20 +16,24 @@ func TestShapesThatAreRefused(t *testing.T) {
 		files []string // of testdata of package shape → path in the folder, or empty ones
 		want  string
 	}{
-		"two shapes":            {[]string{"webdataset/train-000000.tar", "parquet/data/test-00000-of-00001.parquet"}, "holds data of two shapes, parquet (parquet/data/test-00000-of-00001.parquet) and WebDataset (webdataset/train-000000.tar); leave one of them there"},
-		"a compressed shard":    {[]string{"00000.tar.gz"}, "00000.tar.gz is not read: gunzip it"},
-		"save_to_disk":          {[]string{"train/data-00000-of-00001.arrow", "dataset_dict.json"}, `train/data-00000-of-00001.arrow is not read: write it as parquet: load_from_disk(…)`},
-		"TFRecord":              {[]string{"a.tfrecord"}, "a.tfrecord is not read: write its samples into a tar"},
-		"nothing":               {[]string{"README.md"}, "want train_imgs.tsv with train_texts.jsonl or lmdb/train"},
-		"one split in two":      {[]string{"imagefolder/validation/metadata.jsonl", "imagefolder/validation/01.png", "imagefolder/validation/02.png", "imagefolder/validation/03.png", "imagefolder/validation/04.png", "val/metadata.csv"}, ""},
-		"a file of no split":    {[]string{"webdataset/train-000000.tar", "extra.tar"}, "extra.tar says no split, and others there do"},
-		"tables of img2dataset": {[]string{"img2dataset/train/00000.parquet"}, "want a binary one of pictures"},
+		"two shapes":             {[]string{"webdataset/train-000000.tar", "parquet/data/test-00000-of-00001.parquet"}, "holds data of two shapes, parquet (parquet/data/test-00000-of-00001.parquet) and WebDataset (webdataset/train-000000.tar); leave one of them there"},
+		"a compressed shard":     {[]string{"00000.tar.gz"}, "00000.tar.gz is not read: gunzip it"},
+		"save_to_disk":           {[]string{"train/data-00000-of-00001.arrow", "dataset_dict.json"}, `train/data-00000-of-00001.arrow is not read: write it as parquet: load_from_disk(…)`},
+		"TFRecord":               {[]string{"a.tfrecord"}, "a.tfrecord is not read: write its samples into a tar"},
+		"nothing":                {[]string{"README.md"}, "want train_imgs.tsv with train_texts.jsonl or lmdb/train"},
+		"one split in two":       {[]string{"val/01.png", "val/metadata.csv", "validation/01.png", "validation/metadata.csv"}, "two folders are the split valid, one of them validation; leave one there"},
+		"a folder of two splits": {[]string{"train/01.png", "train/02.png", "train/captions.csv"}, "captions.csv gives captions to several splits, and its folder is called train; take its column split out"},
+		"a file of no split":     {[]string{"webdataset/train-000000.tar", "extra.tar"}, "extra.tar says no split, and others there do"},
+		"tables of img2dataset":  {[]string{"img2dataset/train/00000.parquet"}, "want a binary one of pictures"},
 	} {
 		dir := t.TempDir()
 		for _, f := range c.files {
 			data, err := os.ReadFile(filepath.Join("shape", "testdata", f))
 			if err != nil {
 				data = []byte("file_name,text\n01.png,x\n")
+			}
+			if f == "train/captions.csv" {
+				data = []byte("file_name,text,split\n01.png,x,train\n02.png,y,test\n")
 			}
 			to := filepath.Join(dir, f)
 			if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, data, 0o644)); err != nil {

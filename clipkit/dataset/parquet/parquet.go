@@ -3,7 +3,7 @@
 //	splits, err := parquet.Open("photos", dir, []string{"data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet"})
 //
 // A row is a picture with its captions. The picture's column is called image, jpg or one of the other names of [Images]; it is binary, or a struct
-// with a binary field bytes as the datasets library writes it. The captions' is one of shape.Captions, a string or a list of strings. A column
+// with a binary field bytes as the datasets library writes it. The captions' is one of captions.TextNames, a string or a list of strings. A column
 // split parts the rows of a file (train, restval, val, test), as some sets have all of theirs in one; else the files' names do.
 //
 // Opening reads the captions and the headers of the pictures' pages. A picture takes 8 bytes of memory, and reading it reads the page that it lies in;
@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strings"
 
+	"clipnb/clipkit/dataset/captions"
 	"clipnb/clipkit/dataset/shape"
 
 	pq "github.com/parquet-go/parquet-go"
@@ -148,7 +149,7 @@ func (s *set) add(path, kind string) (err error) {
 		if n := meta.Columns[columns.pictures.ColumnIndex].MetaData.NumValues; n != meta.NumRows {
 			return fmt.Errorf("row group %d: %d pictures in %d rows", i, n, meta.NumRows)
 		}
-		captions, err := texts(columns.captions)
+		of, err := texts(columns.captions)
 		if err != nil {
 			return err
 		}
@@ -163,11 +164,11 @@ func (s *set) add(path, kind string) (err error) {
 			first += g.rows
 		}
 		added.groups = append(added.groups, group{meta.NumRows, pictures})
-		for j, of := range captions {
+		for j, lines := range of {
 			if kinds != nil {
 				kind = shape.NameOf(strings.Join(kinds[j], ""))
 			}
-			s.addRow(kind, row{int32(len(s.files) - 1), int32(first + int64(j))}, of)
+			s.addRow(kind, row{int32(len(s.files) - 1), int32(first + int64(j))}, lines)
 		}
 	}
 	return nil
@@ -231,11 +232,11 @@ func findColumns(f *pq.File) (c columns, err error) {
 	if pictures.MaxRepetitionLevel > 0 {
 		return c, fmt.Errorf("%w: column %s is a list; want one picture a row", shape.ErrFormat, strings.Join(pictures.Path, "."))
 	}
-	captions, ok := findColumn(f, shape.Captions, slices.Concat([]string{"raw"}, listItems)...)
+	texts, ok := findColumn(f, captions.TextNames, slices.Concat([]string{"raw"}, listItems)...)
 	if !ok {
-		return c, fmt.Errorf("%w: the columns are %s; want one of captions, a string or a list of strings: %s", shape.ErrFormat, all, strings.Join(shape.Captions, ", "))
+		return c, fmt.Errorf("%w: the columns are %s; want one of captions, a string or a list of strings: %s", shape.ErrFormat, all, strings.Join(captions.TextNames, ", "))
 	}
-	c = columns{pictures: pictures, captions: captions}
+	c = columns{pictures: pictures, captions: texts}
 	c.split, c.hasSplit = findColumn(f, []string{"split"})
 	c.hasSplit = c.hasSplit && c.split.MaxRepetitionLevel == 0
 	nulls, values := int64(0), int64(0)
@@ -272,19 +273,19 @@ func (s *set) addRow(kind string, r row, texts []string) {
 	if split == nil {
 		split, texts, reason = s.splits["train"], nil, "its column split names none of train, valid and test"
 	}
-	var captions []string
+	var good []string
 	for _, text := range texts {
 		if caption, why := shape.Clean(text); why != "" {
 			reason = why
 		} else {
-			captions = append(captions, caption)
+			good = append(good, caption)
 		}
 	}
-	if len(captions) == 0 {
+	if len(good) == 0 {
 		split.LeftOut.Add(label, reason)
 		return
 	}
-	split.Add(captions...)
+	split.Add(good...)
 	rows := s.rows[kind]
 	*rows = append(*rows, r)
 }

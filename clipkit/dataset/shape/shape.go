@@ -6,7 +6,7 @@
 // It goes by what is in the folder, and tries them in this order:
 //
 //	{train,valid,test}_imgs.tsv and _texts.jsonl, or lmdb/{train,valid,test}     the reference's own (package dataset)
-//	captions.csv, metadata.jsonl, …  beside the pictures                         dataset.OpenFolder, which parts it 80/20
+//	captions.csv, metadata.jsonl, … or a .txt beside each picture                dataset.OpenFolder, which parts it 80/20
 //	{train,validation,test}/metadata.jsonl or .csv                               a Hugging Face imagefolder with its splits
 //	data/train-00000-of-00003.parquet                                            Hugging Face parquet (package parquet)
 //	00000.tar, train/00000.tar                                                   WebDataset, img2dataset (package webdataset)
@@ -58,6 +58,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"clipnb/clipkit/dataset/captions"
 )
 
 // Errors of package dataset, which has them under the same names.
@@ -73,23 +75,17 @@ const (
 	MaxSamples = 1<<31 - 1
 )
 
-// Names of the columns or fields that hold captions, in order of preference.
-var Captions = []string{"caption", "captions", "text", "texts", "title", "sentence", "sentences"}
-
-// splitNames are the words of a path that name a split.
-var splitNames = map[string]string{
-	"train": "train", "training": "train", "restval": "train", // the pictures that Karpathy's split adds to train
-	"valid": "valid", "validation": "valid", "val": "valid", "dev": "valid",
-	"test": "test", "testing": "test",
-}
-
-// NameOf tells which split a file belongs to by its path, "" where the path names none. The file's own name counts before its folders'.
+// NameOf tells which split a file belongs to by a word of its path that is a split's name, "" where none is. The file's own name counts before its
+// folders'. Karpathy's restval is train.
 func NameOf(p string) string {
 	for ; p != "." && p != "/" && p != ""; p = path.Dir(p) {
 		words := strings.FieldsFunc(strings.ToLower(path.Base(p)), func(r rune) bool { return r < 'a' || r > 'z' })
 		for _, word := range words {
-			if name := splitNames[word]; name != "" {
+			if name, ok := captions.Split(word); ok {
 				return name
+			}
+			if word == "restval" {
+				return "train"
 			}
 		}
 	}

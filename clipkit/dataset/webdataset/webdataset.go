@@ -3,7 +3,7 @@
 //	splits, err := webdataset.Open("photos", dir, []string{"train/00000.tar", "train/00001.tar"})
 //
 // A key is a member's path up to the first dot of its last part. A sample has a picture, 000123.jpg (or another of imaging.Endings), and a
-// caption: 000123.txt or 000123.caption, else 000123.json with a field of shape.Captions, a string or a list of them. Members of a key need not be
+// caption: 000123.txt or 000123.caption, else 000123.json with a field of captions.TextNames, a string or a list of them. Members of a key need not be
 // neighbours, since a plain tar of a folder mixes them; samples stand in the order of their first members. Other members (cls, npy, …) are not
 // read, and neither are the parquet and stats files that img2dataset puts beside its shards.
 //
@@ -29,6 +29,7 @@ import (
 	"slices"
 	"strings"
 
+	"clipnb/clipkit/dataset/captions"
 	"clipnb/clipkit/dataset/shape"
 	"clipnb/clipkit/imaging"
 )
@@ -168,12 +169,12 @@ func index(s *shape.Split, shard string, number int32, in io.ReadSeeker) ([]plac
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s: %s: %w; the shard is cut off or damaged: copy or download it again", shape.ErrFormat, shard, h.Name, err)
 		}
-		captions, reason := captionsOf(data, is)
+		texts, reason := captionsOf(data, is)
 		if reason != "" {
 			m.broken = h.Name + ": " + reason
 			continue
 		}
-		m.captions, m.plainText = captions, is == plainText
+		m.captions, m.plainText = texts, is == plainText
 	}
 	var places []place
 	for _, m := range samples {
@@ -254,7 +255,7 @@ func sparse(h *tar.Header) bool {
 }
 
 // captionsOf reads the captions of a member, or says why there are none.
-func captionsOf(data []byte, is int) (captions []string, reason string) {
+func captionsOf(data []byte, is int) (texts []string, reason string) {
 	raw := []string{string(data)}
 	if is == jsonText {
 		var fields map[string]json.RawMessage
@@ -262,7 +263,7 @@ func captionsOf(data []byte, is int) (captions []string, reason string) {
 			return nil, "no JSON object: " + err.Error()
 		}
 		raw = nil
-		for _, name := range shape.Captions {
+		for _, name := range captions.TextNames {
 			var one string
 			switch value := fields[name]; {
 			case value == nil || string(value) == "null":
@@ -281,15 +282,15 @@ func captionsOf(data []byte, is int) (captions []string, reason string) {
 			reason = why
 			continue
 		}
-		captions = append(captions, caption)
+		texts = append(texts, caption)
 	}
-	if len(captions) == 0 && reason == "" {
-		reason = "no field " + strings.Join(shape.Captions, ", ")
+	if len(texts) == 0 && reason == "" {
+		reason = "no field " + strings.Join(captions.TextNames, ", ")
 	}
-	if len(captions) > 0 {
+	if len(texts) > 0 {
 		reason = ""
 	}
-	return captions, reason
+	return texts, reason
 }
 
 // counter knows where in the shard the reader of tars is, which does not tell, and reads ahead: headers and captions are short and lie together.
