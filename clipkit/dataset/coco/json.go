@@ -95,7 +95,7 @@ func read(in io.Reader, take func(list string, e *element) error) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	return fmt.Errorf("%w: byte %d: %w", shape.ErrFormat, r.InputOffset(), err)
+	return shape.Wrong(fmt.Errorf("byte %d: %w", r.InputOffset(), err))
 }
 
 type reader struct {

@@ -90,10 +90,7 @@ func Open(name, dir string, files []string) ([]*shape.Split, error) {
 		for _, f := range of[kind] {
 			path := filepath.Join(dir, filepath.FromSlash(f))
 			if err := s.add(path, kind); err != nil {
-				if !errors.Is(err, shape.ErrFormat) {
-					err = fmt.Errorf("%w: %w", shape.ErrFormat, err)
-				}
-				return nil, fmt.Errorf("opening %s: %w", path, err)
+				return nil, fmt.Errorf("opening %s: %w", path, shape.Wrong(err))
 			}
 		}
 	}
@@ -312,7 +309,7 @@ func (s *set) read(r row) ([]byte, error) {
 		return c.read(open, c.pages[p])
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", shape.ErrFormat, err)
+		return nil, shape.Wrong(err)
 	}
 	return slices.Clone(values[in].ByteArray()), nil
 }

@@ -52,6 +52,7 @@ package shape
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -67,6 +68,14 @@ var (
 	ErrFormat   = errors.New("dataset: bad format")
 	ErrNotFound = errors.New("dataset: not found")
 )
+
+// Wrong makes what is wrong with a file's bytes an ErrFormat; what is wrong with the disk stays what it is, and may be tried again.
+func Wrong(err error) error {
+	if disk := (*fs.PathError)(nil); err == nil || errors.As(err, &disk) || errors.Is(err, ErrFormat) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrFormat, err)
+}
 
 // Limits on what a sample holds and on how many a split does.
 const (

@@ -101,6 +101,16 @@ func TestFile(t *testing.T) {
 	}
 }
 
+func TestWrong(t *testing.T) {
+	_, disk := os.Open("absent")
+	if err := Wrong(disk); err != disk || errors.Is(err, ErrFormat) {
+		t.Errorf("error %v", err)
+	}
+	if err := Wrong(errors.New("cut off")); !errors.Is(err, ErrFormat) || Wrong(err) != err || Wrong(nil) != nil {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestSplit(t *testing.T) {
 	s := NewSplit("x", "train")
 	s.Place = func(i int) string { return []string{"a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"}[i] }

@@ -131,7 +131,7 @@ func index(s *shape.Split, shard string, number int32, in io.ReadSeeker) ([]plac
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s after %s: %w; the shard is cut off or damaged: copy or download it again", shape.ErrFormat, shard, last, err)
+			return nil, shape.Wrong(fmt.Errorf("%s after %s: %w; the shard is cut off or damaged: copy or download it again", shard, last, err))
 		}
 		last = h.Name
 		key, ending := split(h.Name)
@@ -167,7 +167,7 @@ func index(s *shape.Split, shard string, number int32, in io.ReadSeeker) ([]plac
 		}
 		data, err := io.ReadAll(members)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %s: %w; the shard is cut off or damaged: copy or download it again", shape.ErrFormat, shard, h.Name, err)
+			return nil, shape.Wrong(fmt.Errorf("%s: %s: %w; the shard is cut off or damaged: copy or download it again", shard, h.Name, err))
 		}
 		texts, reason := captionsOf(data, is)
 		if reason != "" {
