@@ -39,6 +39,15 @@ func (d *Device) Compile(ctx context.Context, exec *gomodel.Exec, split []bool, 
 	tell := sync.OnceFunc(func() { close(built) })
 	c := &d.compiling
 	c.mu.Lock()
+	if before, ok := c.graph[exec]; ok { // one that was left
+		c.mu.Unlock()
+		select {
+		case <-before.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		c.mu.Lock()
+	}
 	if c.graph == nil {
 		c.graph = map[*gomodel.Exec]inMaking{}
 	}

@@ -22,8 +22,10 @@ func TestCompilerIsLeftToItself(t *testing.T) {
 				t.Fatal(err)
 			}
 			split := []bool{true}
+			builds := 0
 			var cancel context.CancelFunc
 			build := func(_ *gomodel.Scope, in []*Node) []*Node {
+				builds++
 				x := in[0]
 				for range 300 {
 					x = Tanh(Add(Mul(x, x), in[0]))
@@ -70,6 +72,9 @@ func TestCompilerIsLeftToItself(t *testing.T) {
 			left(exec)
 			if got, want := run(exec), run(other); !slices.Equal(got, want) {
 				t.Errorf("the graph that was left gives %v, want %v", got, want)
+			}
+			if builds != 2 {
+				t.Errorf("two graphs were built %d times", builds)
 			}
 			dev.Free(exec)
 			dev.Free(other)
