@@ -65,7 +65,7 @@ func (j *Job) saveBest(value float64) (saved bool, err error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, err
+		return false, j.unsaved(err)
 	}
 	if err := j.log("Saved best checkpoint %s (%s %.4f @ %d steps)", path, j.Config.BestMetric, value, j.state.Step); err != nil {
 		return false, err

@@ -25,6 +25,7 @@ import (
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/train/memory"
 )
 
 var measure = flag.Bool("measure", false, "measure the memory of full-size steps on cpu:xla, for minutes and up to 12 GB")
@@ -35,20 +36,21 @@ type memoryCase struct {
 	Batch  int
 	Change func(*Config)
 	What   string
-	GB     float64 // as measured on 2 cores of Zen 5; the size of pages and the number of threads matter a little
+	GB     float64 // as measured on 2 cores of Zen 5; the size of pages and the number of threads matter a little. 0 = only with -measure
+	Steps  bool    // that of steps alone, which is less than a run's
 }
 
 var memoryCases = []memoryCase{
-	{"ViT-B-16", 4, func(c *Config) {}, "", 4.51},
-	{"ViT-B-16", 8, func(c *Config) {}, "", 5.06},
-	{"ViT-B-16", 16, func(c *Config) {}, "", 6.65},
-	{"ViT-B-16", 4, func(c *Config) { c.WorldSize, c.AccumFreq = 2, 4 }, "2 ranks, accum 4", 0},
-	{"ViT-B-16", 16, func(c *Config) { c.Recompute = true }, "grad_checkpointing", 0},
-	{"ViT-B-16", 8, func(c *Config) { c.FreezeVision = true }, "freeze_vision", 0},
-	{"ViT-B-16", 8, func(c *Config) { c.LoRARank, c.LoRAAlpha = 8, 8 }, "lora", 0},
-	{"RN50", 16, func(c *Config) {}, "", 0},
-	{"emoji", 128, func(c *Config) {}, "", 0},
-	{"ViT-H-14", 8, func(c *Config) { c.FreezeVision = true }, "freeze_vision", 0},
+	{"ViT-B-16", 4, func(c *Config) {}, "", 4.51, false},
+	{"ViT-B-16", 8, func(c *Config) {}, "", 5.06, false},
+	{"ViT-B-16", 16, func(c *Config) {}, "", 6.65, false},
+	{"ViT-B-16", 4, func(c *Config) { c.WorldSize, c.AccumFreq = 2, 4 }, "2 ranks, accum 4", 4.90, true},
+	{"ViT-B-16", 16, func(c *Config) { c.Recompute = true }, "grad_checkpointing", 4.48, true},
+	{"ViT-B-16", 8, func(c *Config) { c.FreezeVision = true }, "freeze_vision", 2.58, true},
+	{"ViT-B-16", 8, func(c *Config) { c.LoRARank, c.LoRAAlpha = 8, 8 }, "lora", 4.52, true},
+	{"RN50", 16, func(c *Config) {}, "", 5.56, true},
+	{"emoji", 128, func(c *Config) {}, "", 0.99, true},
+	{"ViT-H-14", 8, func(c *Config) { c.FreezeVision = true }, "freeze_vision", 0, false},
 }
 
 // photographs has n pairs of one JPEG of 500×375, the size of Flickr30k's, and captions of about the length of Flickr30k-CN's.
@@ -171,7 +173,7 @@ func residentSize() (peak, now int64) {
 	return peak, now
 }
 
-// The estimate is within 25 % of what was measured here; with -measure, of what is measured now.
+// The estimate is within memory.Error of the peak of a run, as it was measured here, or with -measure is now; and within 25 % of that of steps alone.
 func TestMemoryEstimate(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -185,6 +187,9 @@ func TestMemoryEstimate(t *testing.T) {
 		settings := c.settings(cfg)
 		got := float64(EstimateMemory(cfg, settings)) / 1e9
 		want := c.GB
+		if want == 0 && !*measure {
+			continue
+		}
 		if *measure {
 			cmd := exec.Command(exe)
 			cmd.Env = append(os.Environ(), childEnv+"=memory", "CLIPKIT_MEMORY_CASE="+strconv.Itoa(i))
@@ -202,8 +207,12 @@ func TestMemoryEstimate(t *testing.T) {
 			want = float64(n) / 1e9
 		}
 		t.Logf("%s, batch %d %s: estimate %.2f GB, measured %.2f GB (%+.0f %%)", c.Model, c.Batch, c.What, got, want, 100*(got/want-1))
-		if math.Abs(got/want-1) > 0.25 {
-			t.Errorf("%s, batch %d %s: the estimate is off by more than 25 %%", c.Model, c.Batch, c.What)
+		most := memory.Error
+		if c.Steps && !*measure {
+			most = 0.25
+		}
+		if math.Abs(got/want-1) > most {
+			t.Errorf("%s, batch %d %s: the estimate is off by more than %.0f %%", c.Model, c.Batch, c.What, 100*most)
 		}
 	}
 }

@@ -42,9 +42,14 @@ func (j *Job) note(text string) {
 
 // save writes a checkpoint and removes old ones. One that cannot be written is said aloud, and training goes on to the next (Config.OnFailedSave).
 func (j *Job) save() error {
-	err := j.saveNow()
+	err := j.trySave()
 	if err == nil || !j.goesOn(err) {
-		return err
+		return j.unsaved(err)
+	}
+	if j.saved == j.state.Step { // an older one could not be removed
+		j.Say(err.Error())
+		j.note(err.Error())
+		return nil
 	}
 	kept := "there is no checkpoint before it"
 	if j.saved >= 0 {
@@ -57,7 +62,17 @@ func (j *Job) save() error {
 }
 
 // saveNow is save where no other time follows.
-func (j *Job) saveNow() error {
+func (j *Job) saveNow() error { return j.unsaved(j.trySave()) }
+
+// unsaved says what to do about a save that failed.
+func (j *Job) unsaved(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; nothing of the checkpoints before is lost: free space or make %s writable, and run it again", err, j.Run.Checkpoints())
+}
+
+func (j *Job) trySave() error {
 	if !j.writes() {
 		j.saved = j.state.Step
 		return nil
@@ -99,10 +114,7 @@ func (j *Job) write(dir string) (path string, err error) {
 			break
 		}
 	}
-	if err != nil {
-		return "", fmt.Errorf("%w; nothing of the checkpoints before is lost: free space or make %s writable, and run it again", err, dir)
-	}
-	return path, nil
+	return path, err
 }
 
 // parts are what a checkpoint holds, read from the device as it is written.

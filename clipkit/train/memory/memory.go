@@ -6,9 +6,8 @@
 // It holds within Error on cpu:xla in float32 (train's TestMemoryEstimate has the measurements, and makes them again with -measure). A model in
 // evaluation, the teacher for one, is not included.
 //
-// What is counted: weights, moments, gradients and their sums; what waits in a step for the gradients, or a validation, which takes the memory that a
-// step gave back; what the compiler takes and keeps; the pixels of a step and those that the loader makes ahead. A save holds one tensor and is
-// not seen.
+// What is counted: weights, moments, gradients and their sums; what waits in a step for the gradients; what the compiler takes and keeps, and a validation;
+// the pixels of a step and those that the loader makes ahead. A save holds one tensor and is not seen.
 package memory
 
 import (
@@ -26,7 +25,7 @@ const Error = 0.15
 
 // Fitted to the measurements.
 const (
-	processBytes   = 0.45e9 // the program, the engine, what its compiler takes for a step of other lengths, and validation
+	processBytes   = 0.25e9 // the program, the engine, and what its compiler takes for a step of other lengths
 	trainedCopies  = 3.0    // of a trained tensor, besides itself: moments and gradient
 	blockValues    = 16.0   // values per token and channel of a transformer block that wait for the gradients, in theory
 	blockOverhead  = 1.25   // what XLA keeps for each of them
@@ -50,7 +49,7 @@ type Run struct {
 
 // Bytes is the estimate.
 func (r Run) Bytes() int64 {
-	return int64(processBytes + r.tensors() + max(r.activations(), r.validation()) + r.pixels())
+	return int64(processBytes + r.tensors() + r.activations() + r.validation() + r.pixels())
 }
 
 // frozen tells whether the vision tower gets no gradients.
@@ -110,14 +109,15 @@ func (r Run) activations() float64 {
 	return float64(r.Together*r.BatchSize) * (text + vision)
 }
 
-// validation is what one block of the vision tower takes for the pictures that are encoded together. More than a step it takes only where little is trained.
+// validation is what encoding 64 pictures takes beside what a step has taken, which waits for the next one: a few values for each that one layer puts out.
 func (r Run) validation() float64 {
-	const together = 64
-	if r.Arch.IsResNet() {
-		return 0
+	const together, values = 64, 8
+	cfg, most := r.Arch, 0.0
+	if cfg.IsResNet() {
+		cfg.Convolutions(func(side, _, out, _ int) { most = max(most, float64(side*side*out)) })
+		return 4 * together * 2 * most // in and out
 	}
-	tokens := 1 + r.Arch.Grid()*r.Arch.Grid()
-	return 4 * blockOverhead * together * (float64(tokens*r.Arch.VisionWidth)*blockValues + float64(r.Arch.VisionHeads()*tokens*tokens))
+	return 4 * together * values * float64((1+cfg.Grid()*cfg.Grid())*cfg.VisionWidth)
 }
 
 // convOutputs counts the values that the convolutions of a ResNet put out for one picture.
