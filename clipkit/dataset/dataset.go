@@ -17,8 +17,7 @@
 //	defer data.Close()
 //	epoch, err := loader.New(ctx, data.Train, loader.Config{BatchSize: 128, Resolution: 224, Shuffle: true, Transform: f})
 //
-// [OpenPublished] knows
-// MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
+// [OpenPublished] knows MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
 // build_lmdb_dataset.py.
 //
 // A caption with several pictures becomes several pairs ([Pairs]); the order of pairs in an epoch is the reference's ([Order]).
@@ -49,6 +48,7 @@ import (
 
 	"clipnb/assets"
 	"clipnb/clipkit/dataset/captions"
+	"clipnb/clipkit/dataset/folder"
 )
 
 // Errors to test for with errors.Is.
@@ -162,10 +162,7 @@ func open(path string) (*Dataset, error) {
 	switch {
 	case found:
 		return d, nil
-	case findCaptionFile(path) != "":
-		return OpenFolder(path, "", DefaultSplit)
-	}
-	if f, err := listPictures(path); err == nil && f.hasBeside() {
+	case findCaptionFile(path) != "" || folder.HasTexts(path):
 		return OpenFolder(path, "", DefaultSplit)
 	}
 	return nil, fmt.Errorf("%w: no split in %s; want train_imgs.tsv with train_texts.jsonl or lmdb/train, or the same for valid or test, or pictures with one of %s or with a .txt beside each",
