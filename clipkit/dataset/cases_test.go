@@ -243,7 +243,7 @@ func TestCaseValName(t *testing.T) {
 		if err != nil || d.Valid == nil {
 			t.Fatalf("%s: %v, error %v", name, d, err)
 		}
-		if s, err := d.Split(name); err != nil || s != d.Valid {
+		if s, err := d.Split("valid"); err != nil || s != d.Valid {
 			t.Errorf("%s: %v, error %v", name, s, err)
 		}
 		d.Close()

@@ -49,6 +49,7 @@ import (
 
 	"clipnb/assets"
 	"clipnb/clipkit/dataset/captions"
+	"clipnb/clipkit/dataset/folder"
 	"clipnb/clipkit/dataset/shape"
 )
 
@@ -160,10 +161,7 @@ func open(path string) (*Dataset, error) {
 	switch {
 	case found:
 		return d, nil
-	case findCaptionFile(path) != "":
-		return OpenFolder(path, "", DefaultSplit)
-	}
-	if f, err := listPictures(path); err == nil && f.hasBeside() {
+	case findCaptionFile(path) != "" || folder.HasTexts(path):
 		return OpenFolder(path, "", DefaultSplit)
 	}
 	return d, d.openShape(path)

@@ -131,14 +131,9 @@ func listPictures(dir string) (pictureFolder, error) {
 	return pictureFolder{f}, err
 }
 
-// hasBeside tells whether a picture has a .txt beside it.
-func (f pictureFolder) hasBeside() bool {
-	return slices.ContainsFunc(f.Pictures, func(p string) bool { return f.TextOf(p) != "" })
-}
-
 // readBeside reads the captions that stand beside the pictures.
 func (f pictureFolder) readBeside() ([]captions.Caption, error) {
-	if !f.hasBeside() {
+	if !slices.ContainsFunc(f.Pictures, func(p string) bool { return f.TextOf(p) != "" }) {
 		return nil, fmt.Errorf("%w: none of %s in %s, nor a .txt beside a picture", ErrNotFound, strings.Join(CaptionFiles, ", "), f.Dir)
 	}
 	root, err := os.OpenRoot(f.Dir)

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"clipnb/clipkit/dataset/captions"
 )
 
 // Location says how a split is opened again, in another process: it is a split of what Open opens at Path, or, where Split is "", the pictures
@@ -80,11 +78,8 @@ func (l Location) Open() (Source, error) {
 	return wanted, err
 }
 
-// Split gives a split by its name: train, valid (or val, dev, validation) or test.
+// Split gives a split by its name: train, valid or test.
 func (d *Dataset) Split(name string) (Source, error) {
-	if same, ok := captions.Split(name); ok {
-		name = same
-	}
 	for _, s := range d.splits() {
 		switch {
 		case s.name != name:

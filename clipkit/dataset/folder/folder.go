@@ -77,9 +77,49 @@ func (f *Folder) Unfollowed() string {
 	return fmt.Sprintf("; links to folders are not followed, and %s is one: copy the pictures, or link to each of them", f.links[0])
 }
 
-// TextOf is the path of the .txt beside a picture, "" where there is none.
+// TextOf is the path of the .txt beside a picture, 1.txt or 1.jpg.txt for 1.jpg; "" where there is none.
 func (f *Folder) TextOf(picture string) string {
-	return f.texts[strings.TrimSuffix(picture, path.Ext(picture))]
+	if text, ok := f.texts[strings.TrimSuffix(picture, path.Ext(picture))]; ok {
+		return text
+	}
+	return f.texts[picture]
+}
+
+// maxLookedAt bounds what HasTexts looks at: whoever names the wrong folder should not wait for its whole disk.
+const maxLookedAt = 20_000
+
+// HasTexts tells whether a picture has a .txt beside it, among the first files of a folder.
+func HasTexts(dir string) bool {
+	beside, looked := false, 0
+	const picture, text = 1, 2
+	met := map[string]int{}
+	_ = fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error { // what cannot be listed has none
+		name, kind := p, 0
+		switch {
+		case err != nil || p != "." && strings.HasPrefix(d.Name(), "."):
+			if err == nil && !d.IsDir() {
+				return nil
+			}
+			return fs.SkipDir
+		case d.IsDir():
+			return nil
+		case imaging.HasEnding(p):
+			kind = picture
+		case strings.EqualFold(path.Ext(p), ".txt"):
+			kind = text
+			if inner := strings.TrimSuffix(p, path.Ext(p)); imaging.HasEnding(inner) {
+				name = inner
+			}
+		}
+		name = strings.TrimSuffix(name, path.Ext(name))
+		met[name] |= kind
+		if beside = beside || met[name] == picture|text; beside || looked == maxLookedAt {
+			return fs.SkipAll
+		}
+		looked++
+		return nil
+	})
+	return beside
 }
 
 // Below is the path below the folder of a name that may be an absolute path.

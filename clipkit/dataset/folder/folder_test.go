@@ -75,6 +75,20 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%s: %q, want %q; error %v, %v", name, got, want, err, statErr)
 		}
 	}
+	if !folder.HasTexts(dir) || folder.HasTexts(filepath.Join(dir, "absent")) || folder.HasTexts(t.TempDir()) {
+		t.Error("b/c.Txt stands beside b/c.PGM, and elsewhere nothing does")
+	}
+	other := t.TempDir()
+	write(t, filepath.Join(other, "a.jpg"), picture)
+	write(t, filepath.Join(other, "b.txt"), "一件大衣")
+	write(t, filepath.Join(other, ".x.txt"), "一件大衣")
+	if folder.HasTexts(other) {
+		t.Error("b.txt stands beside no picture")
+	}
+	write(t, filepath.Join(other, "a.jpg.txt"), "一件大衣")
+	if f, err := folder.List(other); err != nil || !folder.HasTexts(other) || f.TextOf("a.jpg") != "a.jpg.txt" {
+		t.Errorf("a.jpg.txt is not beside a.jpg: error %v", err)
+	}
 	if _, err := folder.List(filepath.Join(dir, "absent")); err == nil {
 		t.Error("an absent folder is listed")
 	}

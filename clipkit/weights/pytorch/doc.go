@@ -5,8 +5,8 @@
 //
 // weights.Open maps a file and calls Parse where LooksLike says so.
 //
-// The state dict is the whole value, or lies under "state_dict", "model_state_dict", "model", "net" or "module". What people keep beside it, sets, options, paths, times and
-// numpy's arrays among it, is passed over.
+// The state dict is the whole value, or lies under "state_dict", "model_state_dict", "model", "net" or "module". What people keep beside it, sets,
+// options, paths, times and numpy's arrays among it, is passed over.
 //
 // Both containers are read: zip (zip.go, PyTorch 1.6 and later) and legacy (legacy.go). So are TorchScript archives (script.go), every dtype
 // of numbers, shared storages and views, Parameters and numpy's scalars, and AdamW's state (optimizer.go). What is written is a zip container
