@@ -10,15 +10,15 @@
 //	captions.csv, .tsv, .txt, .json, .jsonl, or metadata.…   pictures in the folder and below it, and a file that names them ([OpenFolder],
 //	                                 package captions): columns image and caption, and split where the splits are to be given
 //	1.jpg, 1.txt, 2.jpg, 2.txt, …    pictures with a .txt beside each, every line of which is a caption
+//	parquet, WebDataset, imagefolder, COCO's and Karpathy's JSON: package shape says how each looks, and what to do with data in yet another
 //
-// Without a column split a fifth of the pictures becomes valid. A person who has another shape writes captions.csv: two columns, image,caption.
+// Without a column split a fifth of the pictures becomes valid.
 //
 //	data, err := dataset.Open("datasets/MUGE")
 //	defer data.Close()
 //	epoch, err := loader.New(ctx, data.Train, loader.Config{BatchSize: 128, Resolution: 224, Shuffle: true, Transform: f})
 //
-// [OpenPublished] knows
-// MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
+// [OpenPublished] knows MUGE, Flickr30k-CN and COCO-CN. [WriteTSV] and [WriteLMDB] write any source for the reference; [BuildLMDB] is its
 // build_lmdb_dataset.py.
 //
 // A caption with several pictures becomes several pairs ([Pairs]); the order of pairs in an epoch is the reference's ([Order]).
@@ -49,12 +49,13 @@ import (
 
 	"clipnb/assets"
 	"clipnb/clipkit/dataset/captions"
+	"clipnb/clipkit/dataset/shape"
 )
 
 // Errors to test for with errors.Is.
 var (
-	ErrFormat   = errors.New("dataset: bad format")
-	ErrNotFound = errors.New("dataset: not found")
+	ErrFormat   = shape.ErrFormat
+	ErrNotFound = shape.ErrNotFound
 )
 
 // Source is one split: pictures, captions and which belong together. Safe for concurrent reads; the slices that ImageIDs and Texts
@@ -68,16 +69,13 @@ type Source interface {
 }
 
 // Text is one caption.
-type Text struct {
-	ID       int64
-	Text     string
-	ImageIDs []int64 // the pictures it describes; empty where the answers are hidden
-}
+type Text = shape.Text
 
 // Dataset is a set of splits; those it does not have are nil.
 type Dataset struct {
 	Name               string
 	Train, Valid, Test Source
+	LeftOut            []string // of each split, how many samples Open passed over, and why; only for the shapes of package shape
 }
 
 // split is a place for a split and the name that its files begin with.
@@ -98,7 +96,7 @@ func (d *Dataset) String() string {
 			parts = append(parts, fmt.Sprintf("%s %d pictures, %d texts", s.name, len((*s.source).ImageIDs()), len((*s.source).Texts())))
 		}
 	}
-	return d.Name + ": " + strings.Join(parts, "; ")
+	return d.Name + ": " + strings.Join(append(parts, d.LeftOut...), "; ")
 }
 
 // Close closes the splits.
@@ -116,7 +114,7 @@ func (d *Dataset) Close() error {
 //
 // A split in lmdb/<split> is read from there, with the captions of the jsonl where that is beside it; a split without one from tsv and
 // jsonl. val, dev and validation are other names of valid. A folder that has neither but one of [CaptionFiles], or a .txt beside a picture, is
-// opened by [OpenFolder] with [DefaultSplit].
+// opened by [OpenFolder] with [DefaultSplit]; others by the shape of their files.
 func Open(path string) (*Dataset, error) {
 	d, err := open(path)
 	if err != nil {
@@ -168,8 +166,7 @@ func open(path string) (*Dataset, error) {
 	if f, err := listPictures(path); err == nil && f.hasBeside() {
 		return OpenFolder(path, "", DefaultSplit)
 	}
-	return nil, fmt.Errorf("%w: no split in %s; want train_imgs.tsv with train_texts.jsonl or lmdb/train, or the same for valid or test, or pictures with one of %s or with a .txt beside each",
-		ErrNotFound, path, strings.Join(CaptionFiles, ", "))
+	return d, d.openShape(path)
 }
 
 // openSplit opens a split under one of the names that its files may have, and gives nil where there are none.

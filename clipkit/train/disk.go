@@ -13,7 +13,7 @@ import (
 // ErrDisk is wrapped for a run whose checkpoints would not fit on the disk.
 var ErrDisk = errors.New("train: not enough disk")
 
-// fitsDisk says what the run's checkpoints take, and refuses where they would not fit. Those that are there already count as taken.
+// fitsDisk says what the run's checkpoints take, in the log and where it is much to a person, and refuses where they would not fit. Those that are there already count as taken.
 func (j *Job) fitsDisk() error {
 	dir, free := j.Run.Checkpoints(), j.Disk
 	if free == 0 {
@@ -57,7 +57,9 @@ func (j *Job) fitsDisk() error {
 		said += fmt.Sprintf(", beside the %d that are there", len(there))
 	}
 	if need <= free {
-		j.Say(said)
+		if need > free/100 { // less is no news
+			j.Say(said)
+		}
 		return j.log("%s", said)
 	}
 	advice := "free space, or put the run on another disk (experiments may be a link to a folder there)"

@@ -171,6 +171,7 @@ func TestFullDiskDuringTheBest(t *testing.T) {
 func TestCheckpointsThatDoNotFitAreRefused(t *testing.T) {
 	size := func() int64 {
 		job, said := savingJob(t, t.TempDir(), func(*Config) {})
+		job.Disk = 100e6
 		if err := job.Do(context.Background()); err != nil {
 			t.Fatal(err)
 		}

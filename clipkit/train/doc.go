@@ -68,6 +68,7 @@
 //	best_metric, patience          the best checkpoint is kept apart, and a run ends when it gets no better (best.go)
 //	spike_factor                   a jump of the loss ends the run; one that is not a number always does
 //	keep_checkpoints               older ones are removed
+//	save_minutes                   besides, the first step that ends so long after the last checkpoint is saved (30)
 //	skip_budget                    broken samples that a run bears
 //
 // 0 turns off whatever has an interval or a share. No key is read and then ignored.
@@ -81,7 +82,7 @@
 // have the same step: in the same bits with the same number of processes, and else within the noise of adding floats in another order.
 //
 // Every process has the data, and a Job of its own with the same of everything; they compare settings, data and weights at the start. Only rank 0
-// reads and writes the run. When one is told to stop, all do after the same step. The budget of bad pairs is one for all. BatchNorm's
+// reads and writes the run. When one is told to stop, all do in the same place. The budget of bad pairs is one for all. BatchNorm's
 // running statistics are those of rank 0's batches, as DistributedDataParallel has it. Two things of the reference are not followed: it passes the
 // batches at an epoch's end that fill no step through the model too, which moves those statistics and nothing else; and with a teacher and
 // gather_with_grad it compares pictures on ranks above 0 with the teacher's features of other pictures (cn_clip/training/train.py:59 and :95).
@@ -92,6 +93,14 @@
 // A new run begins at resume: a .pt of the reference with its optimizer's state, epoch and step; a checkpoint or a run of ours; or weights
 // alone, such as the published files, from step 0. A .pt from the middle of an epoch goes on there, where the reference would skip to the next
 // epoch. With lora_rank the model of a continued run has to be the one it began with.
+//
+// With save_minutes, kill -9, a power cut or a full disk costs half an hour and no more. Such a checkpoint is there besides keep_checkpoints, until the next.
+//
+// # Stopping
+//
+// Cancelling ctx ends a run within its micro-batch: between the passes of a step, while pictures load, between the batches of a validation. A step that has
+// all its gradients is finished, any other given up as if it had not begun, so the last whole step is saved, and said. Nobody waits for a compiler. A validation
+// that was interrupted is made up for when the run goes on.
 //
 // # Several devices
 //
@@ -108,13 +117,13 @@
 // # Disk
 //
 // What the checkpoints will take is said before the first step, and refused where they do not fit. A disk that fills up meanwhile costs no finished step:
-// the oldest checkpoint makes room where several are kept, else training goes on to the next save and says so each time, or stops (on_failed_save).
+// the oldest checkpoint makes room where several are kept, else training goes on to the next save and says so each time, or stops, as on_failed_save says.
 // The newest whole checkpoint, and the best, never go. Moments are saved whole, in float32, with every checkpoint: half of their bits, or moments of an
 // earlier step, would make a resumed run another one.
 //
 // # Errors
 //
-// Cancelling ctx saves a checkpoint and returns an error that wraps ErrInterrupted; calling Do again with the same run directory continues.
+// ErrInterrupted says that ctx ended the run, and after which step it was saved; calling Do again with the same run directory continues.
 // ErrConfig names a bad setting, ErrDiverged a loss that is no longer a number or that jumped (the last checkpoint is from before), ErrMemory
 // a run that would not fit, ErrDisk one whose checkpoints would not.
 package train

@@ -3,7 +3,6 @@ package train
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"clipnb/clipkit/arch"
@@ -29,17 +28,18 @@ func Fit(cfg arch.Config, c Config, limit int64) []Fitting {
 
 // savings are what takes less memory than smaller batches alone, from what changes nothing of the result to what trains least.
 var savings = []struct {
+	parts           string // a letter for each change
 	notebook, shell string
 	change          func(*Config)
 }{
-	{"", "", func(*Config) {}},
-	{"Recompute = true", "--grad-checkpointing", func(c *Config) { c.Recompute = true }},
-	{"MaskRatio = 0.5", "--mask-ratio 0.5", func(c *Config) { c.MaskRatio = max(c.MaskRatio, 0.5) }},
-	{"FreezeVision = true", "--freeze-vision", func(c *Config) { c.FreezeVision = true }},
-	{"LoRARank, LoRAAlpha = 8, 8", "--lora-rank 8 --lora-alpha 8", func(c *Config) { c.LoRARank, c.LoRAAlpha = 8, 8 }},
-	{"FreezeVision, Recompute = true, true", "--freeze-vision --grad-checkpointing", func(c *Config) { c.FreezeVision, c.Recompute = true, true }},
-	{"LoRARank, LoRAAlpha, Recompute = 8, 8, true", "--lora-rank 8 --lora-alpha 8 --grad-checkpointing", func(c *Config) { c.LoRARank, c.LoRAAlpha, c.Recompute = 8, 8, true }},
-	{"LoRARank, LoRAAlpha, FreezeVision, Recompute = 8, 8, true, true", "--lora-rank 8 --lora-alpha 8 --freeze-vision --grad-checkpointing", func(c *Config) {
+	{"", "", "", func(*Config) {}},
+	{"r", "Recompute = true", "--grad-checkpointing", func(c *Config) { c.Recompute = true }},
+	{"m", "MaskRatio = 0.5", "--mask-ratio 0.5", func(c *Config) { c.MaskRatio = max(c.MaskRatio, 0.5) }},
+	{"f", "FreezeVision = true", "--freeze-vision", func(c *Config) { c.FreezeVision = true }},
+	{"l", "LoRARank, LoRAAlpha = 8, 8", "--lora-rank 8 --lora-alpha 8", func(c *Config) { c.LoRARank, c.LoRAAlpha = 8, 8 }},
+	{"fr", "FreezeVision, Recompute = true, true", "--freeze-vision --grad-checkpointing", func(c *Config) { c.FreezeVision, c.Recompute = true, true }},
+	{"lr", "LoRARank, LoRAAlpha, Recompute = 8, 8, true", "--lora-rank 8 --lora-alpha 8 --grad-checkpointing", func(c *Config) { c.LoRARank, c.LoRAAlpha, c.Recompute = 8, 8, true }},
+	{"lfr", "LoRARank, LoRAAlpha, FreezeVision, Recompute = 8, 8, true, true", "--lora-rank 8 --lora-alpha 8 --freeze-vision --grad-checkpointing", func(c *Config) {
 		c.LoRARank, c.LoRAAlpha, c.FreezeVision, c.Recompute = 8, 8, true, true
 	}},
 }
@@ -47,35 +47,38 @@ var savings = []struct {
 // fittings is how many changes are listed at most.
 const fittings = 4
 
+// fit lists savings, each with the largest batch that fits. Where a smaller batch alone is enough, the others keep the batch; and none is listed that
+// changes more than another without gaining a larger batch.
 func fit(cfg arch.Config, c Config, limit int64, needs func(Config) int64) (list []Fitting) {
-	whole := []Fitting(nil) // those that keep the batch
+	listed := map[string]int{} // the batch, by parts
 	for _, s := range savings {
 		changed := c
 		s.change(&changed)
-		if s.shell != "" && (needs(changed) >= needs(c) || changed.step().Check(cfg) != nil) { // it is so already, or is nothing for this model
+		if s.parts != "" && (needs(changed) >= needs(c) || changed.step().Check(cfg) != nil) { // it is so already, or is nothing for this model
 			continue
 		}
-		for n := c.computed().BatchSize; n >= 2; n /= 2 {
+		for n := c.computed().BatchSize; n >= 2 && len(list) < fittings; n /= 2 {
 			smaller := changed.MicroBatches(n)
 			bytes := needs(smaller)
 			if bytes >= limit {
 				continue
 			}
-			f := Fitting{says(c, smaller, s.notebook, s.shell), smaller, bytes}
-			switch {
-			case s.shell == "" && smaller.MicroBatch == c.MicroBatch: // as it is
-			case s.shell == "":
-				list = append(list, f)
-			case smaller.MicroBatch == c.MicroBatch:
-				whole = append(whole, f)
-			case len(list)+len(whole) == 0: // a smaller batch alone is not enough, nor is this alone
-				list = append(list, f)
+			if s.parts == "" && smaller.computed().BatchSize == c.computed().BatchSize { // as it is
+				return nil
+			}
+			_, alone := listed[""]
+			more := smaller.computed().BatchSize < c.computed().BatchSize && alone
+			for parts, batch := range listed {
+				more = more || parts != "" && batch >= smaller.computed().BatchSize && !strings.ContainsFunc(parts, func(p rune) bool { return !strings.ContainsRune(s.parts, p) })
+			}
+			if !more {
+				listed[s.parts] = smaller.computed().BatchSize
+				list = append(list, Fitting{says(c, smaller, s.notebook, s.shell), smaller, bytes})
 			}
 			break
 		}
 	}
-	list = slices.Concat(list, whole)
-	return list[:min(len(list), fittings)]
+	return list
 }
 
 // says is how a change is asked for: batch is a parameter of the notebooks and of "kernels exec", all others are set in a cell.

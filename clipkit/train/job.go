@@ -52,7 +52,8 @@ type Job struct {
 	pairs         []dataset.Pair
 	perRun        int       // steps in all
 	perPass       int       // steps of an epoch
-	saved         int       // step of the newest checkpoint
+	first         int       // step at which this process began
+	saved         int       // step of the newest checkpoint, -1 = there is none
 	savedAt       time.Time // when the run began, or last saved on its way
 	guard         guard
 	pace          pace
@@ -124,6 +125,7 @@ func (j *Job) do(ctx context.Context) (err error) {
 	if err := j.resumeTogether(); err != nil {
 		return err
 	}
+	j.first = j.state.Step
 	if err := j.greet(); err != nil {
 		return err
 	}
@@ -134,6 +136,11 @@ func (j *Job) do(ctx context.Context) (err error) {
 	}
 	j.savedAt = j.Now()
 	for !j.finished() {
+		if stop, err := exchange.AnyDone(ctx, j.world()); err != nil {
+			return err
+		} else if stop { // before the device's peak is measured and pictures are read
+			return j.interrupted(ctx)
+		}
 		if err := j.epoch(ctx); err != nil {
 			return err
 		}

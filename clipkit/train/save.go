@@ -14,13 +14,13 @@ import (
 // interrupted saves what has been done and says how to go on.
 func (j *Job) interrupted(ctx context.Context) error {
 	var err error
-	if j.saved != j.state.Step {
+	begun := j.state.Step > j.first
+	if begun && j.saved != j.state.Step {
 		err = j.saveNow()
 	}
 	if err := j.agree(err); err != nil {
 		return err
 	}
-	j.note("interrupted")
 	cause, where := context.Cause(ctx), "by rank 0"
 	if cause == nil {
 		cause = errors.New("another process was told to stop")
@@ -28,6 +28,10 @@ func (j *Job) interrupted(ctx context.Context) error {
 	if j.writes() {
 		where = "in " + j.Run.Dir
 	}
+	if !begun && j.saved < 0 { // a whole checkpoint takes a minute to write
+		return known{fmt.Errorf("%w before its first step, with nothing to save: run it again to continue (%w)", ErrInterrupted, cause)}
+	}
+	j.note("interrupted")
 	return known{fmt.Errorf("%w after step %d of %d; saved %s: run it again to continue (%w)", ErrInterrupted, j.state.Step, j.perRun, where, cause)}
 }
 

@@ -76,10 +76,7 @@ func convertEnglish(in, out string, o ConvertOptions) (err error, mine bool) {
 	defer f.Close()
 	var tensors []tensor.Tensor
 	for _, name := range f.order {
-		t, err := f.tensors[name].Materialized()
-		if err != nil {
-			return err, mine
-		}
+		t := f.tensors[name]
 		t.Name = unwrapped(name)
 		mine = mine || t.Name == "token_embedding.weight"
 		tensors = append(tensors, t)

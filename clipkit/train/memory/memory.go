@@ -6,9 +6,9 @@
 // It holds within Error on cpu:xla in float32 (train's TestMemoryEstimate has the measurements, and makes them again with -measure). A model in
 // evaluation, the teacher for one, is not included.
 //
-// What is counted: weights, moments, gradients and their sums; what waits in a step for the gradients; what the compiler takes and keeps; the pixels of
-// a step and those that the loader makes ahead. Validation and saves come after a step has given its memory back, and take less: a save
-// holds one tensor.
+// What is counted: weights, moments, gradients and their sums; what waits in a step for the gradients, or a validation, which takes the memory that a
+// step gave back; what the compiler takes and keeps; the pixels of a step and those that the loader makes ahead. A save holds one tensor and is
+// not seen.
 package memory
 
 import (
@@ -26,13 +26,13 @@ const Error = 0.15
 
 // Fitted to the measurements.
 const (
-	processBytes   = 0.2e9 // the program, the engine, and what its compiler keeps
-	trainedCopies  = 3.0   // of a trained tensor, besides itself: moments and gradient
-	blockValues    = 16.0  // values per token and channel of a transformer block that wait for the gradients, in theory
-	blockOverhead  = 1.25  // what XLA keeps for each of them
-	convValues     = 5.0   // values kept for each output of a convolution
-	recomputeShare = 0.4   // of these with grad_checkpointing: XLA:CPU begins recomputing earlier than it would have to
-	frozenShare    = 0.1   // of a tower that has no gradients
+	processBytes   = 0.45e9 // the program, the engine, what its compiler takes for a step of other lengths, and validation
+	trainedCopies  = 3.0    // of a trained tensor, besides itself: moments and gradient
+	blockValues    = 16.0   // values per token and channel of a transformer block that wait for the gradients, in theory
+	blockOverhead  = 1.25   // what XLA keeps for each of them
+	convValues     = 5.0    // values kept for each output of a convolution
+	recomputeShare = 0.4    // of these with grad_checkpointing: XLA:CPU begins recomputing earlier than it would have to
+	frozenShare    = 0.1    // of a tower that has no gradients
 )
 
 // Run is what the memory of a process of a training run depends on.
@@ -49,7 +49,9 @@ type Run struct {
 }
 
 // Bytes is the estimate.
-func (r Run) Bytes() int64 { return int64(processBytes + r.tensors() + r.activations() + r.pixels()) }
+func (r Run) Bytes() int64 {
+	return int64(processBytes + r.tensors() + max(r.activations(), r.validation()) + r.pixels())
+}
 
 // frozen tells whether the vision tower gets no gradients.
 func (r Run) frozen() bool {
@@ -108,17 +110,31 @@ func (r Run) activations() float64 {
 	return float64(r.Together*r.BatchSize) * (text + vision)
 }
 
+// validation is what one block of the vision tower takes for the pictures that are encoded together. More than a step it takes only where little is trained.
+func (r Run) validation() float64 {
+	const together = 64
+	if r.Arch.IsResNet() {
+		return 0
+	}
+	tokens := 1 + r.Arch.Grid()*r.Arch.Grid()
+	return 4 * blockOverhead * together * (float64(tokens*r.Arch.VisionWidth)*blockValues + float64(r.Arch.VisionHeads()*tokens*tokens))
+}
+
 // convOutputs counts the values that the convolutions of a ResNet put out for one picture.
 func convOutputs(cfg arch.Config) (n float64) {
 	cfg.Convolutions(func(side, _, out, _ int) { n += float64(side * side * out) })
 	return n
 }
 
-// pixels are those of a step, and those of the next that are ready.
+// Garbage is how many bytes decoding may leave for the collector at most, before the trainer has it run oftener.
+const Garbage = 128 << 20
+
+// pixels are those of a step, and those of the next that are ready, with what decoding leaves for the collector: it waits for as much as there is.
 func (r Run) pixels() float64 {
 	held := r.Ahead + 1
 	if own := r.Turns * r.Together; own > 1 {
 		held += own
 	}
-	return 4 * float64(held*r.BatchSize) * float64(3*r.Arch.ImageResolution*r.Arch.ImageResolution)
+	bytes := 4 * float64(held*r.BatchSize) * float64(3*r.Arch.ImageResolution*r.Arch.ImageResolution)
+	return bytes + min(bytes, Garbage)
 }
