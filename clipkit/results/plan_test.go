@@ -66,7 +66,7 @@ func TestReasons(t *testing.T) {
 		want  string
 	}{
 		{Table{}, short, t.Context(), ""},
-		{Table{}, long, t.Context(), "not run: about 16.7 h: 1000 steps of 128 pairs at 60 s, 100 min an epoch (measured); about 0.0 GB of memory; recipes=emoji/finetune runs it, hours=8 as much of it as 8 hours allow"},
+		{Table{}, long, t.Context(), "not run: about 16h40m: 1000 steps of 128 pairs at 60 s, 1h40m an epoch (measured); about 0.0 GB of memory; recipes=emoji/finetune runs it, hours=8 as much of it as 8 hours allow"},
 		{Table{Recipes: toy}, long, t.Context(), ""},
 		{Table{Hours: 8}, long, t.Context(), ""},
 		{Table{Steps: 3}, long, t.Context(), ""},

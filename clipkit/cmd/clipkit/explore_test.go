@@ -71,7 +71,7 @@ func TestExploreCommand(t *testing.T) {
 	}
 	for name, args := range map[string][]string{
 		"nothing to show": {}, "two things": {"emoji", "emoji"}, "precision": {"--precision", "f8", "emoji"}, "reach without a token": {"--addr", "0.0.0.0:0", "emoji"},
-		"no such thing": {"--addr", "127.0.0.1:0", "nowhere"}, "no such split": {"--addr", "127.0.0.1:0", "--split", "dev", "emoji"}, "a weak token": {"--addr", "127.0.0.1:0", "--token", "x", "--split", "valid", "emoji"},
+		"no such thing": {"--addr", "127.0.0.1:0", "nowhere"}, "no such split": {"--addr", "127.0.0.1:0", "--split", "third", "emoji"}, "a weak token": {"--addr", "127.0.0.1:0", "--token", "x", "--split", "valid", "emoji"},
 	} {
 		if status := run(t.Context(), append([]string{"explore"}, args...), io.Discard, io.Discard); status != 1 && status != 2 {
 			t.Errorf("%s: status %d", name, status)
