@@ -3,7 +3,8 @@
 //
 //	bytes := memory.Run{Arch: cfg, Step: settings, BatchSize: 8, ContextLength: 52, Turns: 16, Together: 1, Devices: 1, Ahead: 8}.Bytes()
 //
-// It holds within Error on cpu:xla in float32 (train's TestMemoryEstimate has the measurements, and makes them again with -measure). A model in
+// It holds within Error for whole runs of ViT-B-16 on cpu:xla in float32; of other models, and with most settings, only steps were measured (train's
+// TestMemoryEstimate has the figures, and measures whole runs with -measure). A model in
 // evaluation, the teacher for one, is not included.
 //
 // What is counted: weights, moments, gradients and their sums; what waits in a step for the gradients; what the compiler takes and keeps, and a validation;
