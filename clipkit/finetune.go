@@ -130,11 +130,13 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 	if data.Valid != nil {
 		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, f.world, m, data.Valid, cfg) }
 	}
+	after := func() {}
 	if first {
-		err = plan.Announce(ctx, m.Towers, data.Train, cfg, run.Dir, f.world.Size(), say)
+		after, err = plan.Announce(ctx, m.Towers, data.Train, cfg, run.Dir, f.world.Size(), say)
 	}
 	if err = exchange.Agree(f.world, err); err == nil {
 		err = job.Do(ctx)
+		after()
 	}
 	finish()
 	if err != nil {

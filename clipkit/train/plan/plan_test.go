@@ -187,9 +187,11 @@ func TestAnnounce(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	m, source, c := tiny(t, "vit")
 	announce := func(c train.Config, dir string) (said []string) {
-		if err := Announce(t.Context(), m, source, c, dir, 1, func(line string) { said = append(said, line) }); err != nil {
+		after, err := Announce(t.Context(), m, source, c, dir, 1, func(line string) { said = append(said, line) })
+		if err != nil {
 			t.Fatal(err)
 		}
+		after()
 		return said
 	}
 	c.MaxSteps = 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"clipnb/clipkit/dataset"
@@ -67,23 +68,32 @@ const (
 )
 
 // Announce says in a line or two what a run that is about to begin will take, if that is more than some minutes. Where the estimate is of hours, it
-// measures first. The model is in memory already; dir is the run's folder, which may have steps: their speed counts, and only the others are to come.
-func Announce(ctx context.Context, m *model.Model, s dataset.Source, c train.Config, dir string, processes int, say func(string)) error {
+// measures first. The model is in memory already; dir is the run's folder, which may have steps: only the others are to come. after, which is never nil, is called
+// when the run has ended, and keeps the speed that it had.
+func Announce(ctx context.Context, m *model.Model, s dataset.Source, c train.Config, dir string, processes int, say func(string)) (after func(), err error) {
 	rows, err := experiment.ReadRows(dir)
 	if err != nil {
-		return err
+		return func() {}, err
 	}
 	r := On(m.Device, m.Config, c, len(dataset.Pairs(s)), Tokens(s, c))
 	if r.Processes = processes; r.Free > 0 {
 		r.Free = r.Free/int64(max(1, processes)) + 4*int64(m.Config.NumParams())
 	}
-	r.Learn(rows)
 	done := 0
 	for _, row := range rows {
 		done = max(done, row.Step)
 	}
-	p := r.Plan()
-	if p.Duration(done) >= long && p.Source != measured && p.Fits && r.Devices == 1 && processes < 2 {
+	after = func() {
+		if all, err := experiment.ReadRows(dir); err == nil {
+			r.Learn(slices.DeleteFunc(all, func(row experiment.Row) bool { return row.Step <= done }))
+		}
+	}
+	return after, r.announce(ctx, m, done, say)
+}
+
+func (r Run) announce(ctx context.Context, m *model.Model, done int, say func(string)) error {
+	c, p := r.Config, r.Plan()
+	if p.Duration(done) >= long && p.Source != measured && p.Fits && r.Devices == 1 && r.Processes < 2 {
 		say(fmt.Sprintf("the run will take about %s; %s", progress.Duration(p.Duration(done)), atFirst))
 		if err := r.Probe(ctx, m, c); ctx.Err() != nil {
 			return nil // the run stops before its first step, and says so
