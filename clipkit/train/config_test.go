@@ -176,38 +176,6 @@ func TestSkipScheduler(t *testing.T) {
 	}
 }
 
-func TestGuard(t *testing.T) {
-	var g guard
-	for i := range lossesNeeded {
-		if _, spiked := g.spiked(100, 3); spiked {
-			t.Errorf("a spike after %d losses", i)
-		}
-		g.add(2)
-	}
-	if _, spiked := g.spiked(6, 3); spiked {
-		t.Error("three times the median counts as more")
-	}
-	if median, spiked := g.spiked(6.1, 3); !spiked || median != 2 {
-		t.Errorf("6.1 after losses of 2: %v, median %v", spiked, median)
-	}
-	if _, spiked := g.spiked(1e9, 0); spiked {
-		t.Error("a guard that is off")
-	}
-	g = guard{}
-	for i := range lossesKept {
-		if _, stuck := g.stuck(64); stuck {
-			t.Errorf("stuck after %d losses", i)
-		}
-		g.add(math.Log(64) + 0.01)
-	}
-	if text, stuck := g.stuck(64); !stuck || !strings.Contains(text, "ln(64) = 4.159") {
-		t.Errorf("%q", text)
-	}
-	if _, stuck := g.stuck(64); stuck {
-		t.Error("said twice")
-	}
-}
-
 func TestNotices(t *testing.T) {
 	c := Config{BatchSize: 48, LR: 5e-5}
 	if lines := strings.Join(c.notices(500, true), "\n"); !strings.Contains(lines, "lr 5e-05 with 48 pairs") || !strings.Contains(lines, "500 pairs are few") {

@@ -87,6 +87,9 @@ func (j *Job) unlessFull(err error) error {
 func (j *Job) checkpoints(keep, there int) (kept, more int) {
 	c, left := j.Config, j.perRun-j.state.Step
 	last := there + left // one a step at most
+	if keep > 0 && c.SaveMinutes > 0 {
+		keep++ // what is saved by time is beside them
+	}
 	if keep > 0 {
 		return min(keep, last), max(1, min(keep+1, last)-there)
 	}

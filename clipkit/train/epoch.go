@@ -79,7 +79,7 @@ func (j *Job) epoch(ctx context.Context) error {
 			j.state.Epoch, j.state.Batch = epoch, 0
 		}
 		done := j.Now()
-		j.pace.add(done.Sub(began))
+		j.pace.Add(done.Sub(began))
 		row := experiment.Row{
 			Kind: "train", Step: j.state.Step, Epoch: epoch, Samples: j.state.Samples,
 			Loss: res.Loss, ImageToTextAcc: 100 * res.ImageToTextAcc, TextToImageAcc: 100 * res.TextToImageAcc, LR: lr, LogitScale: res.LogitScale,
@@ -121,20 +121,20 @@ func (j *Job) watch(b *loader.Batch, res step.Result) error {
 	if res.Skipped {
 		j.Say(fmt.Sprintf("step %d was left out: its gradients overflow float16; the loss scale is now %g", at, j.stepper.LossScale().Factor))
 	}
-	if median, spiked := j.guard.spiked(res.Loss, c.SpikeFactor); spiked {
+	if median, spiked := j.guard.Spiked(res.Loss, c.SpikeFactor); spiked {
 		last := "there is no checkpoint yet"
 		if j.saved >= 0 {
 			last = fmt.Sprintf("the last checkpoint, of step %d, is from before it", j.saved)
 		}
 		return fmt.Errorf("step %d: %w: loss is %.4g, more than %v times the median %.4g of the last %d; %s. "+
 			"Lower the learning rate or look at the data, and start a run of another name, with resume at that checkpoint",
-			at, ErrDiverged, res.Loss, c.SpikeFactor, median, len(j.guard.losses), last)
+			at, ErrDiverged, res.Loss, c.SpikeFactor, median, j.guard.Kept(), last)
 	}
-	j.guard.add(res.Loss)
+	j.guard.Add(res.Loss)
 	if c.Loss == "siglip" || c.KDLossWeight > 0 {
 		return nil // their chance level is another
 	}
-	if text, stuck := j.guard.stuck(c.perStep()); stuck {
+	if text, stuck := j.guard.Stuck(c.perStep()); stuck {
 		j.Say(text)
 		j.note(text)
 	}

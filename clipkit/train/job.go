@@ -14,6 +14,7 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train/step"
+	"clipnb/clipkit/train/watch"
 )
 
 // ErrInterrupted is wrapped when the context ended a run; its state is saved.
@@ -55,8 +56,8 @@ type Job struct {
 	first         int       // step at which this process began
 	saved         int       // step of the newest checkpoint, -1 = there is none
 	savedAt       time.Time // when the run began, or last saved on its way
-	guard         guard
-	pace          pace
+	guard         watch.Loss
+	pace          watch.Pace
 	saidTruncated bool // captions that are too long
 	saidFull      bool // that the disk does not take the run's rows
 
@@ -120,7 +121,7 @@ func (j *Job) do(ctx context.Context) (err error) {
 	if j.Teacher != nil {
 		j.stepper.Teacher = j.Teacher
 	}
-	j.guard, j.pace, j.saidTruncated, j.loaded, j.rebased = guard{}, pace{}, false, false, false
+	j.guard, j.pace, j.saidTruncated, j.loaded, j.rebased = watch.Loss{}, watch.Pace{}, false, false, false
 	j.state, j.saved = checkpoint.State{Arch: j.Model.Config}, -1
 	if err := j.resumeTogether(); err != nil {
 		return err

@@ -263,23 +263,6 @@ func TestSavedByTime(t *testing.T) {
 
 // What is left is told by the steps of this process alone, without its first.
 func TestRemaining(t *testing.T) {
-	var p pace
-	for _, c := range []struct {
-		took time.Duration
-		want time.Duration // of ten steps
-	}{{time.Hour, 0}, {time.Second, 10 * time.Second}, {3 * time.Second, 30 * time.Second}, {3 * time.Second, 30 * time.Second}} {
-		p.add(c.took)
-		if got := p.of(10); got != c.want {
-			t.Errorf("after a step of %v: %v, want %v", c.took, got, c.want)
-		}
-	}
-	for range pacedSteps {
-		p.add(time.Minute)
-	}
-	if got := p.of(2); got != 2*time.Minute {
-		t.Errorf("after %d steps of a minute: %v", pacedSteps, got)
-	}
-
 	root, data, m := t.TempDir(), e2eData(t), ranksModel(t, "vit", 0)
 	c := e2eConfig(m, "run")
 	c.MaxSteps = 8
