@@ -16,10 +16,10 @@ func TestFit(t *testing.T) {
 		first string // of the list; "" = nothing is enough
 	}{
 		{"ViT-B-16", 200, "as it is"},
-		{"ViT-B-16", 20, "batch=64 (on the command line --batch-size 64 --accum-freq 2)"},
-		{"ViT-B-16", 9, "batch=16 (on the command line --batch-size 16 --accum-freq 8)"},
-		{"ViT-L-14", 7, "FreezeVision = true (on the command line --batch-size"},
-		{"ViT-H-14", 20, "FreezeVision = true (on the command line --batch-size"},
+		{"ViT-B-16", 20, "batch=64 (on the command line --micro-batch 64)"},
+		{"ViT-B-16", 9, "batch=16 (on the command line --micro-batch 16)"},
+		{"ViT-L-14", 7, "FreezeVision = true (on the command line --micro-batch"},
+		{"ViT-H-14", 20, "FreezeVision = true (on the command line --micro-batch"},
 		{"ViT-H-14", 5, ""},
 		{"RN50", 14, "batch=32"},
 	} {
