@@ -113,8 +113,12 @@ func (r Run) Fit() Plan {
 }
 
 // alike are speeds that no plan should tell apart: of such the one with the least memory is taken. Two cores train ViT-B-16 at 3.2 pairs/s in batches of 8
-// and at 3.0 in batches of 16.
-const alike = 1.05
+// and at 3.0 in batches of 16. Parts of fewer pairs than plenty are for want of memory alone: where the peak is estimated too low, what they cost beside their
+// products seems little.
+const (
+	alike  = 1.05
+	plenty = 8
+)
 
 // fastest of the parts that fit.
 func (r Run) fastest(c train.Config, of float64) (best Plan, ok bool) {
@@ -129,7 +133,7 @@ func (r Run) fastest(c train.Config, of float64) (best Plan, ok bool) {
 	}
 	best = slices.MinFunc(fitting, func(a, b Plan) int { return cmp.Compare(a.Seconds, b.Seconds) })
 	for _, p := range fitting {
-		if p.Seconds > 0 && p.Seconds <= alike*best.Seconds && p.Memory < best.Memory {
+		if p.Seconds > 0 && p.Seconds <= alike*best.Seconds && p.Memory < best.Memory && micro(p.Config) >= plenty {
 			best.Memory, best.Config = p.Memory, p.Config
 		}
 	}
