@@ -12,6 +12,15 @@ import (
 // ErrElsewhere is wrapped by what Agree gives to the ranks whose own error is not the one to show.
 var ErrElsewhere = errors.New("another rank failed")
 
+// ErrUntold is what Agree's error is (errors.Is) where the ranks could not tell each other: they know nothing of each other's errors.
+var ErrUntold = errors.New("the ranks could not tell each other")
+
+// untold is an error of which the other ranks do not know.
+type untold struct{ error }
+
+func (u untold) Unwrap() error        { return u.error }
+func (u untold) Is(target error) bool { return target == ErrUntold }
+
 // ofRank is an error that Agree has told to all: with its cause on the rank that has it to show, and elsewhere without.
 type ofRank struct {
 	rank        int
@@ -53,7 +62,7 @@ func Agree(w World, mine error) error {
 	}
 	all, err := Gather(w, state)
 	if err != nil {
-		return errors.Join(mine, err)
+		return untold{errors.Join(mine, err)}
 	}
 	states := slices.Collect(slices.Chunk(all, len(state)))
 	first := slices.IndexFunc(states, func(s []int32) bool { return s[0] > 0 && s[2] == 0 })
@@ -66,7 +75,7 @@ func Agree(w World, mine error) error {
 	said := make([]byte, states[first][0])
 	copy(said, text)
 	if err := Share(w, said, first); err != nil {
-		return errors.Join(mine, err)
+		return untold{errors.Join(mine, err)}
 	}
 	switch {
 	case told != nil, first == w.Rank() && first == 0:

@@ -25,7 +25,7 @@ func savingJob(t *testing.T, root string, change func(*Config)) (*Job, *[]string
 		t.Fatal(err)
 	}
 	c := e2eConfig(m, "run")
-	c.MaxSteps, c.SaveStepInterval, c.SaveEpochInterval = 6, 2, 0
+	c.MaxSteps, c.SaveStepInterval, c.SaveEpochInterval, c.SaveMinutes = 6, 2, 0, 0
 	change(&c)
 	run, err := experiment.Open(root, "run", c, time.Now)
 	if err != nil {
@@ -187,21 +187,24 @@ func TestCheckpointsThatDoNotFitAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		keep   int
 		best   string
+		byTime float64 // minutes
 		room   float64 // checkpoints
 		want   string
 		advice bool
 	}{
-		{3, "", 4.1, "", false},
-		{3, "", 3.9, "at most 3 are kept", true},
-		{3, "", 1.9, "at most 3 are kept", false},
-		{1, "", 2.1, "", false},
-		{1, "", 1.9, "at most 1 are kept", false},
-		{0, "", 3.1, "", false}, // three at intervals, of which the last is one
-		{0, "", 2.9, "are kept", true},
-		{1, "loss", 3.9, "the best one", false},
-		{1, "loss", 4.1, "", false},
+		{3, "", 0, 4.1, "", false},
+		{3, "", 0, 3.9, "at most 3 are kept", true},
+		{3, "", 0, 1.9, "at most 3 are kept", false},
+		{1, "", 0, 2.1, "", false},
+		{1, "", 0, 1.9, "at most 1 are kept", false},
+		{0, "", 0, 3.1, "", false}, // three at intervals, of which the last is one
+		{0, "", 0, 2.9, "are kept", true},
+		{1, "loss", 0, 3.9, "the best one", false},
+		{1, "loss", 0, 4.1, "", false},
+		{3, "", 30, 4.9, "at most 4 are kept", true}, // that by time is beside them
+		{3, "", 30, 5.1, "", false},
 	} {
-		job, _ := savingJob(t, t.TempDir(), func(cfg *Config) { cfg.KeepCheckpoints, cfg.BestMetric = c.keep, c.best })
+		job, _ := savingJob(t, t.TempDir(), func(cfg *Config) { cfg.KeepCheckpoints, cfg.BestMetric, cfg.SaveMinutes = c.keep, c.best, c.byTime })
 		job.Validate = func(context.Context) (experiment.Row, error) { return experiment.Row{Loss: 1}, nil }
 		job.Disk = int64(c.room * float64(size))
 		err := job.Do(context.Background())

@@ -48,7 +48,7 @@ func (k known) Unwrap() error { return k.error }
 // agree has all processes go on, or none (exchange.Agree). All have to call it.
 func (j *Job) agree(mine error) error {
 	err := exchange.Agree(j.world(), mine)
-	if err == nil || errors.Is(err, exchange.ErrWorld) { // where nobody can be told, nobody knows
+	if err == nil || errors.Is(err, exchange.ErrUntold) {
 		return err
 	}
 	return known{err}

@@ -185,7 +185,15 @@ func TestStoppedWhileLoading(t *testing.T) {
 	defer run.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	job := Job{Model: m, Train: &slowDisk{Source: data.Train, ctx: ctx, stop: cancel, left: 10}, Config: c, Run: run} // the third batch of four stays away
+	stepped := make(chan struct{})
+	first := sync.OnceFunc(func() { close(stepped) })
+	disk := &slowDisk{Source: data.Train, ctx: ctx, left: 10} // the third batch of four stays away
+	disk.stop = func() { <-stepped; cancel() }
+	job := Job{Model: m, Train: disk, Config: c, Run: run, Progress: func(p Progress) {
+		if p.Row.Step > 0 {
+			first()
+		}
+	}}
 	if err := job.Do(ctx); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
