@@ -48,7 +48,7 @@
 // longer than an hour ends the run (CLIPKIT_MPI_TIMEOUT=3h waits longer).
 //
 // Gradients of ViT-B-16 between two ranks are added up at 74 to 80 % of the rate at which both cores copy at once (four runs of five, two shared cores), and
-// at 52 % where the two have no cache in common; MPI's own reductions give 24 to 41 %.
+// at 52 % in the fifth, where the two probably had no cache in common: copying was faster then. MPI's own reductions give 24 to 41 %.
 //
 //	go test ./clipkit/exchange/mpi -run '^$' -bench Gradients -benchtime 1x
 //
