@@ -68,8 +68,8 @@ type Config struct {
 
 	LogInterval        int `json:"log_interval"`         // steps between rows of metrics.jsonl; 0 = only the first and the last [--log-interval]
 	ValidBatchSize     int `json:"valid_batch_size"`     // [--valid-batch-size]
-	ValidEpochInterval int `json:"valid_epoch_interval"` // epochs between validations; 0 = off [--valid-epoch-interval]
-	ValidStepInterval  int `json:"valid_step_interval"`  // steps between validations; 0 = off [--valid-step-interval]
+	ValidEpochInterval int `json:"valid_epoch_interval"` // epochs between validations; 0 or less = off [--valid-epoch-interval]
+	ValidStepInterval  int `json:"valid_step_interval"`  // steps between validations; 0 or less = off; with both off there is none at the end either, but for best_metric [--valid-step-interval]
 	SaveEpochInterval  int `json:"save_epoch_interval"`  // epochs between checkpoints; 0 = only at the end [--save-epoch-frequency]
 	SaveStepInterval   int `json:"save_step_interval"`   // steps between checkpoints; 0 = off [--save-step-frequency]
 	KeepCheckpoints    int `json:"keep_checkpoints"`     // older ones are removed; 0 = keep all
@@ -173,8 +173,7 @@ func (c Config) Check(cfg arch.Config) error {
 	if err := c.step().Check(cfg); err != nil {
 		return err
 	}
-	for field, v := range map[string]int{"log_interval": c.LogInterval, "valid_epoch_interval": c.ValidEpochInterval, "valid_step_interval": c.ValidStepInterval,
-		"save_epoch_interval": c.SaveEpochInterval, "save_step_interval": c.SaveStepInterval, "keep_checkpoints": c.KeepCheckpoints,
+	for field, v := range map[string]int{"log_interval": c.LogInterval, "save_epoch_interval": c.SaveEpochInterval, "save_step_interval": c.SaveStepInterval, "keep_checkpoints": c.KeepCheckpoints,
 		"patience": c.Patience, "skip_budget": c.SkipBudget} {
 		if v < 0 {
 			return bad(field, v, "0 (off) or a positive number")

@@ -57,6 +57,7 @@ type Job struct {
 	saved         int       // step of the newest checkpoint, -1 = there is none
 	savedAt       time.Time // when the run began, or last saved on its way
 	guard         watch.Loss
+	repeats       watch.Repeats
 	pace          watch.Pace
 	saidTruncated bool // captions that are too long
 	saidFull      bool // that the disk does not take the run's rows
@@ -146,6 +147,9 @@ func (j *Job) do(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if c := j.Config; c.MaxSteps > 0 && j.state.Step == c.MaxSteps && j.writes() {
+		j.Say(fmt.Sprintf("stopping: step %d has reached max_steps, in epoch %d", c.MaxSteps, j.lastEpoch()))
+	}
 	if j.saved != j.state.Step {
 		err = j.saveNow()
 	}
@@ -214,6 +218,10 @@ func (j *Job) greet() error {
 	scale, err := j.Model.LogitScale()
 	if err != nil {
 		return err
+	}
+	across := j.Config.BatchSize * max(1, j.Config.WorldSize)
+	if text := watch.Filled(len(j.pairs), batches(len(j.pairs), j.Config), across, j.perPass, max(1, j.Config.AccumFreq)); text != "" {
+		j.Say(text)
 	}
 	for _, line := range j.Config.notices(len(j.pairs), scale > 95) {
 		j.Say(line)
