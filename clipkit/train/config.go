@@ -69,7 +69,7 @@ type Config struct {
 	LogInterval        int `json:"log_interval"`         // steps between rows of metrics.jsonl; 0 = only the first and the last [--log-interval]
 	ValidBatchSize     int `json:"valid_batch_size"`     // [--valid-batch-size]
 	ValidEpochInterval int `json:"valid_epoch_interval"` // epochs between validations; 0 or less = off [--valid-epoch-interval]
-	ValidStepInterval  int `json:"valid_step_interval"`  // steps between validations; 0 or less = off; with both off there is none at the end either, but for best_metric [--valid-step-interval]
+	ValidStepInterval  int `json:"valid_step_interval"`  // steps between validations; 0 or less = off; with both off none at the end either, but for best_metric [--valid-step-interval]
 	SaveEpochInterval  int `json:"save_epoch_interval"`  // epochs between checkpoints; 0 = only at the end [--save-epoch-frequency]
 	SaveStepInterval   int `json:"save_step_interval"`   // steps between checkpoints; 0 = off [--save-step-frequency]
 	KeepCheckpoints    int `json:"keep_checkpoints"`     // older ones are removed; 0 = keep all

@@ -89,7 +89,7 @@ func TestBadSettings(t *testing.T) {
 		"augment":                func(c *Config) { c.Augment = "heavy" },
 		"crop_scale":             func(c *Config) { c.Augment, c.CropScale = "crop", [2]float64{0, 1} },
 		"log_interval":           func(c *Config) { c.LogInterval = -1 },
-		"valid_step_interval":    func(c *Config) { c.ValidStepInterval = -1 },
+		"save_step_interval":     func(c *Config) { c.SaveStepInterval = -1 },
 		"best_metric":            func(c *Config) { c.BestMetric = "luck" },
 		"patience":               func(c *Config) { c.Patience = 3 },
 		"spike_factor":           func(c *Config) { c.SpikeFactor = 1 },

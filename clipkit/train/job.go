@@ -147,7 +147,7 @@ func (j *Job) do(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if c := j.Config; c.MaxSteps > 0 && j.state.Step == c.MaxSteps && j.writes() {
+	if c := j.Config; j.state.Step == c.MaxSteps && j.state.Step > j.first && j.writes() {
 		j.Say(fmt.Sprintf("stopping: step %d has reached max_steps, in epoch %d", c.MaxSteps, j.lastEpoch()))
 	}
 	if j.saved != j.state.Step {
