@@ -28,21 +28,22 @@ func Encoding(w exchange.World, cfg arch.Config, what string, split dataset.Sour
 	if bar == nil {
 		return nil
 	}
-	sayCut(split, cfg.ContextLength)
+	fmt.Fprint(os.Stderr, cut(split, cfg.ContextLength))
 	return bar.Then(pictures, cfg.ImageFLOPs()).Then(texts, cfg.TextFLOPs(plan.MeanTokens(split, cfg.ContextLength)))
 }
 
-// sayCut tells how many captions are longer than what the model reads.
-func sayCut(split dataset.Source, length int) {
-	cut, first, row, texts := 0, "", make([]int32, length), split.Texts()
+// cut says how many captions are longer than what the model reads; "" where none is.
+func cut(split dataset.Source, length int) string {
+	n, first, row, texts := 0, int64(0), make([]int32, length), split.Texts()
 	for _, t := range texts {
 		if tokenizer.Default().Encode(row, tokenizer.Prepare(t.Text)) > 0 {
-			if cut++; cut == 1 {
-				first = fmt.Sprintf("text_id %d", t.ID)
+			if n++; n == 1 {
+				first = t.ID
 			}
 		}
 	}
-	if cut > 0 {
-		fmt.Fprintf(os.Stderr, "%d of the %d texts of %s are longer than the model's %d tokens and are cut (the first is %s)\n", cut, len(texts), split.Name(), length, first)
+	if n == 0 {
+		return ""
 	}
+	return fmt.Sprintf("%d of the %d texts of %s are longer than the model's %d tokens and are cut; the first has text_id %d\n", n, len(texts), split.Name(), length, first)
 }

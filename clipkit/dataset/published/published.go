@@ -142,6 +142,7 @@ func (o Options) unpack(ctx context.Context, path, dir string) (err error) {
 	if _, err := unpack.Into(ctx, path, unpacking, unpack.Options{Progress: o.progress("unpacking " + filepath.Base(path))}); err != nil {
 		return err
 	}
+	o.Say(path + " is unpacked; what is in it is read and counted")
 	from, err := top(unpacking)
 	if err != nil {
 		return fmt.Errorf("unpacking %s: %w", path, err)
