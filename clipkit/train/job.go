@@ -122,7 +122,7 @@ func (j *Job) do(ctx context.Context) (err error) {
 	if j.Teacher != nil {
 		j.stepper.Teacher = j.Teacher
 	}
-	j.guard, j.pace, j.saidTruncated, j.loaded, j.rebased = watch.Loss{}, watch.Pace{}, false, false, false
+	j.guard, j.repeats, j.pace, j.saidTruncated, j.loaded, j.rebased = watch.Loss{}, watch.Repeats{}, watch.Pace{}, false, false, false
 	j.state, j.saved = checkpoint.State{Arch: j.Model.Config}, -1
 	if err := j.resumeTogether(); err != nil {
 		return err
