@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/step"
 )
@@ -81,7 +82,7 @@ type Config struct {
 	// several are kept, the oldest makes room before.
 	OnFailedSave string `json:"on_failed_save,omitempty"`
 
-	BestMetric  string  `json:"best_metric"`  // the checkpoint with the best value of this is kept in checkpoints/best (Metrics has the names); "" = none is
+	BestMetric  string  `json:"best_metric"`  // the checkpoint with the best value of this is kept in checkpoints/best (experiment.Metrics has the names); "" = none is
 	Patience    int     `json:"patience"`     // stop after so many validations without a better value of best_metric; 0 = never
 	SpikeFactor float64 `json:"spike_factor"` // stop when the loss is more than so many times the median of the last 50; 0 = never
 
@@ -157,8 +158,8 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("valid_batch_size", c.ValidBatchSize, "at least 2")
 	case !(c.SaveMinutes >= 0):
 		return bad("save_minutes", c.SaveMinutes, "0 (off) or a positive number")
-	case c.BestMetric != "" && !slices.Contains(Metrics(), c.BestMetric):
-		return bad("best_metric", fmt.Sprintf("%q", c.BestMetric), "one of "+strings.Join(Metrics(), ", "))
+	case c.BestMetric != "" && !slices.Contains(experiment.Metrics(), c.BestMetric):
+		return bad("best_metric", fmt.Sprintf("%q", c.BestMetric), "one of "+strings.Join(experiment.Metrics(), ", "))
 	case c.Patience > 0 && c.BestMetric == "":
 		return bad("patience", c.Patience, "a best_metric with it")
 	case c.OnFailedSave != "" && c.OnFailedSave != "continue" && c.OnFailedSave != "stop":

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/golden"
 )
 
@@ -187,18 +186,5 @@ func TestNotices(t *testing.T) {
 	}
 	if lines := (Config{BatchSize: 48, LR: 1e-3}).notices(500, false); len(lines) > 0 {
 		t.Errorf("of a new model: %q", lines)
-	}
-}
-
-func TestMetrics(t *testing.T) {
-	row := experiment.Row{Loss: 1, ImageToTextAcc: 2, TextToImageAcc: 3, TextToImage: &experiment.Recall{R1: 4, Mean: 6}, ImageToText: &experiment.Recall{R1: 5, Mean: 8}}
-	want := map[string]float64{"loss": 1, "image_to_text_acc": 2, "text_to_image_acc": 3, "text_to_image_r1": 4, "image_to_text_r1": 5, "mean_recall": 7}
-	for _, m := range metrics {
-		if v, ok := m.value(row); !ok || v != want[m.name] {
-			t.Errorf("%s is %v, %v", m.name, v, ok)
-		}
-		if _, ok := m.value(experiment.Row{}); ok != slices.Contains([]string{"loss", "image_to_text_acc", "text_to_image_acc"}, m.name) {
-			t.Errorf("%s of a row without recall: %v", m.name, ok)
-		}
 	}
 }

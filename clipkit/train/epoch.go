@@ -12,6 +12,7 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/tokenizer"
+	"clipnb/clipkit/train/memory"
 	"clipnb/clipkit/train/step"
 )
 
@@ -40,7 +41,7 @@ func (j *Job) epoch(ctx context.Context) error {
 		return fmt.Errorf("epoch %d: %w", j.state.Epoch+1, err)
 	}
 	defer l.Close()
-	defer boundGarbage(4 * int64(own*c.computed().BatchSize*pixels(j.Model.Config)))()
+	defer memory.BoundGarbage(4 * int64(own*c.computed().BatchSize*pixels(j.Model.Config)))()
 	peak := j.Model.Device.PeakGFLOPS()
 	last := j.Now()
 	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
@@ -223,7 +224,7 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 	if err := j.agree(err); err != nil {
 		return err
 	}
-	if err := shareJSON(j.world(), &row); err != nil {
+	if err := exchange.ShareJSON(j.world(), &row); err != nil {
 		return fmt.Errorf("validation at step %d: %w", at.Step, err)
 	}
 	row.Kind, row.Step, row.Epoch, row.Samples, row.LogitScale = "valid", at.Step, at.Epoch, at.Samples, at.LogitScale

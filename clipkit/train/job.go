@@ -148,7 +148,11 @@ func (j *Job) do(ctx context.Context) (err error) {
 		}
 	}
 	if c := j.Config; j.state.Step == c.MaxSteps && j.state.Step > j.first && j.writes() {
-		j.Say(fmt.Sprintf("stopping: step %d has reached max_steps, in epoch %d", c.MaxSteps, j.lastEpoch()))
+		text := fmt.Sprintf("stopping: step %d has reached max_steps, in epoch %d", c.MaxSteps, j.lastEpoch())
+		j.Say(text)
+		if err := j.log("%s", text); err != nil {
+			return err
+		}
 	}
 	if j.saved != j.state.Step {
 		err = j.saveNow()

@@ -38,10 +38,14 @@ func (w *writer) tar(f *os.File, size int64, packed bool) error {
 		case err == io.EOF && zeros.n < endOfTar:
 			return damaged(io.ErrUnexpectedEOF)
 		case err == io.EOF: // the rest is padding, after which gzip has its checksum
-			if _, err := io.CopyN(io.Discard, r, maxPadding); err != io.EOF {
+			switch _, err := io.CopyN(io.Discard, r, maxPadding); err {
+			case io.EOF:
+				return nil
+			case nil:
+				return refused("more than %d bytes follow its end", maxPadding)
+			default:
 				return damaged(err)
 			}
-			return nil
 		case err != nil && w.items == 0:
 			return refused("it is neither zip nor tar: %w", err)
 		case err != nil:

@@ -54,7 +54,7 @@ func TestIntoRefuses(t *testing.T) {
 		"traversal.zip": "leads out", "absolute.zip": "leads out", "backslash.zip": "backslash", "link.zip": "neither a file nor a folder", "twice.zip": "there twice",
 		"file_and_folder.zip": `folder "a"`, "cut.zip": "damaged or cut", "crc.zip": "checksum", "encrypted.zip": "encrypted", "bomb.zip": "more than 50 times", "longer.zip": "damaged or cut",
 		"overlap.zip": "more bytes than the archive has", "traversal.tar": "leads out", "symlink.tar": "neither a file nor a folder", "hardlink.tar": "neither a file nor a folder",
-		"device.tar": "neither a file nor a folder", "cut.tar": "damaged or cut", "cut.tar.gz": "damaged or cut", "bomb.tar.gz": "more than may come out", "neither.zip": "neither zip nor tar", "empty.zip": "neither zip nor tar",
+		"device.tar": "neither a file nor a folder", "cut.tar": "damaged or cut", "cut.tar.gz": "damaged or cut", "bomb.tar.gz": "more than may come out", "padded.tar.gz": "follow its end", "neither.zip": "neither zip nor tar", "empty.zip": "neither zip nor tar",
 	} {
 		above := t.TempDir()
 		dir := filepath.Join(above, "in", "folder")

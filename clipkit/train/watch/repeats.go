@@ -7,13 +7,16 @@ type Repeats struct{ said bool }
 
 // In is told the pictures and captions of a step, row by row. It is "" from the second time on, and where nothing repeats.
 func (r *Repeats) In(step int, pictures []int64, captions []string) string {
+	if r.said {
+		return ""
+	}
 	p, c := repeated(pictures), repeated(captions)
-	if r.said || p+c == 0 {
+	if p+c == 0 {
 		return ""
 	}
 	r.said = true
-	return fmt.Sprintf("of the %d pairs of step %d here, %d have a picture and %d a caption that another of them has: each counts as a wrong answer of the other. "+
-		"Larger batches of more different pairs, or multi_positive, help; \"clipkit check\" counts them over the whole set", len(pictures), step, p, c)
+	return fmt.Sprintf("of the %d pairs of step %d here, %d have a picture and %d a caption that another of them has, and the loss takes the other's for a wrong answer. "+
+		"With multi_positive it counts as right; \"go run ./clipkit/cmd/clipkit check FOLDER\" counts what repeats in the whole set. This is said once", len(pictures), step, p, c)
 }
 
 // repeated is how many of list are there more than once.
