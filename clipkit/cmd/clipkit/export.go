@@ -19,7 +19,7 @@ func exportCommand() *cobra.Command {
 			"OUT is experiments/RUN/checkpoints/epoch_latest.pt unless it is given, as the reference calls it; one that is there is replaced when the new one is whole.\n" +
 			"For weights alone: " + goRun + " convert.",
 		Example: "  " + goRun + " export mine\n  " + goRun + " export mine epoch_latest.pt",
-		Args:    takes(1, 2, "a run's name, and where to write it"),
+		Args:    takes(1, 2, "a run's name or folder, and where to write it"),
 		RunE: func(c *cobra.Command, args []string) error {
 			run, err := clipkit.OpenRun(args[0])
 			if err != nil {

@@ -28,19 +28,19 @@ func fetchCommand() *cobra.Command {
 		Example:   "  " + goRun + " fetch ViT-B-16\n  " + goRun + " fetch Flickr30k-CN",
 		Args:      takes(1, 1, "the name of one model, one of "+models+", or of one data set, one of "+sets),
 		ValidArgs: append(hub.Published(), dataset.PublishedNames()...),
-		RunE: func(c *cobra.Command, args []string) (err error) {
-			name, path := args[0], ""
-			_, isSet := dataset.FindPublished(name)
-			_, noModel := hub.FindRelease(name)
+		RunE: func(c *cobra.Command, args []string) error {
+			_, isSet := dataset.FindPublished(args[0])
+			_, noModel := hub.FindRelease(args[0])
+			get := fetchModel
 			switch {
 			case isSet:
-				path, err = fetchSet(c.Context(), c.ErrOrStderr(), name)
+				get = fetchSet
 			case noModel != nil:
 				return wrong("%w; data sets: %s", noModel, sets)
-			default:
-				bar := progress.Bytes(c.ErrOrStderr(), "downloading "+name)
-				defer bar.Finish()
-				path, err = hub.Locate(c.Context(), name, hub.Options{Folder: repo.Weights(), Progress: bar.Set})
+			}
+			path, err := get(c.Context(), c.ErrOrStderr(), args[0])
+			if err != nil && c.Context().Err() != nil {
+				fmt.Fprintln(c.ErrOrStderr(), "what has arrived is kept: the same command goes on from there")
 			}
 			if err != nil {
 				return err
@@ -49,6 +49,12 @@ func fetchCommand() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+func fetchModel(ctx context.Context, out io.Writer, name string) (string, error) {
+	bar := progress.Bytes(out, "downloading "+name)
+	defer bar.Finish()
+	return hub.Locate(ctx, name, hub.Options{Folder: repo.Weights(), Progress: bar.Set})
 }
 
 // fetchSet shows a bar for each thing that is done.

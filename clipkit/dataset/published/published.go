@@ -77,7 +77,7 @@ func Locate(ctx context.Context, name string, o Options) (dir string, err error)
 	}
 	dir = filepath.Join(o.Folder, p.Name)
 	if _, err := os.Stat(dir); err == nil {
-		return dir, o.count(p, dir)
+		return dir, o.there(p, dir)
 	}
 	path := dir + ".zip"
 	if _, err := os.Stat(path); err != nil {
@@ -90,13 +90,13 @@ func Locate(ctx context.Context, name string, o Options) (dir string, err error)
 		return "", fmt.Errorf("waiting for another process that unpacks %s: %w", path, err)
 	}
 	defer lock.Close()
-	if _, err := os.Stat(dir); err != nil { // else the other process did it
-		if err := o.unpack(ctx, path, dir); err != nil {
-			return "", err
-		}
+	if _, err := os.Stat(dir); err == nil { // the other process did it
+		return dir, o.there(p, dir)
 	}
-	if err := o.count(p, dir); err != nil {
+	if err := o.unpack(ctx, p, path, dir); errors.Is(err, ErrDiffers) {
 		return dir, err
+	} else if err != nil {
+		return "", err
 	}
 	o.Say(path + " is not needed any more")
 	return dir, nil
@@ -119,10 +119,13 @@ func (o Options) fetch(ctx context.Context, p dataset.Published, path string) er
 			}
 		},
 	})
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("%s: %w; an archive that is put at %s by hand is unpacked by the same command", p.Name, err, path)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return err
+	case errors.Is(err, download.ErrOffline):
+		return fmt.Errorf("%s: %w; then the same command unpacks it", p.Name, err)
 	}
-	return err
+	return fmt.Errorf("%s: %w; an archive that is put at %s by hand is unpacked by the same command", p.Name, err, path)
 }
 
 func (o Options) progress(what string) func(done, total int64) {
@@ -132,14 +135,16 @@ func (o Options) progress(what string) func(done, total int64) {
 	return func(done, total int64) { o.Progress(what, done, total) }
 }
 
-// unpack makes dir of the archive. What an interrupted process left is removed first.
-func (o Options) unpack(ctx context.Context, path, dir string) (err error) {
+// unpack makes dir of the archive, and counts what is in it. What an interrupted process left is removed first.
+func (o Options) unpack(ctx context.Context, p dataset.Published, path, dir string) error {
 	unpacking := dir + ".unpacking"
 	if err := errors.Join(os.RemoveAll(unpacking), os.MkdirAll(unpacking, 0o755)); err != nil {
 		return fmt.Errorf("unpacking %s: %w", path, err)
 	}
 	defer os.RemoveAll(unpacking)
-	if _, err := unpack.Into(ctx, path, unpacking, unpack.Options{Progress: o.progress("unpacking " + filepath.Base(path))}); err != nil {
+	if _, err := unpack.Into(ctx, path, unpacking, unpack.Options{Progress: o.progress("unpacking " + filepath.Base(path))}); errors.Is(err, unpack.ErrArchive) {
+		return fmt.Errorf("%w; remove it to download it again", err)
+	} else if err != nil {
 		return err
 	}
 	o.Say(path + " is unpacked; what is in it is read and counted")
@@ -151,13 +156,29 @@ func (o Options) unpack(ctx context.Context, path, dir string) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s is unpacked and does not open as a data set, so it is left out: %w", path, err)
 	}
-	if err := d.Close(); err != nil {
-		return err
+	d.Name = p.Name
+	differs := o.count(p, d, dir)
+	err = errors.Join(d.Close(), syncFolders(from))
+	if err == nil {
+		err = os.Rename(from, dir)
 	}
-	if err := os.Rename(from, dir); err != nil {
+	if err == nil {
+		err = atomicfile.SyncDir(filepath.Dir(dir))
+	}
+	if err != nil {
 		return fmt.Errorf("unpacking %s: %w", path, err)
 	}
-	return atomicfile.SyncDir(filepath.Dir(dir))
+	return differs
+}
+
+// syncFolders has what a folder holds, and not only the bytes of its files, outlive a power cut.
+func syncFolders(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			err = atomicfile.SyncDir(path)
+		}
+		return err
+	})
 }
 
 // top is the one folder of an archive, or all that was unpacked. What macOS adds does not count.
@@ -173,13 +194,19 @@ func top(dir string) (string, error) {
 	return dir, nil
 }
 
-// count compares the set with what is published of it, and says what it has.
-func (o Options) count(p dataset.Published, dir string) error {
+// there looks at a set that lies there already.
+func (o Options) there(p dataset.Published, dir string) error {
+	o.Say(dir + " is there already; what is in it is read and counted")
 	d, err := dataset.Open(dir)
 	if err != nil {
 		return fmt.Errorf("%s is there already and does not open; remove it and try again: %w", dir, err)
 	}
 	defer d.Close()
+	return o.count(p, d, dir)
+}
+
+// count compares the set, which lies in dir or will, with what is published of it, and says what it has.
+func (o Options) count(p dataset.Published, d *dataset.Dataset, dir string) error {
 	if differs := p.Differs(d); differs != "" {
 		return fmt.Errorf("%w: %s bears the name of %s, but %s; it can be used, and its results are not comparable with published ones", ErrDiffers, dir, p.Name, differs)
 	}

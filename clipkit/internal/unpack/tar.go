@@ -96,11 +96,11 @@ func damaged(err error) error {
 	var corrupt flate.CorruptInputError
 	for _, known := range []error{zip.ErrChecksum, zip.ErrFormat, zip.ErrAlgorithm, io.ErrUnexpectedEOF, tar.ErrHeader, gzip.ErrChecksum, gzip.ErrHeader} {
 		if errors.Is(err, known) {
-			return refused("%w: it is damaged or cut; remove it to download it again", err)
+			return refused("%w: it is damaged or cut", err)
 		}
 	}
 	if errors.As(err, &corrupt) {
-		return refused("%w: it is damaged or cut; remove it to download it again", err)
+		return refused("%w: it is damaged or cut", err)
 	}
 	return err
 }

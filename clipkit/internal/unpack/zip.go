@@ -15,7 +15,7 @@ func (w *writer) zip(f *os.File, size int64) error {
 	short := &short{r: f, left: maxTogether}
 	z, err := zip.NewReader(short, size)
 	if err != nil {
-		return refused("a zip archive that is damaged or cut: %w; remove it to download it again", err)
+		return refused("a zip archive that is damaged or cut: %w", err)
 	}
 	short.left = -1
 	total, err := w.look(z, size)
