@@ -4,8 +4,6 @@ package progress
 import (
 	"fmt"
 	"io"
-	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -81,9 +79,6 @@ func (l *Line) Set(done, total int64) {
 	if now := time.Now(); done == total || now.Sub(l.drawn) >= interval {
 		l.gate.closed, l.drawn = false, now
 	}
-	if !l.gate.closed && l.out == os.Stderr {
-		drawn.Store(l)
-	}
 	_ = l.bar.Set64(done) // fails only beyond the total
 	l.gate.closed = true
 }
@@ -137,18 +132,7 @@ func Rate(x float64) string {
 
 // Finish ends the line.
 func (l *Line) Finish() {
-	if l != nil && l.bar != nil && (l.out != os.Stderr || drawn.CompareAndSwap(l, nil)) {
+	if l != nil && l.bar != nil {
 		fmt.Fprintln(l.out)
 	}
-}
-
-// drawn is the line that stands on standard error without an end.
-var drawn atomic.Pointer[Line]
-
-// Say writes a sentence to standard error, on a line of its own: one that is drawn there ends, and its next drawing is below.
-func Say(sentence string) {
-	if drawn.Swap(nil) != nil {
-		fmt.Fprintln(os.Stderr)
-	}
-	fmt.Fprintln(os.Stderr, sentence)
 }

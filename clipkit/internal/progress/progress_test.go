@@ -1,8 +1,6 @@
 package progress
 
 import (
-	"io"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -31,33 +29,6 @@ func TestLine(t *testing.T) {
 	var none *Line
 	none.Of(1, 2)
 	none.Finish()
-}
-
-// A sentence never follows a bar in its line, nor does a line that was ended by one end twice.
-func TestSay(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func(before *os.File) { os.Stderr = before }(os.Stderr)
-	os.Stderr = w
-	Say("before")
-	l := New(os.Stderr, "training", 2)
-	l.Of(1, 0)
-	Say("between")
-	l.Of(2, 0)
-	Say("after")
-	l.Finish()
-	Say("the end")
-	w.Close()
-	text, err := io.ReadAll(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	if len(lines) != 6 || lines[0] != "before" || !strings.Contains(lines[1], "(1/2") || lines[2] != "between" || !strings.Contains(lines[3], "(2/2") || lines[4] != "after" || lines[5] != "the end" {
-		t.Errorf("%q", lines)
-	}
 }
 
 func TestWords(t *testing.T) {
