@@ -62,7 +62,7 @@ type Reach struct {
 	Source      string
 }
 
-// Find gives a recipe by its name.
+// Find gives a recipe by its name. The error for a wrong one has the nearest.
 func Find(name string) (Recipe, error) {
 	var names []string
 	for _, r := range All() {
@@ -71,7 +71,11 @@ func Find(name string) (Recipe, error) {
 		}
 		names = append(names, r.Name)
 	}
-	return Recipe{}, fmt.Errorf("%w: %q; there are %s", ErrUnknown, name, strings.Join(names, ", "))
+	meant := ""
+	if near := nearest(name, names); near != nil {
+		meant = fmt.Sprintf("the nearest: %s (\"go run ./clipkit/cmd/clipkit recipes\" says what each does); ", strings.Join(near, ", "))
+	}
+	return Recipe{}, fmt.Errorf("%w: %q; %sthere are %s", ErrUnknown, name, meant, strings.Join(names, ", "))
 }
 
 // Result is what Load opens after the run: its best checkpoint where it keeps one (train.Config.BestMetric), else its newest.

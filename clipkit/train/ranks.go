@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -54,28 +53,6 @@ func (j *Job) agree(mine error) error {
 	return known{err}
 }
 
-// shareJSON makes v everywhere what it is on rank 0.
-func shareJSON(w exchange.World, v any) error {
-	if w.Size() == 1 {
-		return nil
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	size := []int64{int64(len(text))}
-	if err := exchange.Share(w, size, 0); err != nil {
-		return err
-	}
-	if w.Rank() != 0 {
-		text = make([]byte, size[0])
-	}
-	if err := w.Share(text, 0); err != nil {
-		return err
-	}
-	return json.Unmarshal(text, v)
-}
-
 // position is where a run begins, for those who do not read it from the disk.
 type position struct {
 	State   checkpoint.State
@@ -100,7 +77,7 @@ func (j *Job) resumeTogether() error {
 		return nil
 	}
 	at := position{State: j.state, Saved: j.saved, Loaded: j.loaded, Rebased: j.rebased, Updates: j.stepper.Updates(), Scale: j.stepper.LossScale()}
-	if err := shareJSON(w, &at); err != nil {
+	if err := exchange.ShareJSON(w, &at); err != nil {
 		return err
 	}
 	j.state, j.saved = at.State, at.Saved

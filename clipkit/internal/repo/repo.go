@@ -39,14 +39,33 @@ func Experiments() string { return filepath.Join(Root(), "experiments") }
 // Weights is the folder of downloaded weights.
 func Weights() string { return filepath.Join(Root(), "pretrained_weights") }
 
-// Run is the folder of a run that is there.
+// Run is the folder of a run that is there: of this name, or at this path if it has a separator.
 func Run(name string) (string, error) {
 	dir := filepath.Join(Experiments(), name)
-	if _, err := os.Stat(dir); err != nil {
-		return "", fmt.Errorf("no run %q in %s", name, Experiments())
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
 	}
-	return dir, nil
+	if info, err := os.Stat(name); err == nil && info.IsDir() && filepath.Base(name) != name {
+		return name, nil
+	}
+	entries, _ := os.ReadDir(Experiments()) // one that cannot be read has no run that can be opened
+	var there []string
+	for _, e := range entries {
+		if _, err := os.Stat(filepath.Join(Experiments(), e.Name(), "config.json")); err == nil {
+			there = append(there, e.Name())
+		}
+	}
+	runs := "; there is none yet"
+	if n := len(there); n > 0 {
+		runs = "; there are " + strings.Join(there[:min(n, maxNamed)], ", ")
+		if n > maxNamed {
+			runs += fmt.Sprintf(" and %d more", n-maxNamed)
+		}
+	}
+	return "", fmt.Errorf("no run %q in %s%s", name, Experiments(), runs)
 }
+
+const maxNamed = 20 // runs that an error names
 
 // Find looks a relative path up in the working directory, in the repository and in its datasets/ folder. What is in none of them stays as it is.
 func Find(path string) string {

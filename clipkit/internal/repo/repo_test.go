@@ -3,6 +3,8 @@ package repo
 import (
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -29,5 +31,33 @@ func TestRoot(t *testing.T) {
 	t.Setenv("CLIPKIT_ROOT", "/elsewhere")
 	if got := Root(); got != "/elsewhere" {
 		t.Errorf("with CLIPKIT_ROOT: %s", got)
+	}
+}
+
+func TestRun(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv("CLIPKIT_ROOT", root)
+	t.Chdir(root)
+	if _, err := Run("mine"); err == nil || !strings.HasSuffix(err.Error(), "there is none yet") {
+		t.Error(err)
+	}
+	for i := range maxNamed + 2 {
+		dir := filepath.Join(root, "experiments", "run"+strconv.Itoa(100+i))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{"run100": filepath.Join(root, "experiments", "run100"), filepath.Join("experiments", "run101"): filepath.Join("experiments", "run101")} {
+		if dir, err := Run(name); err != nil || dir != want {
+			t.Errorf("%s: %s, %v", name, dir, err)
+		}
+	}
+	for _, name := range []string{"mine", "experiments", "experiments/mine"} {
+		if dir, err := Run(name); err == nil || !strings.Contains(err.Error(), "there are run100, run101, ") || !strings.HasSuffix(err.Error(), " and 2 more") {
+			t.Errorf("%s: %s, %v", name, dir, err)
+		}
 	}
 }
