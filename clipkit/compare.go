@@ -11,11 +11,12 @@ import (
 
 // Compare evaluates two models on one split: the recalls with the 95 % interval of each difference, and the queries that moved.
 func Compare(ctx context.Context, before, after *Model, split dataset.Source) (*eval.Comparison, error) {
-	was, err := before.features(ctx, exchange.Alone, split, "")
+	skip := skipping()
+	was, err := before.features(ctx, exchange.Alone, split, "", skip)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", before.source, err)
 	}
-	is, err := after.features(ctx, exchange.Alone, split, "")
+	is, err := after.features(ctx, exchange.Alone, split, "", skip)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", after.source, err)
 	}

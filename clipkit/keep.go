@@ -77,27 +77,39 @@ func (ix *Index) storedFeatures(ctx context.Context, run, sum string) (*eval.Fea
 	if m.sharedPrefix(split) == "" {
 		return nil, nil
 	}
-	return m.features(ctx, exchange.Alone, split, "")
+	return m.features(ctx, exchange.Alone, split, "", skipping())
 }
 
 // fill adds what is missing: from stored features, which are in the split's order, else it encodes. A complete index asks for neither.
 func (ix *Index) fill(ctx context.Context, stored func() (*eval.Features, error)) error {
 	ids, texts := ix.split.ImageIDs(), ix.split.Texts()
 	stored = sync.OnceValues(stored)
-	vectors := func(of func(*eval.Features) []float32, encode func(context.Context, []int) ([]float32, error)) func(context.Context, []int) ([]float32, error) {
-		return func(ctx context.Context, rows []int) ([]float32, error) {
-			f, err := stored()
-			if err != nil {
-				return nil, err
-			}
-			if f == nil {
-				return encode(ctx, rows)
-			}
-			return index.Rows(of(f), f.Dim, rows), nil
+	skip := skipping()
+	images := func(ctx context.Context, rows []int) ([]float32, error) {
+		some := make([]int64, len(rows))
+		for k, i := range rows {
+			some[k] = ids[i]
 		}
+		f, err := stored()
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			if v, ok := f.ImagesOf(some); ok {
+				return v, nil
+			}
+		}
+		return eval.EncodePictures(ctx, exchange.Alone, ix.model.Towers, ix.split, some, skip)
 	}
-	images := vectors(func(f *eval.Features) []float32 { return f.Images }, ix.encodePictures)
-	captions := vectors(func(f *eval.Features) []float32 { return f.Texts }, ix.encodeCaptions)
+	captions := func(ctx context.Context, rows []int) ([]float32, error) {
+		switch f, err := stored(); {
+		case err != nil:
+			return nil, err
+		case f != nil:
+			return index.Rows(f.Texts, f.Dim, rows), nil
+		}
+		return ix.encodeCaptions(ctx, rows)
+	}
 	bar := live.Encoding(exchange.Alone, ix.model.Towers.Config, "indexing", ix.split)
 	defer bar.Finish()
 	if err := index.Build(ctx, ix.kept.Images, kept.Items(ids, ix.split.Name()), images, bar.Of); err != nil {
@@ -111,15 +123,6 @@ func (ix *Index) fill(ctx context.Context, stored func() (*eval.Features, error)
 		textIDs[i] = t.ID
 	}
 	return index.Build(ctx, ix.kept.Texts, kept.Items(textIDs, ix.split.Name()), captions, func(done, _ int) { bar.Of(len(ids)+done, 0) })
-}
-
-func (ix *Index) encodePictures(ctx context.Context, rows []int) ([]float32, error) {
-	all := ix.split.ImageIDs()
-	ids := make([]int64, len(rows))
-	for k, i := range rows {
-		ids[k] = all[i]
-	}
-	return eval.EncodePictures(ctx, exchange.Alone, ix.model.Towers, ix.split, ids)
 }
 
 func (ix *Index) encodeCaptions(ctx context.Context, rows []int) ([]float32, error) {

@@ -21,7 +21,7 @@ func TestRanksAreTheEvaluations(t *testing.T) {
 	s, e := serve(t, 2, ""), embedded()
 	texts := e.split.Texts()
 	for side, m := range e.models {
-		f, err := eval.Extract(t.Context(), exchange.Alone, m.Towers, e.split, m.Towers.Config.ContextLength, nil)
+		f, err := eval.Extract(t.Context(), exchange.Alone, m.Towers, e.split, m.Towers.Config.ContextLength, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -77,7 +77,7 @@ func (f *extractFlags) run(c *cobra.Command, w exchange.World) error {
 		return err
 	}
 	defer m.Close()
-	features, err := m.KeptFeatures(c.Context(), w, split, f.kept(base))
+	features, err := m.KeptFeatures(c.Context(), w, split, f.kept(base), nil) // the reference's tools need every picture
 	if err == nil && w.Rank() == 0 {
 		err = f.write(c, base, features)
 	}
