@@ -62,10 +62,14 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 		return nil, err
 	}
 	var record func(int, []float32)
+	skip := live.Skip(o.World, say)
+	if o.Strict || o.Predictions != nil {
+		skip = nil
+	}
 	if o.Predictions != nil {
 		record = o.Predictions.Record
 	}
 	bar := live.Bar(o.World, "classifying "+set.Name(), set.Len())
 	defer bar.Finish()
-	return zeroshot.Classify(ctx, o.World, m.Towers, set, c, record, bar.Of)
+	return zeroshot.Classify(ctx, o.World, m.Towers, set, c, skip, record, bar.Of)
 }

@@ -7,11 +7,12 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/live"
 )
 
 // Compare evaluates two models on one split: the recalls with the 95 % interval of each difference, and the queries that moved.
 func Compare(ctx context.Context, before, after *Model, split dataset.Source) (*eval.Comparison, error) {
-	skip := skipping()
+	skip := live.Skip(exchange.Alone, say)
 	was, err := before.features(ctx, exchange.Alone, split, "", skip)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", before.source, err)

@@ -24,7 +24,7 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 	if err != nil {
 		return nil, err
 	}
-	skip := skipping()
+	skip := live.Skip(exchange.Alone, say)
 	if o.files != "" {
 		skip = nil
 	}
@@ -54,11 +54,8 @@ func (m *Model) Features(ctx context.Context, split dataset.Source, opts ...Opti
 	if err != nil {
 		return nil, err
 	}
-	return m.features(ctx, exchange.Alone, split, o.run, skipping())
+	return m.features(ctx, exchange.Alone, split, o.run, live.Skip(exchange.Alone, say))
 }
-
-// skipping is how pictures that cannot be read are left out unless an option says otherwise.
-func skipping() *dataset.Skipped { return &dataset.Skipped{Budget: dataset.SkipBudget, Say: say} }
 
 // features are read where they are kept: with a run, or for all cells and notebooks.
 func (m *Model) features(ctx context.Context, w exchange.World, split dataset.Source, run string, skip *dataset.Skipped) (*eval.Features, error) {

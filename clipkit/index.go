@@ -45,10 +45,10 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Opt
 		return ix, nil
 	}
 	if len(split.Texts()) > 0 {
-		ix.features, err = m.features(ctx, exchange.Alone, split, "", skipping())
+		ix.features, err = m.features(ctx, exchange.Alone, split, "", live.Skip(exchange.Alone, say))
 	} else {
 		bar := live.Bar(exchange.Alone, "encoding "+split.Name(), len(split.ImageIDs()))
-		ix.features, err = eval.ExtractPictures(ctx, m.Towers, split, skipping(), bar.Of)
+		ix.features, err = eval.ExtractPictures(ctx, m.Towers, split, live.Skip(exchange.Alone, say), bar.Of)
 		bar.Finish()
 	}
 	if err != nil {

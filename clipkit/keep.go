@@ -77,14 +77,14 @@ func (ix *Index) storedFeatures(ctx context.Context, run, sum string) (*eval.Fea
 	if m.sharedPrefix(split) == "" {
 		return nil, nil
 	}
-	return m.features(ctx, exchange.Alone, split, "", skipping())
+	return m.features(ctx, exchange.Alone, split, "", live.Skip(exchange.Alone, say))
 }
 
 // fill adds what is missing: from stored features, which are in the split's order, else it encodes. A complete index asks for neither.
 func (ix *Index) fill(ctx context.Context, stored func() (*eval.Features, error)) error {
 	ids, texts := ix.split.ImageIDs(), ix.split.Texts()
 	stored = sync.OnceValues(stored)
-	skip := skipping()
+	skip := live.Skip(exchange.Alone, say)
 	images := func(ctx context.Context, rows []int) ([]float32, error) {
 		some := make([]int64, len(rows))
 		for k, i := range rows {
