@@ -69,6 +69,9 @@ func OpenFolder(dir, captionFile string, split FolderSplit) (*Dataset, error) {
 		return nil, err
 	}
 	d := &Dataset{Name: filepath.Base(dir)}
+	if others := f.PassedOver(); others != "" {
+		d.LeftOut = append(d.LeftOut, others)
+	}
 	for _, s := range d.splits() {
 		mine := func(id int64) bool { return splitOf[id] == s.name }
 		if !slices.ContainsFunc(texts, func(t Text) bool { return mine(t.ImageIDs[0]) }) {

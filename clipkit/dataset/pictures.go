@@ -16,8 +16,9 @@ import (
 // time, so it stays as it is while others come and go, and a file that is changed has another.
 type Pictures struct {
 	folderSource
-	Dir string // absolute
-	at  map[int64]int
+	Dir        string // absolute
+	PassedOver string // how many files of what endings are not taken for pictures; "" for none
+	at         map[int64]int
 }
 
 var _ Source = (*Pictures)(nil)
@@ -37,7 +38,7 @@ func OpenPictures(dir string) (*Pictures, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", dir, err)
 	}
-	p := &Pictures{Dir: dir, at: make(map[int64]int, len(paths))}
+	p := &Pictures{Dir: dir, PassedOver: listed.PassedOver(), at: make(map[int64]int, len(paths))}
 	p.folderSource = folderSource{name: filepath.Base(dir) + "/pictures", dir: dir, root: root, paths: paths, close: sync.OnceValue(root.Close)}
 	p.mine = func(int64) bool { return true }
 	for i, path := range paths {

@@ -67,15 +67,3 @@ func (k *Skipped) Count() int {
 	}
 	return len(k.Pictures)
 }
-
-// Summary says how many there are; "" for none.
-func (k *Skipped) Summary() string {
-	switch n := k.Count(); n {
-	case 0:
-		return ""
-	case 1:
-		return "1 picture was left out; the figures are of the rest"
-	default:
-		return fmt.Sprintf("%d pictures were left out; the figures are of the rest", n)
-	}
-}

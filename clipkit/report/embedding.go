@@ -108,7 +108,7 @@ func picturesAt(f *eval.Features, split dataset.Source, at []int) ([]chart.Pictu
 		id := f.ImageIDs[i]
 		encoded, err := split.Image(id)
 		if err != nil {
-			return nil, fmt.Errorf("showing picture %d of %s: %w", id, split.Name(), err)
+			return nil, fmt.Errorf("showing %s of %s: %w", dataset.Label(split, id), split.Name(), err)
 		}
 		out[k] = chart.Picture{Encoded: encoded, Caption: first(of[id])}
 	}

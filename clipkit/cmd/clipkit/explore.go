@@ -134,6 +134,9 @@ func (f *exploreFlags) open(ctx context.Context) (dataset.Source, func() error, 
 	data, err := clipkit.OpenDataset(ctx, name)
 	if errors.Is(err, dataset.ErrNotFound) && f.split == "" {
 		if p, none := dataset.OpenPictures(name); none == nil {
+			if p.PassedOver != "" {
+				fmt.Fprintln(os.Stderr, p.PassedOver)
+			}
 			return p, p.Close, nil
 		}
 	}
