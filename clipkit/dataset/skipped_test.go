@@ -1,0 +1,33 @@
+package dataset
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Each picture is told of once, with path and reason, and the one beyond the budget ends the job by its path.
+func TestSkipped(t *testing.T) {
+	var said []string
+	k := &Skipped{Budget: 2, Say: func(line string) { said = append(said, line) }}
+	cut := errors.New("cut off")
+	for _, path := range []string{"红/1.jpg", "红/1.jpg", "2.jpg", "红/1.jpg"} {
+		if err := k.Add(path, cut); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"left out: 红/1.jpg: cut off", "left out: 2.jpg: cut off"}; !slices.Equal(said, want) || k.Count() != 2 {
+		t.Errorf("said %q, want %q", said, want)
+	}
+	if err := k.Add("3.jpg", cut); !errors.Is(err, cut) || !strings.HasPrefix(err.Error(), "3.jpg: ") || !strings.Contains(err.Error(), "budget of 2") {
+		t.Errorf("beyond the budget: %v", err)
+	}
+	var strict *Skipped
+	if err := strict.Add("3.jpg", cut); !errors.Is(err, cut) || !strings.HasPrefix(err.Error(), "3.jpg: ") || strict.Count() != 0 {
+		t.Errorf("without a budget: %v", err)
+	}
+	if r := (&Skipped{Budget: 1}); r.Add("4.jpg", errors.New("4.jpg: no\npicture")) != nil || r.Pictures[0] != (SkippedPicture{"4.jpg", "no picture"}) {
+		t.Errorf("%+v", r.Pictures)
+	}
+}
