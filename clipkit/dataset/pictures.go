@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"clipnb/clipkit/dataset/folder"
+	"clipnb/clipkit/dataset/skipped"
 )
 
 // Pictures are the picture files of a folder, without captions: a split to search, not to train on. An id is made of a file's path, size and
@@ -90,3 +91,9 @@ func Label(s Source, id int64) string {
 	}
 	return fmt.Sprintf("image %d", id)
 }
+
+// SkipBudget is how many bad pictures a job goes on without where nothing else is said.
+const SkipBudget = skipped.Budget
+
+// Skipped are those pictures.
+type Skipped = skipped.Pictures

@@ -1,4 +1,4 @@
-package dataset
+package skipped
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 // Each picture is told of once, with path and reason, and the one beyond the budget ends the job by its path.
 func TestSkipped(t *testing.T) {
 	var said []string
-	k := &Skipped{Budget: 2, Say: func(line string) { said = append(said, line) }}
+	k := &Pictures{Budget: 2, Say: func(line string) { said = append(said, line) }}
 	cut := errors.New("cut off")
 	for _, path := range []string{"红/1.jpg", "红/1.jpg", "2.jpg", "红/1.jpg"} {
 		if err := k.Add(path, cut); err != nil {
@@ -23,11 +23,11 @@ func TestSkipped(t *testing.T) {
 	if err := k.Add("3.jpg", cut); !errors.Is(err, cut) || !strings.HasPrefix(err.Error(), "3.jpg: ") || !strings.Contains(err.Error(), "budget of 2") {
 		t.Errorf("beyond the budget: %v", err)
 	}
-	var strict *Skipped
+	var strict *Pictures
 	if err := strict.Add("3.jpg", cut); !errors.Is(err, cut) || !strings.HasPrefix(err.Error(), "3.jpg: ") || strict.Count() != 0 {
 		t.Errorf("without a budget: %v", err)
 	}
-	if r := (&Skipped{Budget: 1}); r.Add("4.jpg", errors.New("4.jpg: no\npicture")) != nil || r.Pictures[0] != (SkippedPicture{"4.jpg", "no picture"}) {
+	if r := (&Pictures{Budget: 1}); r.Add("4.jpg", errors.New("4.jpg: no\npicture")) != nil || r.Pictures[0] != (Picture{"4.jpg", "no picture"}) {
 		t.Errorf("%+v", r.Pictures)
 	}
 }
