@@ -243,7 +243,7 @@ func (s *folderSource) Image(id int64) ([]byte, error) {
 	if id < 1 || id > int64(len(s.paths)) || !s.mine(id) {
 		return nil, fmt.Errorf("%w: image %d in %s", ErrNotFound, id, s.name)
 	}
-	what := fmt.Sprintf("image %d of %s, %s", id, s.name, filepath.Join(s.dir, filepath.FromSlash(s.paths[id-1])))
+	what := filepath.Join(s.dir, filepath.FromSlash(s.paths[id-1]))
 	f, err := folder.Open(s.root, s.dir, s.paths[id-1])
 	if err != nil {
 		return nil, folderError(fmt.Errorf("opening %s: %w", what, err))

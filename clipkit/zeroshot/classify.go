@@ -187,7 +187,7 @@ func Classify(ctx context.Context, w exchange.World, m *model.Model, set Set, c 
 				continue
 			}
 			if err := z.Add(set.Class(i), row); err != nil {
-				return fmt.Errorf("picture %d: %w", i, err)
+				return fmt.Errorf("%s: %w", label(set, i), err)
 			}
 			if record != nil {
 				record(i, Softmax(row))
