@@ -109,7 +109,7 @@ func (t Table) measureOne(ctx context.Context, p Planned) (left string, err erro
 		more = append(more, clipkit.Processes(t.Ranks))
 	}
 	say(fmt.Sprintf("%s: %s", p.Recipe, p.Plan))
-	err = measure(ctx, p.recipe, more...)
+	err = measure(ctx, p.recipe, t.processes(p.recipe), more...)
 	if err != nil && errors.Is(err, context.DeadlineExceeded) && context.Cause(ctx) == errHours { // before the first step
 		return t.over(), nil
 	}
@@ -123,8 +123,8 @@ func (t Table) measureOne(ctx context.Context, p Planned) (left string, err erro
 	return r.Status, nil
 }
 
-// measure is one row.
-func measure(ctx context.Context, p recipe.Recipe, opts ...clipkit.Option) error {
+// measure is one row, for which opts have so many processes started.
+func measure(ctx context.Context, p recipe.Recipe, processes int, opts ...clipkit.Option) error {
 	r, err := readResult(p)
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func measure(ctx context.Context, p recipe.Recipe, opts ...clipkit.Option) error
 		r.Status = notRun + fmt.Sprintf("memory (%v)", err)
 		return keepResult(p, r)
 	case errors.Is(err, train.ErrInterrupted) && errors.Is(context.Cause(ctx), errHours):
-		return keepPartial(p, r, data, m.Towers.Device)
+		return keepPartial(p, r, data, m.Towers.Device, processes)
 	case errors.Is(err, train.ErrInterrupted):
 		r.Status = ""
 		return errors.Join(err, keepResult(p, r))
@@ -160,7 +160,7 @@ func measure(ctx context.Context, p recipe.Recipe, opts ...clipkit.Option) error
 	}
 	rep, err := clipkit.EvaluateRetrieval(ctx, m, data.ReportSplit(), clipkit.Keep(p.Config.Name))
 	if err != nil && errors.Is(context.Cause(ctx), errHours) {
-		return keepPartial(p, r, data, m.Towers.Device)
+		return keepPartial(p, r, data, m.Towers.Device, processes)
 	}
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func measure(ctx context.Context, p recipe.Recipe, opts ...clipkit.Option) error
 }
 
 // keepPartial keeps the speed of a row that the hours have ended.
-func keepPartial(p recipe.Recipe, r Row, data *dataset.Dataset, dev *device.Device) error {
+func keepPartial(p recipe.Recipe, r Row, data *dataset.Dataset, dev *device.Device, processes int) error {
 	run, err := clipkit.OpenRun(p.Config.Name)
 	if err != nil {
 		return err
@@ -192,10 +192,6 @@ func keepPartial(p recipe.Recipe, r Row, data *dataset.Dataset, dev *device.Devi
 	}
 	set, on := measuredOn(data)
 	r.Data, r.FPS, r.TrainingTime = set, FPS(p.PairsPerStep(), times), TrainingTime(times)
-	processes := 1
-	if dev.IsNPU() {
-		processes = min(p.Devices, devicesHere())
-	}
 	r.Name, r.BatchSize = fmt.Sprintf("%dp-%s", processes, dev), p.PairsPerStep()/processes
 	r.Status = partial + fmt.Sprintf("%d of %d steps, FPS only, in %s; %s; the same line goes on", r.Steps, train.TotalSteps(len(dataset.Pairs(data.Train)), p.Config),
 		progress.Duration(time.Duration(r.E2ETrainingTime*float64(time.Second))), on)

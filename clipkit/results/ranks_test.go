@@ -49,7 +49,7 @@ func TestEightRanksAsTheScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Weights, p.Config.BatchSize, p.Config.Name = weights, 2, "eight"
-	if err := measure(ctx, p, clipkit.Processes(8)); err != nil {
+	if err := measure(ctx, p, 8, clipkit.Processes(8)); err != nil {
 		t.Fatal(err)
 	}
 	r, err := readResult(p)

@@ -77,12 +77,12 @@ type Caption struct {
 // Read reads captions in file order; name says the form, and is for messages.
 func Read(name string, r io.Reader) ([]Caption, error) {
 	f := &file{Faults: Faults{Name: name}}
-	in := &budget{r: r, left: MaxRecord}
+	in := &Budget{R: r, Left: MaxRecord, Err: errLong}
 	text := bufio.NewReaderSize(in, 4096)
 	if err := f.begin(text); err != nil {
 		return nil, err
 	}
-	var read func(*budget, *bufio.Reader) error
+	var read func(*Budget, *bufio.Reader) error
 	switch ending := strings.ToLower(path.Ext(name)); {
 	case !HasEnding(name):
 		return nil, f.bad(0, "captions are read from %s, not %q", strings.Join(endings, " "), ending)
@@ -192,22 +192,7 @@ func startsWith(text *bufio.Reader, c byte) bool {
 	return len(start) > 0 && start[0] == c
 }
 
-// budget stops a reader that would take a whole file for one record, as one forgotten quotation mark makes a reader of JSON do.
-type budget struct {
-	r    io.Reader
-	left int
-}
-
 var errLong = fmt.Errorf("record longer than %d MiB; a quotation mark is probably not closed", MaxRecord>>20)
-
-func (b *budget) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errLong
-	}
-	n, err := b.r.Read(p)
-	b.left -= n
-	return n, err
-}
 
 // failed is the error of a read on this line.
 func (f *file) failed(line int, err error) error {

@@ -14,9 +14,9 @@ import (
 )
 
 // jsonLines reads an object on each line.
-func (f *file) jsonLines(in *budget, text *bufio.Reader) error {
+func (f *file) jsonLines(in *Budget, text *bufio.Reader) error {
 	for line := 1; ; line++ {
-		in.left = MaxRecord
+		in.Left = MaxRecord
 		data, err := text.ReadBytes('\n')
 		if err != nil && err != io.EOF {
 			return f.failed(line, err)
@@ -103,7 +103,7 @@ func stringsOf(name string, raw json.RawMessage) ([]string, error) {
 }
 
 // document reads a list of objects, an object of paths and captions, or objects one after the other that are not on lines of their own.
-func (f *file) document(in *budget, text *bufio.Reader) error {
+func (f *file) document(in *Budget, text *bufio.Reader) error {
 	lines := &lineCounter{r: text, line: 1}
 	d := json.NewDecoder(lines)
 	d.UseNumber()
@@ -119,7 +119,7 @@ func (f *file) document(in *budget, text *bufio.Reader) error {
 		return f.bad(line(), "not JSON: %v", err)
 	}
 	one := func() (raw json.RawMessage, err error) {
-		in.left = MaxRecord
+		in.Left = MaxRecord
 		if err := d.Decode(&raw); err != nil {
 			return nil, stop(err)
 		}
@@ -129,7 +129,7 @@ func (f *file) document(in *budget, text *bufio.Reader) error {
 		return raw, nil
 	}
 	for {
-		in.left = MaxRecord
+		in.Left = MaxRecord
 		open, err := d.Token()
 		switch {
 		case err == io.EOF:
@@ -151,7 +151,7 @@ func (f *file) document(in *budget, text *bufio.Reader) error {
 		default:
 			return f.bad(line(), `it holds %.40v; want a list of objects, or one object {"a.jpg": "…"} of paths and captions`, open)
 		}
-		in.left = MaxRecord
+		in.Left = MaxRecord
 		if _, err := d.Token(); err != nil { // what closes it
 			return stop(err)
 		}

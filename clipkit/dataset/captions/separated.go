@@ -12,7 +12,7 @@ import (
 // table reads lines of fields that are separated by one character.
 type table struct {
 	*file
-	budget *budget
+	budget *Budget
 	text   *bufio.Reader
 	line   int      // of the last line that next gave
 	back   []string // lines that were read ahead, to be given again
@@ -22,7 +22,7 @@ type table struct {
 }
 
 // separated reads a file with a header line.
-func (f *file) separated(in *budget, text *bufio.Reader) error {
+func (f *file) separated(in *Budget, text *bufio.Reader) error {
 	t := &table{file: f, budget: in, text: text}
 	header, err := t.header()
 	if err != nil {
@@ -114,7 +114,7 @@ func column(header, names []string) int {
 
 // next gives a line without its end. begins says whether a record begins with it, and not only goes on.
 func (t *table) next(begins bool) (string, error) {
-	if t.budget.left = MaxRecord; begins {
+	if t.budget.Left = MaxRecord; begins {
 		t.size = 0
 	}
 	if len(t.back) > 0 {

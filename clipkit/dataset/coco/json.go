@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 
+	"clipnb/clipkit/dataset/captions"
 	"clipnb/clipkit/dataset/shape"
 
 	"golang.org/x/text/encoding"
@@ -60,22 +61,7 @@ func number(raw json.RawMessage) (id int64, ok bool) {
 	return id, err == nil
 }
 
-// budget stops a decoder that would take a whole file for one element.
-type budget struct {
-	in   io.Reader
-	left int
-}
-
 var errLong = fmt.Errorf("an element longer than %d MiB; a bracket or quotation mark is probably not closed", maxElement>>20)
-
-func (b *budget) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errLong
-	}
-	n, err := b.in.Read(p)
-	b.left -= n
-	return n, err
-}
 
 // read passes the elements of a file's lists to take, one at a time: those of the file itself if it is a list (list ""), else those of its fields.
 func read(in io.Reader, take func(list string, e *element) error) error {
@@ -83,7 +69,7 @@ func read(in io.Reader, take func(list string, e *element) error) error {
 	if start, _ := text.Peek(3); bytes.Equal(start, []byte("\xef\xbb\xbf")) {
 		text.Discard(3)
 	}
-	b := &budget{text, maxElement}
+	b := &captions.Budget{R: text, Left: maxElement, Err: errLong}
 	r := &reader{Decoder: json.NewDecoder(b), budget: b, take: take}
 	err := r.file()
 	if err == nil {
@@ -100,12 +86,12 @@ func read(in io.Reader, take func(list string, e *element) error) error {
 
 type reader struct {
 	*json.Decoder
-	budget *budget
+	budget *captions.Budget
 	take   func(list string, e *element) error
 }
 
 func (r *reader) next() (json.Token, error) {
-	r.budget.left = maxElement
+	r.budget.Left = maxElement
 	return r.Token()
 }
 
@@ -142,7 +128,7 @@ func (r *reader) file() error {
 
 func (r *reader) list(name string) error {
 	for i := 1; r.More(); i++ {
-		r.budget.left = maxElement
+		r.budget.Left = maxElement
 		var e element
 		err := r.Decode(&e)
 		if err == nil {

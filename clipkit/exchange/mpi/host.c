@@ -14,6 +14,7 @@
 enum {
     PIECE = 1 << 18, // floats, 1 MiB
     BLOCK = 1 << 10, // floats that are added up at a time, in the innermost cache
+    TRIED = 16 * PIECE, // what a way of adding up is tried with
     LINE = 16,       // floats in a line of the cache: two ranks never write to the same one
 };
 
@@ -25,7 +26,7 @@ static struct {
     handle window;
     float **of; // [size]: two pieces of each rank, used in turns
     int turn;
-    int past; // values for others are written past the caches
+    int chosen, past; // past: values for others are written past the caches
 } host;
 
 int host_rank(void) { return host.local; }
@@ -38,30 +39,6 @@ static int same(int value, int size, int *yes) {
     for (int i = 0; i < size && !e; i++)
         if (all[i] != value) *yes = 0;
     free(all);
-    return e;
-}
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + 1e-9 * t.tv_nsec;
-}
-
-// choose tries which way is faster for what goes to others. Where cores have no cache in common a line that another one wrote last comes slowly.
-static int choose(void) {
-    enum { TRIED = 16 * PIECE, TIMES = 4 };
-    float *x = calloc(TRIED, sizeof *x);
-    double best[2] = {1e9, 1e9};
-    int e = 0;
-    for (int i = 0; i < 2 * TIMES && !e; i++) {
-        host.past = i % 2;
-        double start = seconds();
-        e = host_sum(x, TRIED);
-        double took = seconds() - start;
-        if (took < best[i % 2]) best[i % 2] = took;
-    }
-    host.past = best[1] < best[0];
-    free(x);
     return e;
 }
 
@@ -92,7 +69,7 @@ int host_open(int rank, int size, int window, int most) {
         return e;
     }
     host.of = of;
-    return choose();
+    return 0;
 }
 
 int host_close(void) {
@@ -180,8 +157,33 @@ static int sum_piece(float *x, size_t n) {
     return 0;
 }
 
-int host_sum(float *x, size_t n) {
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + 1e-9 * t.tv_nsec;
+}
+
+// choose tries which way is faster for what goes to others. Where cores have no cache in common a line that another one wrote last comes slowly.
+static int choose(void) {
+    enum { TIMES = 4 };
+    host.chosen = 1;
+    float *x = calloc(TRIED, sizeof *x);
+    double best[2] = {1e9, 1e9};
     int e = 0;
+    for (int i = 0; i < 2 * TIMES && !e; i++) {
+        host.past = i % 2;
+        double start = seconds();
+        e = host_sum(x, TRIED);
+        double took = seconds() - start;
+        if (took < best[i % 2]) best[i % 2] = took;
+    }
+    host.past = best[1] < best[0];
+    free(x);
+    return e;
+}
+
+int host_sum(float *x, size_t n) {
+    int e = n > TRIED && !host.chosen ? choose() : 0; // extraction over ranks has nothing large to add up
     for (size_t piece; n && !e; x += piece, n -= piece) {
         piece = n < PIECE ? n : PIECE;
         e = sum_piece(x, piece);
