@@ -6,6 +6,7 @@ import (
 	"image"
 	"slices"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/live"
 	"clipnb/clipkit/zeroshot"
@@ -62,7 +63,7 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 		return nil, err
 	}
 	var record func(int, []float32)
-	skip := live.Skip(o.World, say)
+	skip := live.Skip(o.World, cmp.Or(o.SkipBudget, dataset.SkipBudget), say)
 	if o.Strict || o.Predictions != nil {
 		skip = nil
 	}

@@ -12,7 +12,7 @@ import (
 
 // Compare evaluates two models on one split: the recalls with the 95 % interval of each difference, and the queries that moved.
 func Compare(ctx context.Context, before, after *Model, split dataset.Source) (*eval.Comparison, error) {
-	skip := live.Skip(exchange.Alone, say)
+	skip := live.Skip(exchange.Alone, dataset.SkipBudget, say)
 	was, err := before.features(ctx, exchange.Alone, split, "", skip)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", before.source, err)

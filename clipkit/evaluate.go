@@ -24,7 +24,7 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 	if err != nil {
 		return nil, err
 	}
-	skip := live.Skip(exchange.Alone, say)
+	skip := live.Skip(exchange.Alone, o.budget, say)
 	if o.files != "" {
 		skip = nil
 	}
@@ -44,7 +44,7 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 	if err != nil {
 		return nil, fmt.Errorf("evaluating %s: %w", split.Name(), err)
 	}
-	rep.Name, rep.Model, rep.Split, rep.LeftOut = m.source, m.Towers.Config.Name, split.Name(), skip.Count()
+	rep.Name, rep.Model, rep.Split = m.source, m.Towers.Config.Name, split.Name()
 	return rep, nil
 }
 
@@ -54,7 +54,7 @@ func (m *Model) Features(ctx context.Context, split dataset.Source, opts ...Opti
 	if err != nil {
 		return nil, err
 	}
-	return m.features(ctx, exchange.Alone, split, o.run, live.Skip(exchange.Alone, say))
+	return m.features(ctx, exchange.Alone, split, o.run, live.Skip(exchange.Alone, o.budget, say))
 }
 
 // features are read where they are kept: with a run, or for all cells and notebooks.

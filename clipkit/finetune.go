@@ -129,8 +129,7 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 		job.Teacher = f.teacher.Towers.EncodeImages
 	}
 	if data.Valid != nil {
-		skip := live.Skip(f.world, say)
-		skip.Budget = cfg.SkipBudget
+		skip := live.Skip(f.world, cfg.SkipBudget, say)
 		job.Validate = func(ctx context.Context) (experiment.Row, error) {
 			return validate(ctx, f.world, m, data.Valid, cfg, skip)
 		}

@@ -19,6 +19,7 @@ import (
 type Index struct {
 	model    *Model
 	split    dataset.Source
+	skip     *dataset.Skipped   // what was left out
 	texts    map[int64][]string // captions by picture
 	features *eval.Features     // in memory; or
 	exact    *index.Exact
@@ -37,7 +38,7 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Opt
 	if err != nil {
 		return nil, err
 	}
-	ix := &Index{model: m, split: split, texts: dataset.CaptionsByImage(split)}
+	ix := &Index{model: m, split: split, skip: live.Skip(exchange.Alone, o.budget, say), texts: dataset.CaptionsByImage(split)}
 	if o.run != "" || o.postgres != "" || o.openIndex != nil {
 		if err := ix.openKept(ctx, o); err != nil {
 			return nil, err
@@ -45,10 +46,10 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Opt
 		return ix, nil
 	}
 	if len(split.Texts()) > 0 {
-		ix.features, err = m.features(ctx, exchange.Alone, split, "", live.Skip(exchange.Alone, say))
+		ix.features, err = m.features(ctx, exchange.Alone, split, "", ix.skip)
 	} else {
 		bar := live.Bar(exchange.Alone, "encoding "+split.Name(), len(split.ImageIDs()))
-		ix.features, err = eval.ExtractPictures(ctx, m.Towers, split, live.Skip(exchange.Alone, say), bar.Of)
+		ix.features, err = eval.ExtractPictures(ctx, m.Towers, split, ix.skip, bar.Of)
 		bar.Finish()
 	}
 	if err != nil {
@@ -89,13 +90,13 @@ func (ix *Index) search(ctx context.Context, query []float32, k int) ([]page.Hit
 	}
 	var hits []page.Hit
 	for _, h := range found {
-		encoded, err := ix.split.Image(h.ID)
-		if err != nil {
-			return nil, fmt.Errorf("fetching %s: %w", dataset.Label(ix.split, h.ID), err)
-		}
 		captions := ix.texts[h.ID]
 		if p, ok := ix.split.(*dataset.Pictures); ok {
 			captions = []string{p.Label(h.ID)}
+		}
+		encoded, err := ix.split.Image(h.ID)
+		if err != nil { // since it was indexed
+			captions = []string{fmt.Sprintf("%s: %v", dataset.Label(ix.split, h.ID), err)}
 		}
 		hits = append(hits, page.Hit{ImageID: h.ID, Score: h.Score, Encoded: encoded, Captions: captions})
 	}

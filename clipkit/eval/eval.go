@@ -71,6 +71,7 @@ type Report struct {
 
 // Retrieval computes recall both ways from features and the texts that say which pictures are theirs. Texts all of whose pictures were left out are too.
 func Retrieval(f *Features, texts []dataset.Text) (*Report, error) {
+	leftOut := len(f.leftOut)
 	f, texts = rest(f, texts)
 	ofText, ofImage, err := Ranks(f, texts)
 	if err != nil {
@@ -84,7 +85,7 @@ func Retrieval(f *Features, texts []dataset.Text) (*Report, error) {
 	}
 	return &Report{
 		Images: len(f.ImageIDs), Texts: len(texts), TextToImage: Recall(ofText), ImageToText: Recall(asked),
-		ImagesAsked: len(asked), TextMedianRank: median(slices.DeleteFunc(ofText, none)), ImageMedianRank: median(asked),
+		ImagesAsked: len(asked), TextMedianRank: median(slices.DeleteFunc(ofText, none)), ImageMedianRank: median(asked), LeftOut: leftOut,
 	}, nil
 }
 

@@ -24,6 +24,8 @@ type Features struct {
 	Images   []float32
 	TextIDs  []int64
 	Texts    []float32
+
+	leftOut map[int64]bool // pictures of the split that cannot be read, which ImageIDs lacks; nil where it is not known, as after LoadFeatures
 }
 
 const (

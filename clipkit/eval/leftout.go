@@ -77,30 +77,35 @@ func (e extraction) retry(ctx context.Context, f *Features) (more bool, err erro
 
 // compact takes out the absent rows.
 func (f *Features) compact(split string) error {
-	ids, vectors := make([]int64, 0, len(f.ImageIDs)), f.Images[:0]
+	ids, vectors, leftOut := make([]int64, 0, len(f.ImageIDs)), f.Images[:0], map[int64]bool{}
 	for i, row := range slices.Collect(slices.Chunk(f.Images, f.Dim)) {
-		if !deal.Absent(row) {
+		if deal.Absent(row) {
+			leftOut[f.ImageIDs[i]] = true
+		} else {
 			ids, vectors = append(ids, f.ImageIDs[i]), append(vectors, row...)
 		}
 	}
 	if len(ids) == 0 {
 		return fmt.Errorf("%w: none of the %d pictures of %s can be read", ErrEmpty, len(f.ImageIDs), split)
 	}
-	f.ImageIDs, f.Images = ids, vectors
+	f.ImageIDs, f.Images, f.leftOut = ids, vectors, leftOut
 	return nil
 }
 
-// ImagesOf gives the vectors of some pictures, [len(ids), Dim]; ok is false where one has none.
-func (f *Features) ImagesOf(ids []int64) (vectors []float32, ok bool) {
+// ImagesOf gives the vectors of some pictures, [len(ids), Dim], and the rows of those that have none, which are absent (deal.Absent).
+func (f *Features) ImagesOf(ids []int64) (vectors []float32, without []int) {
 	at := positions(f.ImageIDs)
-	for _, id := range ids {
-		i, has := at[id]
-		if !has {
-			return nil, false
+	vectors = make([]float32, len(ids)*f.Dim)
+	for i, id := range ids {
+		row := vectors[i*f.Dim : (i+1)*f.Dim]
+		if k, ok := at[id]; ok {
+			copy(row, f.Images[k*f.Dim:])
+		} else {
+			deal.SetAbsent(row)
+			without = append(without, i)
 		}
-		vectors = append(vectors, f.Images[i*f.Dim:(i+1)*f.Dim]...)
 	}
-	return vectors, true
+	return vectors, without
 }
 
 // expand puts absent rows where f, as it is kept, lacks pictures of a split.
@@ -108,45 +113,28 @@ func (f *Features) expand(all []int64) {
 	if len(f.ImageIDs) == len(all) {
 		return
 	}
-	at := positions(f.ImageIDs)
-	images := make([]float32, len(all)*f.Dim)
-	for i, id := range all {
-		row := images[i*f.Dim : (i+1)*f.Dim]
-		if k, ok := at[id]; ok {
-			copy(row, f.Images[k*f.Dim:])
-		} else {
-			deal.SetAbsent(row)
-		}
-	}
-	f.ImageIDs, f.Images = all, images
+	f.Images, _ = f.ImagesOf(all)
+	f.ImageIDs = all
 }
 
-// rest gives features and texts without those texts whose pictures were all left out: what is measured is then the set without these pictures. Texts
-// that name no picture at all stay.
+// rest gives features and texts without those texts whose pictures were all left out: what is measured is then the set without these pictures.
 func rest(f *Features, texts []dataset.Text) (*Features, []dataset.Text) {
-	if len(texts) != len(f.TextIDs) {
-		return f, texts // an error of Ranks
-	}
-	at := positions(f.ImageIDs)
-	gone := func(t dataset.Text) bool {
-		return len(t.ImageIDs) > 0 && !slices.ContainsFunc(t.ImageIDs, func(id int64) bool { _, ok := at[id]; return ok })
-	}
-	if !slices.ContainsFunc(texts, gone) {
+	if len(f.leftOut) == 0 || len(texts) != len(f.TextIDs) { // the latter is an error of Ranks
 		return f, texts
 	}
 	left := &Features{Dim: f.Dim, ImageIDs: f.ImageIDs, Images: f.Images}
 	var kept []dataset.Text
 	for i, t := range texts {
-		if !gone(t) {
-			kept, left.TextIDs = append(kept, t), append(left.TextIDs, f.TextIDs[i])
-			left.Texts = append(left.Texts, f.Texts[i*f.Dim:(i+1)*f.Dim]...)
+		if len(t.ImageIDs) > 0 && !slices.ContainsFunc(t.ImageIDs, func(id int64) bool { return !f.leftOut[id] }) {
+			continue
 		}
+		kept, left.TextIDs = append(kept, t), append(left.TextIDs, f.TextIDs[i])
+		left.Texts = append(left.Texts, f.Texts[i*f.Dim:(i+1)*f.Dim]...)
 	}
 	return left, kept
 }
 
-// pairsOf are the pairs of a split whose pictures have features.
+// pairsOf are the pairs of a split without those of pictures that were left out.
 func (f *Features) pairsOf(s dataset.Source) []dataset.Pair {
-	at := positions(f.ImageIDs)
-	return slices.DeleteFunc(slices.Clone(dataset.Pairs(s)), func(p dataset.Pair) bool { _, ok := at[p.ImageID]; return !ok })
+	return slices.DeleteFunc(slices.Clone(dataset.Pairs(s)), func(p dataset.Pair) bool { return f.leftOut[p.ImageID] })
 }

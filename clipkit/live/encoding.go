@@ -27,12 +27,3 @@ func Encoding(w exchange.World, cfg arch.Config, what string, split dataset.Sour
 	}
 	return bar.Then(pictures, cfg.ImageFLOPs()).Then(texts, cfg.TextFLOPs(plan.MeanTokens(split, cfg.ContextLength)))
 }
-
-// Skip is how a verb leaves out pictures that cannot be read, unless it is told otherwise; say is rank 0's.
-func Skip(w exchange.World, say func(line string)) *dataset.Skipped {
-	k := &dataset.Skipped{Budget: dataset.SkipBudget}
-	if w.Rank() == 0 {
-		k.Say = say
-	}
-	return k
-}

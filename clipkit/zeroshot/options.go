@@ -14,7 +14,8 @@ type Options struct {
 	Templates   Templates    // nil: ChineseTemplates
 	Predictions *Predictions // keeps every picture's probabilities, for ELEVATER; nil: they are not kept
 
-	Strict bool // a picture that cannot be read is an error, as it is with Predictions; else as many as dataset.SkipBudget are left out
+	SkipBudget int  // pictures that cannot be read are left out, so many at most; 0: dataset.SkipBudget
+	Strict     bool // such a picture is an error, as it is with Predictions
 
 	World exchange.World // the ranks that share the texts and pictures; nil: this process alone
 }
