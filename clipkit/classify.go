@@ -57,8 +57,8 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 		o.World = exchange.Alone
 	}
 	texts := live.Bar(o.World, "labels", len(o.Labels)*len(o.Templates))
-	defer texts.Finish()
 	c, err := zeroshot.NewClassifier(ctx, o.World, m.Towers, o.Labels, o.Templates, m.Towers.Config.ContextLength, texts.Of)
+	texts.Finish()
 	if err != nil {
 		return nil, err
 	}

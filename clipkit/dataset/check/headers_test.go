@@ -78,17 +78,26 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// The cases broken and csv-tiff-as-jpg: check names files by their paths without -decode, and counts what has another ending.
-func TestCheckNamesPaths(t *testing.T) {
+// check names files by their paths without -decode, says what they are, and counts what has another ending.
+func TestPicturesByTheirHeaders(t *testing.T) {
 	report, err := Dataset(context.Background(), spoiled(t), Options{BatchSize: 8})
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := report.String()
-	for _, path := range append([]string{"no picture's: 2 .mp4"}, spoiledPaths...) {
-		if !strings.Contains(text, path) {
-			t.Errorf("%s is not in\n%s", path, text)
-		}
+	for name, want := range map[string][]string{
+		"broken":          spoiledPaths,
+		"csv-tiff-as-jpg": {"tiff.jpg: ", "TIFF"},
+		"csv-avif-as-jpg": {"avif.jpg: ", "AVIF"},
+		"csv-one-jfif":    {"no picture's: 2 .mp4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, part := range want {
+				if !strings.Contains(text, part) {
+					t.Errorf("%s is not in\n%s", part, text)
+				}
+			}
+		})
 	}
 	if strings.Contains(text, "image ") {
 		t.Errorf("a picture is named by its number:\n%s", text)

@@ -17,8 +17,8 @@ import (
 const Budget = 100
 
 // Pictures are what was skipped. nil is for work that needs every picture: the first bad one is an error. One serves a job that reads its pictures
-// many times, such as a training's validations, so that each is told of once. It is for one goroutine; in a job of several processes each has its own, and all are told of the
-// same pictures, so that they end alike where the budget is spent.
+// many times, such as a training's validations, so that each is told of once. It is for one goroutine; in a job of several processes each has its own,
+// and all are told of the same pictures, so that they end alike where the budget is spent.
 type Pictures struct {
 	Budget   int               // how many there may be
 	Say      func(line string) // told once of each, with path and reason; may be nil
@@ -36,7 +36,7 @@ type Picture struct {
 // Add takes a picture that cannot be read. The error says that the job must end: the budget is spent, or there is none.
 func (k *Pictures) Add(path string, why error) error {
 	if k == nil {
-		return fmt.Errorf("%s: %w", path, why)
+		return named(path, why)
 	}
 	if k.known[path] {
 		return nil
@@ -46,8 +46,8 @@ func (k *Pictures) Add(path string, why error) error {
 	}
 	k.known[path] = true
 	if len(k.Pictures) >= k.Budget {
-		return fmt.Errorf("%s: %w; it is bad picture number %d with a budget of %d: repair them or take them out (clipkit check --decode finds them), or raise the budget",
-			path, why, len(k.Pictures)+1, k.Budget)
+		return fmt.Errorf("%w; it is bad picture number %d with a budget of %d: repair them or take them out (clipkit check --decode finds them), or raise the budget",
+			named(path, why), len(k.Pictures)+1, k.Budget)
 	}
 	k.Pictures = append(k.Pictures, Picture{path, reason(path, why)})
 	if k.Say != nil {
@@ -56,9 +56,23 @@ func (k *Pictures) Add(path string, why error) error {
 	return nil
 }
 
-// reason is an error in one line, without the path that it may begin with.
+// named is an error that begins with the path.
+func named(path string, why error) error {
+	if strings.HasPrefix(why.Error(), path) {
+		return why
+	}
+	return fmt.Errorf("%s: %w", path, why)
+}
+
+// reason is an error in one line, without the path and the set ("a.jpg in food: ") that it may begin with.
 func reason(path string, why error) string {
-	return strings.TrimPrefix(strings.Join(strings.Fields(why.Error()), " "), path+": ")
+	text := strings.Join(strings.Fields(why.Error()), " ")
+	if more, begins := strings.CutPrefix(text, path); begins {
+		if _, after, ok := strings.Cut(more, ": "); ok {
+			return after
+		}
+	}
+	return text
 }
 
 // Count is how many there are; nil has none.
