@@ -121,11 +121,14 @@ func (l *Line) Left(d time.Duration) {
 	}
 }
 
-// Duration is as exact as a reader needs: "3d4h", "5h12m", "12m", "40s".
+// Duration is as exact as a reader needs: "3d4h", "5h12m", "12m", "2m28s", "40s".
 func Duration(d time.Duration) string {
 	switch minutes := int(d.Round(time.Minute).Minutes()); {
 	case d < 90*time.Second:
 		return fmt.Sprintf("%.0fs", d.Seconds())
+	case d < 10*time.Minute-500*time.Millisecond:
+		s := int(d.Round(time.Second).Seconds())
+		return fmt.Sprintf("%dm%02ds", s/60, s%60)
 	case minutes < 60:
 		return fmt.Sprintf("%dm", minutes)
 	case minutes < 48*60:

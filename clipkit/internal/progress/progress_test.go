@@ -32,7 +32,7 @@ func TestLine(t *testing.T) {
 }
 
 func TestWords(t *testing.T) {
-	for want, d := range map[string]time.Duration{"40s": 40 * time.Second, "89s": 89 * time.Second, "2m": 90 * time.Second, "59m": 59*time.Minute + 20*time.Second,
+	for want, d := range map[string]time.Duration{"40s": 40 * time.Second, "89s": 89 * time.Second, "1m30s": 90 * time.Second, "9m05s": 9*time.Minute + 5*time.Second, "10m": 10*time.Minute - time.Millisecond, "59m": 59*time.Minute + 20*time.Second,
 		"1h00m": 59*time.Minute + 40*time.Second, "5h07m": 307 * time.Minute, "47h59m": 47*time.Hour + 59*time.Minute, "2d0h": 48 * time.Hour, "3d4h": 76 * time.Hour} {
 		if got := Duration(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)

@@ -99,7 +99,7 @@ func TestEstimateAndMeasurement(t *testing.T) {
 	}
 	rows[0].BatchTime = 900 // it compiled
 	r.Learn(rows)
-	if p = r.Plan(); p.Seconds != 256 || p.Source != measured || !strings.Contains(p.String(), "at 4m, 3d10h an epoch (measured on this machine)") {
+	if p = r.Plan(); p.Seconds != 256 || p.Source != measured || !strings.Contains(p.String(), "at 4m16s, 3d10h an epoch (measured on this machine)") {
 		t.Errorf("%v s, %s", p.Seconds, p)
 	}
 	other := inParts(r.Config, 4)

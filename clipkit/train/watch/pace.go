@@ -8,16 +8,22 @@ import (
 // Pace is how long the last steps of this process took, with their loading and without what came between them.
 type Pace struct {
 	begun bool
+	first time.Duration // where it is long; 0 otherwise
 	last  []time.Duration
 }
 
 // Paced steps are those whose median tells how long the rest takes.
 const Paced = 20
 
-// Add takes a step. The first of a process is left out: it compiles.
+// long is a first step of which compiling is a small part.
+const long = time.Minute
+
+// Add takes a step. The first of a process compiles: it counts only where it is long, and until there is another.
 func (p *Pace) Add(took time.Duration) {
 	if !p.begun {
-		p.begun = true
+		if p.begun = true; took >= long {
+			p.first = took
+		}
 		return
 	}
 	if p.last = append(p.last, took); len(p.last) > Paced {
@@ -28,7 +34,7 @@ func (p *Pace) Add(took time.Duration) {
 // Of is how long so many steps take; 0 = not known yet.
 func (p *Pace) Of(steps int) time.Duration {
 	if len(p.last) == 0 {
-		return 0
+		return p.first * time.Duration(steps)
 	}
 	sorted := slices.Sorted(slices.Values(p.last))
 	return sorted[len(sorted)/2] * time.Duration(steps)

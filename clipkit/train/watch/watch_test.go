@@ -39,17 +39,24 @@ func TestLoss(t *testing.T) {
 	}
 }
 
-// What is left is told by the steps of this process alone, without its first.
+// What is left is told by the steps of this process alone, without its first, which compiles; where that is long it is better than nothing.
 func TestPace(t *testing.T) {
 	var p Pace
 	for _, c := range []struct {
 		took time.Duration
 		want time.Duration // of ten steps
-	}{{time.Hour, 0}, {time.Second, 10 * time.Second}, {3 * time.Second, 30 * time.Second}, {3 * time.Second, 30 * time.Second}} {
+	}{{59 * time.Second, 0}, {time.Second, 10 * time.Second}, {3 * time.Second, 30 * time.Second}, {3 * time.Second, 30 * time.Second}} {
 		p.Add(c.took)
 		if got := p.Of(10); got != c.want {
 			t.Errorf("after a step of %v: %v, want %v", c.took, got, c.want)
 		}
+	}
+	var days Pace
+	if days.Add(time.Hour); days.Of(10) != 10*time.Hour {
+		t.Errorf("after a first step of an hour: %v", days.Of(10))
+	}
+	if days.Add(time.Minute); days.Of(10) != 10*time.Minute {
+		t.Errorf("after a second of a minute: %v", days.Of(10))
 	}
 	for range Paced {
 		p.Add(time.Minute)
