@@ -77,9 +77,13 @@ func (e extraction) retry(ctx context.Context, f *Features) (more bool, err erro
 
 // compact takes out the absent rows.
 func (f *Features) compact(split string) error {
-	ids, vectors, leftOut := make([]int64, 0, len(f.ImageIDs)), f.Images[:0], map[int64]bool{}
+	ids, vectors := make([]int64, 0, len(f.ImageIDs)), f.Images[:0]
+	var leftOut map[int64]bool
 	for i, row := range slices.Collect(slices.Chunk(f.Images, f.Dim)) {
 		if deal.Absent(row) {
+			if leftOut == nil {
+				leftOut = map[int64]bool{}
+			}
 			leftOut[f.ImageIDs[i]] = true
 		} else {
 			ids, vectors = append(ids, f.ImageIDs[i]), append(vectors, row...)

@@ -90,7 +90,7 @@ func (f *extractFlags) run(c *cobra.Command, w exchange.World) error {
 	if err == nil && w.Rank() == 0 {
 		err = f.write(c, base, features)
 		if n := skip.Count(); err == nil && n > 0 {
-			progress.Say(fmt.Sprintf("%d pictures cannot be read, and have no features there; the scores of image to text need all", n))
+			progress.Say(fmt.Sprintf("pictures that cannot be read: %d; they have no features there, and scores of image to text need all", n))
 		}
 	}
 	return exchange.Agree(w, err)

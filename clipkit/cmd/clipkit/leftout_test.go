@@ -41,7 +41,7 @@ func TestBadPicturesAndStrictness(t *testing.T) {
 		bad, says string
 	}{
 		{"zeroshot", []string{"zeroshot", filepath.Join(dir, "classes")}, "狗/3.png", "left out, as they cannot be read: 1\n"},
-		{"extract", []string{"extract", "--text-data", filepath.Join(dir, "set", "valid_texts.jsonl")}, "image 3", "1 pictures cannot be read"},
+		{"extract", []string{"extract", "--text-data", filepath.Join(dir, "set", "valid_texts.jsonl")}, "image 3", "pictures that cannot be read: 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, strict := range [][]string{{"--strict"}, {"--skip-budget", "0"}} {
@@ -51,7 +51,7 @@ func TestBadPicturesAndStrictness(t *testing.T) {
 				}
 			}
 			out, err := command(t, append(c.args, model...)...).CombinedOutput()
-			if text := string(out); err != nil || strings.Count(text, "\nleft out: "+c.bad+": ") != 1 || !strings.Contains(text, c.says) {
+			if text := string(out); err != nil || strings.Count(text, "left out: "+c.bad+": ") != 1 || !strings.Contains(text, c.says) {
 				t.Errorf("%v\n%s", err, text)
 			}
 			fails(t, command(t, append(c.args, "--skip-budget", "-1", "--resume", "emoji")...), 2, "--skip-budget -1")

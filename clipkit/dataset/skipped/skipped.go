@@ -46,7 +46,7 @@ func (k *Pictures) Add(path string, why error) error {
 	}
 	k.known[path] = true
 	if len(k.Pictures) >= k.Budget {
-		return fmt.Errorf("%w; it is bad picture number %d with a budget of %d: repair them or take them out (clipkit check --decode finds them), or raise the budget",
+		return fmt.Errorf("%w; it is bad picture number %d with a budget of %d: repair them or take them out (clipkit check --decode finds them), or raise the budget (--skip-budget)",
 			named(path, why), len(k.Pictures)+1, k.Budget)
 	}
 	k.Pictures = append(k.Pictures, Picture{path, reason(path, why)})

@@ -26,14 +26,18 @@ func Fill(ctx context.Context, dst index.Pair, m *model.Model, split dataset.Sou
 		if f == nil {
 			return eval.EncodePictures(ctx, exchange.Alone, m, split, some, skip)
 		}
-		vectors, without := f.ImagesOf(some) // what was left out then may have been repaired
-		more, err := eval.EncodePictures(ctx, exchange.Alone, m, split, chosen(some, without), skip)
-		for k, row := range without {
-			if err == nil {
-				copy(vectors[row*f.Dim:(row+1)*f.Dim], more[k*f.Dim:])
-			}
+		vectors, without := f.ImagesOf(some)
+		if len(without) == 0 {
+			return vectors, nil
 		}
-		return vectors, err
+		more, err := eval.EncodePictures(ctx, exchange.Alone, m, split, chosen(some, without), skip) // they may have been repaired
+		if err != nil {
+			return nil, err
+		}
+		for k, row := range without {
+			copy(vectors[row*f.Dim:(row+1)*f.Dim], more[k*f.Dim:])
+		}
+		return vectors, nil
 	}
 	captions := func(ctx context.Context, rows []int) ([]float32, error) {
 		f, err := stored()
