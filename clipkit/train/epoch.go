@@ -34,7 +34,7 @@ func (j *Job) epoch(ctx context.Context) error {
 		Transform: j.transform(), SkipBudget: c.SkipBudget,
 		OnSkip: func(p dataset.Pair, err error) {
 			j.skipped = append(j.skipped, p)
-			j.Say(fmt.Sprintf("skipped picture %d: %v", p.ImageID, err))
+			_ = j.told.Add(dataset.Label(j.Train, p.ImageID), err) // the loader keeps the budget
 		},
 	})
 	if err != nil {
@@ -232,6 +232,11 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 		row.Epoch, row.Step, row.Loss, row.ImageToTextAcc, row.TextToImageAcc, row.LogitScale, j.Config.ValidBatchSize)
 	if err != nil {
 		return err
+	}
+	if row.LeftOut > 0 {
+		if err := j.log("%d pictures of the validation set cannot be read, and are in none of these figures", row.LeftOut); err != nil {
+			return err
+		}
 	}
 	j.tell(Progress{Row: row})
 	if err := j.record(row); err != nil {

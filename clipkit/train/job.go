@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -63,6 +64,7 @@ type Job struct {
 	saidFull      bool // that the disk does not take the run's rows
 
 	loaded, rebased bool              // resume took a model; it is what LoRA adds to
+	told            *dataset.Skipped  // pictures that a person was told of: each once in a run, not in every epoch
 	skipped         []dataset.Pair    // bad ones that this process met since the last step
 	bad             map[[2]int64]bool // those of all processes in this epoch, when there are several: picture, text
 }
@@ -180,6 +182,7 @@ func (j *Job) prepare() error {
 	if j.Say == nil {
 		j.Say = func(string) {}
 	}
+	j.told = &dataset.Skipped{Budget: math.MaxInt, Say: j.Say}
 	if j.Train == nil {
 		return fmt.Errorf("%w: there is no data to train on", ErrConfig)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/train/lossscale"
@@ -145,6 +146,9 @@ func (j *Job) boundary(ctx context.Context) (stop bool, err error) {
 		for i := range all[2*rank+1] {
 			at := 2 * (int64(rank)*most + i)
 			j.bad[[2]int64{every[at], every[at+1]}] = true
+			if rank != w.Rank() {
+				_ = j.told.Add(dataset.Label(j.Train, every[at]), fmt.Errorf("process %d cannot read it", rank))
+			}
 		}
 	}
 	if len(j.bad) > j.Config.SkipBudget {

@@ -4,6 +4,8 @@ package progress
 import (
 	"fmt"
 	"io"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -80,7 +82,21 @@ func (l *Line) Set(done, total int64) {
 		l.gate.closed, l.drawn = false, now
 	}
 	_ = l.bar.Set64(done) // fails only beyond the total
+	if l.out == os.Stderr && !l.gate.closed {
+		standing.Store(true)
+	}
 	l.gate.closed = true
+}
+
+// standing is whether a line on standard error is not ended.
+var standing atomic.Bool
+
+// Say writes a line of text to standard error. If a line of progress stands there it is ended, and drawn again below by its next report.
+func Say(text string) {
+	if standing.Swap(false) {
+		text = "\n" + text
+	}
+	fmt.Fprintln(os.Stderr, text)
 }
 
 // Of reports samples, as Set does.
@@ -135,7 +151,8 @@ func Rate(x float64) string {
 
 // Finish ends the line.
 func (l *Line) Finish() {
-	if l != nil && l.bar != nil {
-		fmt.Fprintln(l.out)
+	if l == nil || l.bar == nil || l.out == os.Stderr && !standing.Swap(false) {
+		return
 	}
+	fmt.Fprintln(l.out)
 }
