@@ -133,7 +133,7 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 		job.Validate = func(ctx context.Context) (experiment.Row, error) {
 			return validate(ctx, f.world, m, data.Valid, cfg, skip)
 		}
-		if bar := live.Bar(f.world, "looking at "+data.Valid.Name(), len(data.Valid.ImageIDs())); first { // now, and not after an epoch
+		if bar := live.Bar(f.world, "looking at "+data.Valid.Name(), len(data.Valid.ImageIDs())).Late(); first { // now, and not after an epoch
 			err = check.Headers(ctx, data.Valid, skip, bar.Of)
 			bar.Finish()
 		}

@@ -20,6 +20,7 @@ type Line struct {
 	own   bool // Left tells how long it still takes
 	left  string
 	drawn time.Time
+	from  time.Time // Late
 	gate  gate
 	bar   *progressbar.ProgressBar
 
@@ -51,9 +52,17 @@ func New(out io.Writer, what string, total int) *Line {
 // Bytes makes a line that counts bytes.
 func Bytes(out io.Writer, what string) *Line { return &Line{out: out, what: what, bytes: true} }
 
+// Late keeps the line back for a second: work that is done sooner says nothing.
+func (l *Line) Late() *Line {
+	if l != nil {
+		l.from = time.Now().Add(time.Second)
+	}
+	return l
+}
+
 // Set reports how much is done; a total of 0 is not known yet. A total that New was given stands.
 func (l *Line) Set(done, total int64) {
-	if l == nil {
+	if l == nil || l.bar == nil && time.Now().Before(l.from) {
 		return
 	}
 	if l.total > 0 {

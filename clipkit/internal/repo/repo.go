@@ -45,13 +45,13 @@ func Run(name string) (string, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
-	if info, err := os.Stat(name); err == nil && info.IsDir() && filepath.Base(name) != name {
+	if filepath.Base(name) != name && isRun(name) {
 		return name, nil
 	}
 	entries, _ := os.ReadDir(Experiments()) // one that cannot be read has no run that can be opened
 	var there []string
 	for _, e := range entries {
-		if _, err := os.Stat(filepath.Join(Experiments(), e.Name(), "config.json")); err == nil {
+		if isRun(filepath.Join(Experiments(), e.Name())) {
 			there = append(there, e.Name())
 		}
 	}
@@ -63,6 +63,11 @@ func Run(name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("no run %q in %s%s", name, Experiments(), runs)
+}
+
+func isRun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "config.json"))
+	return err == nil
 }
 
 const maxNamed = 20 // runs that an error names
