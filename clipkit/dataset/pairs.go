@@ -9,7 +9,14 @@ type Pair struct {
 // Pairs flattens the many-to-many relation of s: the captions in file order, each with its pictures in the order listed
 // (cn_clip/preprocess/build_lmdb_dataset.py:66).
 func Pairs(s Source) []Pair {
-	var pairs []Pair
+	n := 0
+	for _, text := range s.Texts() {
+		n += len(text.ImageIDs)
+	}
+	if n == 0 {
+		return nil
+	}
+	pairs := make([]Pair, 0, n)
 	for _, text := range s.Texts() {
 		for _, id := range text.ImageIDs {
 			pairs = append(pairs, Pair{ImageID: id, TextID: text.ID, Text: text.Text})
