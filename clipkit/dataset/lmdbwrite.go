@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 
 	"clipnb/clipkit/dataset/lmdb"
@@ -82,6 +83,7 @@ func BuildLMDB(ctx context.Context, dir string, splits []string, out string, o L
 		}
 		sources = append(sources, s)
 	}
+	debug.FreeOSMemory() // what reading left, before pages of LMDBs come
 	var sizes []LMDBSize
 	for _, s := range sources {
 		size, err := WriteLMDB(ctx, s, filepath.Join(out, s.Name()), o)
@@ -126,11 +128,13 @@ func WriteLMDB(ctx context.Context, s Source, dir string, o LMDBOptions) (LMDBSi
 			o.Progress(s.Name(), done, size.Pairs+size.Images+2)
 		}
 	}
+	order := byDigits(len(pairs))
 	var key, value []byte // of an entry, until the next
-	err := lmdb.Write(ctx, filepath.Join(building, "pairs"), lmdb.Options{MapSize: o.MapSize, Commit: commitPairs, Written: progress}, len(pairs)+1, func(i int) (_, _ []byte, err error) {
+	err := lmdb.Write(ctx, filepath.Join(building, "pairs"), lmdb.Options{MapSize: o.MapSize, Commit: commitPairs, Sorted: true, Written: progress}, len(pairs)+1, func(i int) (_, _ []byte, err error) {
 		if i == len(pairs) {
 			return []byte(keySamples), strconv.AppendInt(nil, int64(i), 10), nil
 		}
+		i = int(order[i])
 		p := pairs[i]
 		if value, err = appendPair(value[:0], p); err != nil {
 			err = fmt.Errorf("pair %d (image %d, text %d): %w", i, p.ImageID, p.TextID, err)
@@ -196,4 +200,22 @@ func base64Of(s Source) func(id int64, buf []byte) ([]byte, error) {
 		}
 		return base64.StdEncoding.AppendEncode(buf[:0], picture), nil
 	}
+}
+
+// byDigits has the numbers below n in the order of their decimal digits, as an LMDB keeps them: 0, 1, 10, 100, 101, …
+func byDigits(n int) []int32 {
+	order := make([]int32, 0, n)
+	var add func(number int)
+	add = func(number int) {
+		if number < n {
+			order = append(order, int32(number))
+			for digit := range 10 {
+				if next := 10*number + digit; next > 0 {
+					add(next)
+				}
+			}
+		}
+	}
+	add(0)
+	return order
 }

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"runtime/debug"
+	garbage "runtime/debug"
 	"strings"
 
 	"clipnb/clipkit/dataset"
@@ -30,7 +30,7 @@ func lmdbCommand() *cobra.Command {
 				names = strings.Split(strings.TrimSpace(splits), ",")
 			}
 			// What is alive are captions and the places of pictures, and they stay to the end; with Go's own 100 the garbage of reading them doubles the memory.
-			debug.SetGCPercent(25)
+			garbage.SetGCPercent(25)
 			said := perSplit{out: c.ErrOrStderr(), what: "pairs and pictures"}
 			sizes, err := dataset.BuildLMDB(c.Context(), dir, names, out, dataset.LMDBOptions{
 				Reading:  func(_, imgs string) { fmt.Fprintln(c.ErrOrStderr(), "reading and checking", imgs) },
