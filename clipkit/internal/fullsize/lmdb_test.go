@@ -126,6 +126,7 @@ func writeFlickrSized(t *testing.T, dir string) {
 	create("train_imgs.tsv", func(w *bufio.Writer, i int) {
 		picture := make([]byte, 30_000+rng.Uint64()%13_000)
 		rng.Read(picture)
+		picture[0] = 0xff // as a JPEG begins; two random bytes may be those of a Python literal, which is refused
 		encoded = base64.StdEncoding.AppendEncode(encoded[:0], picture)
 		fmt.Fprintf(w, "%d\t%s\n", 1_000_000_007*uint64(i+1), encoded)
 	})
