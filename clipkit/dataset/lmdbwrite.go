@@ -128,7 +128,7 @@ func WriteLMDB(ctx context.Context, s Source, dir string, o LMDBOptions) (LMDBSi
 			o.Progress(s.Name(), done, size.Pairs+size.Images+2)
 		}
 	}
-	order := byDigits(len(pairs))
+	order := lmdb.ByDigits(len(pairs))
 	var key, value []byte // of an entry, until the next
 	err := lmdb.Write(ctx, filepath.Join(building, "pairs"), lmdb.Options{MapSize: o.MapSize, Commit: commitPairs, Sorted: true, Written: progress}, len(pairs)+1, func(i int) (_, _ []byte, err error) {
 		if i == len(pairs) {
@@ -200,22 +200,4 @@ func base64Of(s Source) func(id int64, buf []byte) ([]byte, error) {
 		}
 		return base64.StdEncoding.AppendEncode(buf[:0], picture), nil
 	}
-}
-
-// byDigits has the numbers below n in the order of their decimal digits, as an LMDB keeps them: 0, 1, 10, 100, 101, …
-func byDigits(n int) []int32 {
-	order := make([]int32, 0, n)
-	var add func(number int)
-	add = func(number int) {
-		if number < n {
-			order = append(order, int32(number))
-			for digit := range 10 {
-				if next := 10*number + digit; next > 0 {
-					add(next)
-				}
-			}
-		}
-	}
-	add(0)
-	return order
 }

@@ -1,5 +1,7 @@
 package dataset
 
+import "slices"
+
 // Pair is what contrastive training sees: one picture with one caption.
 type Pair struct {
 	ImageID, TextID int64
@@ -13,10 +15,7 @@ func Pairs(s Source) []Pair {
 	for _, text := range s.Texts() {
 		n += len(text.ImageIDs)
 	}
-	if n == 0 {
-		return nil
-	}
-	pairs := make([]Pair, 0, n)
+	pairs := slices.Grow([]Pair(nil), n)
 	for _, text := range s.Texts() {
 		for _, id := range text.ImageIDs {
 			pairs = append(pairs, Pair{ImageID: id, TextID: text.ID, Text: text.Text})

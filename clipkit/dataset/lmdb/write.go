@@ -99,3 +99,21 @@ func Write(ctx context.Context, dir string, o Options, n int, entry func(i int) 
 	}
 	return nil
 }
+
+// ByDigits has the numbers below n in the order of their decimal digits, as an LMDB keeps them: 0, 1, 10, 100, 101, …; see Options.Sorted.
+func ByDigits(n int) []int32 {
+	order := make([]int32, 0, n)
+	var add func(number int)
+	add = func(number int) {
+		if number < n {
+			order = append(order, int32(number))
+			for digit := range 10 {
+				if next := 10*number + digit; next > 0 {
+					add(next)
+				}
+			}
+		}
+	}
+	add(0)
+	return order
+}
