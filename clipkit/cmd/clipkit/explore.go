@@ -72,7 +72,9 @@ func (f *exploreFlags) serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer l.Close()
+	opened := slow(os.Stderr, "opening", f.target)
 	source, closeSource, err := f.open(ctx)
+	opened()
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,9 @@ func (f *extractFlags) run(c *cobra.Command, w exchange.World) error {
 	if !f.images && !f.texts {
 		f.images, f.texts = true, true
 	}
+	opened := slow(c.ErrOrStderr(), "opening", base)
 	split, err := openSplit(base, f.imageData)
+	opened()
 	if err := exchange.Agree(w, err); err != nil {
 		return err
 	}
