@@ -103,7 +103,7 @@ func execNotebook(ctx context.Context, root string, args []string, out io.Writer
 	}
 	base := strings.TrimSuffix(filepath.Base(o.notebook), ".ipynb")
 	if o.out == "" {
-		o.out = filepath.Join(root, "experiments", base)
+		o.out = filepath.Join(root, "experiments", nb.folder(base, o.params))
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return 1, fmt.Errorf("%s: cannot make the results folder: %w", because(err.Error()), err)
@@ -122,7 +122,7 @@ func execNotebook(ctx context.Context, root string, args []string, out io.Writer
 	if err != nil {
 		return 1, err
 	}
-	return status, publish(work, o.out, base, out)
+	return status, publish(work, o.out, base, status == 0, out)
 }
 
 // buildCells fills Go's build cache, so that the first cell does not seem to hang; env is that of the kernel, or the cache would not fit.
@@ -166,6 +166,9 @@ func runCells(root string, o execOptions, work, base string, out io.Writer) (sta
 		notebook, o.kernel, filepath.Join(work, base+".ipynb"), filepath.Join(work, base+".html"), filepath.Join(root, ".tools", "kernel.log"))
 	cmd.Dir = filepath.Dir(notebook)
 	cmd.Env = jupyterEnv(root, os.Environ())
+	if width := columns(out); width > 0 { // cells write to a pipe; their progress is to fit what is behind it
+		cmd.Env = append(cmd.Env, fmt.Sprintf("COLUMNS=%d", width))
+	}
 	for _, p := range o.params {
 		cmd.Env = append(cmd.Env, "CLIPKIT_PARAM_"+strings.ToUpper(p.name)+"="+p.value)
 	}
@@ -235,46 +238,5 @@ func supervise(control io.WriteCloser, kill func() error, signals <-chan os.Sign
 				stop(true)
 			}
 		}
-	}
-}
-
-// publish moves the two results from work to dir. Older ones there are kept under the time that the older notebook was made.
-func publish(work, dir, base string, out io.Writer) error {
-	var made time.Time
-	if old, err := os.Stat(filepath.Join(dir, base+".ipynb")); err == nil {
-		made = old.ModTime()
-	}
-	for _, ext := range []string{".ipynb", ".html"} {
-		from, to := filepath.Join(work, base+ext), filepath.Join(dir, base+ext)
-		if _, err := os.Stat(from); err != nil {
-			return fmt.Errorf("the run left no %s: %w", base+ext, err)
-		}
-		if old, err := os.Stat(to); err == nil {
-			if made.IsZero() {
-				made = old.ModTime()
-			}
-			kept := keptName(dir, base, ext, made)
-			if err := os.Rename(to, kept); err != nil {
-				return fmt.Errorf("keeping the older %s: %w", to, err)
-			}
-			fmt.Fprintf(out, "kept the older one as %s\n", kept)
-		}
-		if err := os.Rename(from, to); err != nil {
-			return fmt.Errorf("%s: cannot write %s: %w", because(err.Error()), to, err)
-		}
-		fmt.Fprintf(out, "wrote %s\n", to)
-	}
-	return nil
-}
-
-// keptName is a free name with the time before the extension: results.ipynb, made at 12:30:05 UTC, becomes results.20261123T123005Z.ipynb.
-func keptName(dir, base, ext string, made time.Time) string {
-	stem := filepath.Join(dir, base+"."+made.UTC().Format("20060102T150405Z"))
-	name := stem + ext
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(name); err != nil {
-			return name
-		}
-		name = fmt.Sprintf("%s-%d%s", stem, n, ext)
 	}
 }
