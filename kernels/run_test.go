@@ -106,6 +106,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"exec notebooks/no-such.ipynb", 1, "there is no notebook notebooks/no-such.ipynb"},
 		{"exec testdata/broken-json.ipynb", 1, "broken JSON"},
 		{"exec testdata/hello.ipynb whom=me", 1, `unknown parameter "whom": this notebook has who`},
+		{"exec testdata/typed.ipynb steps=many", 1, "wrong value steps=many: steps is a whole number, such as the notebook's own 100"},
 		{"exec -kernel tpu testdata/hello.ipynb", 1, `unknown kernel "tpu": this repository has cpu`},
 	} {
 		fails(t, kernelsCommand(t, strings.Fields(c.args)...), c.status, c.says)
@@ -173,7 +174,7 @@ func TestNotebookRuns(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	contains(t, "the output", out.String(), `[1/3] import "os"`, "\nhello, 世界 on cpu\n", "\n(chart)\n", "\nstep 3 of 3\nin testdata of ", "wrote "+filepath.Join(dir, "hello.html"))
+	contains(t, "the output", out.String(), "[1/3] Hello\n", "[2/3] Hello (2)\n", "\nhello, 世界 on cpu\n", "\n(chart)\n", "\nstep 3 of 3\nin testdata of ", "wrote "+filepath.Join(dir, "hello.html"))
 	if strings.Contains(out.String(), "step 2") {
 		t.Errorf("a redrawn line was printed in full:\n%s", out)
 	}
@@ -192,10 +193,10 @@ func TestNotebookWithAFailingCell(t *testing.T) {
 	if status := cmd.ProcessState.ExitCode(); status != 1 {
 		t.Errorf("status %d, want 1", status)
 	}
-	contains(t, "the output", out.String(), "first\n", "panic: this cell fails on purpose", "cell 2 of 3 failed:\n    | %%\n    | panic(", "exit status 2")
+	contains(t, "the output", out.String(), "[1/3] fmt.Println(\"first\")\nfirst\n", "panic: this cell fails on purpose", "cell 2 of 3 failed:\n    | %%\n    | panic(", "exit status 2")
 	for _, ext := range []string{".ipynb", ".html"} {
-		if text := read(t, filepath.Join(dir, "failing"+ext)); !strings.Contains(text, "this cell fails on purpose") || strings.Contains(text, "never reached\n") {
-			t.Errorf("failing%s is not what ran", ext)
+		if text := read(t, filepath.Join(dir, "failing.unfinished"+ext)); !strings.Contains(text, "this cell fails on purpose") || strings.Contains(text, "never reached\n") {
+			t.Errorf("failing.unfinished%s is not what ran", ext)
 		}
 	}
 }
@@ -224,7 +225,7 @@ func TestNotebookInterrupted(t *testing.T) {
 		t.Errorf("status %d, want 130", status)
 	}
 	contains(t, "the output", out.String(), "interrupting the running cell", "saving\nsaved 0 further signals\n", "stopped in cell 1 of 2\n", "wrote ")
-	contains(t, "the notebook", read(t, filepath.Join(dir, "patient.ipynb")), "saved 0 further signals")
+	contains(t, "the notebook", read(t, filepath.Join(dir, "patient.unfinished.ipynb")), "saved 0 further signals")
 }
 
 // watch is output that tells when a text has been written. (Its buffer is not embedded: io.Copy would find ReadFrom and pass Write by.)

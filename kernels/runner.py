@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import unicodedata
 
 import nbformat
 from jinja2 import DictLoader
@@ -30,16 +31,18 @@ OFFLINE = """{%- extends 'lab/index.html.j2' -%}
 
 
 class Screen:
-    """Prints a cell's text as it comes. Where no one watches a terminal, of a line redrawn with \\r only the last state is printed,
-    and its present state every 15 seconds, so that a log shows that something moves."""
+    """Prints a cell's text as it comes. In a terminal a line that is redrawn with \\r is cut to the terminal's width: it would go on in the next row, and \\r
+    does not come back from there. Where no one watches, of such a line only the last state is printed, and its present state every 15 seconds, so that a log
+    shows that something moves."""
 
     def __init__(self, out):
         self.out, self.live, self.pending, self.told = out, out.isatty(), "", time.monotonic()
+        self.redrawn, self.column = False, 0
 
     def write(self, text):
         if self.live:
-            self.out.write(text)
-            self.pending = text.rsplit("\n", 1)[-1] if "\n" in text else self.pending + text
+            for piece in re.split("([\r\n])", text):
+                self._draw(piece)
         else:
             *whole, rest = (self.pending + text).split("\n")
             for line in whole:
@@ -51,10 +54,27 @@ class Screen:
                 self.told = time.monotonic()
         self.out.flush()
 
+    def _draw(self, piece):
+        if piece in ("\r", "\n"):
+            self.redrawn, self.column = piece == "\r", 0
+        else:
+            if self.redrawn:
+                piece = crop(piece, self.width() - 1 - self.column)
+            self.column += columns(piece)
+        self.out.write(piece)
+
+    def width(self):
+        try:
+            return os.get_terminal_size(self.out.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
+
     def line(self, text=""):
         """Ends an unfinished line, then prints text as a line of its own."""
-        if self.pending:
-            self.out.write("\n" if self.live else self._last(self.pending) + "\n")
+        if self.live and self.column:
+            self._draw("\n")
+        elif self.pending:
+            self.out.write(self._last(self.pending) + "\n")
             self.pending = ""
         if text:
             self.out.write(text + "\n")
@@ -62,7 +82,25 @@ class Screen:
 
     @staticmethod
     def _last(line):
-        return line.rstrip("\r").rsplit("\r", 1)[-1]
+        return line.rstrip("\r").rsplit("\r", 1)[-1].rstrip(" ")
+
+
+def columns(text):
+    """How wide a text is in a terminal, where Chinese characters take two columns and colours none."""
+    text = re.sub("\x1b\\[[0-9;]*m", "", text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def crop(text, room):
+    """The beginning of a text that fits; colours are cut off with the rest, so a cut text ends without any."""
+    if columns(text.rstrip(" ")) <= room:
+        return text if columns(text) <= room else text.rstrip(" ")
+    text, n = re.sub("\x1b\\[[0-9;]*m", "", text), 0
+    for at, c in enumerate(text):
+        n += columns(c)
+        if n > room - 1:
+            return text[:at] + "…" if room > 0 else ""
+    return text
 
 
 def note(data):
@@ -88,7 +126,9 @@ class Live(NotebookClient):
         if cell.cell_type != "code" or not cell.source.strip() or self.interrupted:
             return cell
         self.running, self.number = cell, self.number + 1
-        self.screen.line("[%d/%d] %s" % (self.number, len(code_cells(self.nb)), headline(cell.source)))
+        mark = "[%d/%d] " % (self.number, len(code_cells(self.nb)))
+        room = self.screen.width() - 1 if self.screen.live else 100
+        self.screen.line(mark + crop(headline(self.nb.cells, cell_index), room - len(mark)))
         start = time.monotonic()
         try:
             return await super().async_execute_cell(cell, cell_index, *args, **kwargs)
@@ -118,10 +158,28 @@ def code_cells(nb):
     return [c for c in nb.cells if c.cell_type == "code" and c.source.strip()]
 
 
-def headline(source):
-    """The first line that is not one of GoNB's own (%noautoget, %%)."""
-    lines = [line for line in source.split("\n") if line.strip()]
-    return next((line for line in lines if not line.startswith("%")), lines[0])[:100]
+def headline(cells, index):
+    """The heading above a cell, with a number from the second cell under it on. Where there is none, the cell's first line that is not one of GoNB's own
+    (%noautoget, %%)."""
+    number = 1
+    for cell in reversed(cells[:index]):
+        if cell.cell_type == "code" and cell.source.strip():
+            number += 1
+        if cell.cell_type == "markdown" and (heading := last_heading(cell.source)):
+            return heading if number == 1 else "%s (%d)" % (heading, number)
+    lines = [line for line in cells[index].source.split("\n") if line.strip()]
+    return next((line for line in lines if not line.startswith("%")), lines[0])
+
+
+def last_heading(markdown):
+    heading, fenced = "", False
+    for line in markdown.split("\n"):
+        if line.startswith("```"):
+            fenced = not fenced
+        found = re.match(r" {0,3}#{1,6}\s+(.*?)\s*#*\s*$", line)
+        if found and not fenced:
+            heading = re.sub(r"[`*]|\[([^]]*)\]\([^)]*\)", r"\1", found.group(1))
+    return heading
 
 
 def listen(loop, client, task):
