@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -33,6 +35,7 @@ type execOptions struct {
 	out      string // "" means experiments/<notebook>
 	timeout  time.Duration
 	params   []param
+	help     bool // -h: only say what the notebook takes
 }
 
 var paramName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -46,7 +49,11 @@ func parseExec(args []string) (execOptions, error) {
 	flags.StringVar(&o.out, "out", "", "")
 	flags.DurationVar(&o.timeout, "timeout", 0, "")
 	for {
-		if err := flags.Parse(args); err != nil {
+		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+			o.help = true
+			args = flags.Args()
+			continue
+		} else if err != nil {
 			return o, fmt.Errorf("exec: %w; %w", err, errUsage)
 		}
 		args = flags.Args()
@@ -87,6 +94,10 @@ func execNotebook(ctx context.Context, root string, args []string, out io.Writer
 	nb, err := openNotebook(root, o.notebook)
 	if err != nil {
 		return 1, err
+	}
+	if o.help {
+		fmt.Fprintf(out, "%s\nparameters of %s:\n%s", manuals["exec"], o.notebook, cmp.Or(nb.describe(), "  none\n"))
+		return 0, nil
 	}
 	if err := nb.checkParams(o.params); err != nil {
 		return 1, err
@@ -140,16 +151,21 @@ func (s *setup) buildCells(ctx context.Context, kernel string) error {
 	}
 	// -export compiles into the cache as go build does; go build would also link the programs among the packages, 10 s each time.
 	compile := []string{"go", "list", "-export", `-f={{""}}`, "./clipkit/..."}
-	c := command{argv: compile, dir: s.root, env: []string{"CGO_ENABLED=1"}, out: s.out} // CGO_ENABLED as launch.sh has it
+	c := command{argv: compile, dir: s.root, env: []string{"CGO_ENABLED=1"}} // CGO_ENABLED as launch.sh has it
 	for name, value := range spec.Env {
 		c.env = append(c.env, name+"="+value)
 	}
 	fmt.Fprintln(s.out, "building clipkit (1 to 2 minutes the first time) …")
-	start := time.Now()
-	if err := s.run(ctx, c); err != nil {
-		return fmt.Errorf("clipkit does not build: %w", err)
+	var said bytes.Buffer
+	w := &watched{doing: "go build", start: time.Now()}
+	c.out = io.MultiWriter(&said, w)
+	stop := w.follow(s.out)
+	err = s.run(ctx, c)
+	stop()
+	if err != nil {
+		return fmt.Errorf("%sclipkit does not build: %w", &said, err)
 	}
-	fmt.Fprintf(s.out, "      %.1f s\n", time.Since(start).Seconds())
+	fmt.Fprintf(s.out, "      %.1f s\n", time.Since(w.start).Seconds())
 	return nil
 }
 

@@ -91,10 +91,11 @@ func (s *setup) ensureTools(ctx context.Context) error {
 		return err
 	}
 	install := command{
-		argv: []string{"go", "install", "-modfile=" + filepath.Join(work, "go.mod"), gonbModule, "golang.org/x/tools/cmd/goimports"},
+		argv: []string{"go", "install", "-modfile=" + filepath.Join(work, "go.mod"), "-v", gonbModule, "golang.org/x/tools/cmd/goimports"},
 		env:  []string{"GOBIN=" + bin, "GOWORK=off"},
 	}
-	if err := s.logged(ctx, "go install", install); err != nil {
+	compiled := &watched{part: regexp.MustCompile(`^[\w./@-]+$`)} // -v names the packages that are compiled
+	if err := s.logged(ctx, "go install", compiled, install); err != nil {
 		return err
 	}
 	return writeStamp(filepath.Join(bin, "clipkit-stamp"), stamp)

@@ -101,6 +101,9 @@ func TestWrongCommandLines(t *testing.T) {
 		says   string
 	}{
 		{"fly", 2, `there is no command "fly"`},
+		{"exce a.ipynb", 2, "did you mean exec?"},
+		{"help docter", 2, "did you mean doctor?"},
+		{"doctor now", 2, `doctor takes only -try, not "now"`},
 		{"exec", 2, "which notebook?"},
 		{"setup now", 2, `setup takes no arguments, not "now"`},
 		{"exec notebooks/no-such.ipynb", 1, "there is no notebook notebooks/no-such.ipynb"},
@@ -114,6 +117,30 @@ func TestWrongCommandLines(t *testing.T) {
 	cmd := kernelsCommand(t, "setup")
 	cmd.Dir = t.TempDir()
 	fails(t, cmd, 1, "cd into the repository first")
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for args, parts := range map[string][]string{
+		"help":                            {"lab [jupyter arguments]", "help [COMMAND]"},
+		"-h":                              {"lab [jupyter arguments]"},
+		"help exec":                       {"usage: go run ./kernels exec [flags] NOTEBOOK", "-timeout 20m"},
+		"exec -h":                         {"usage: go run ./kernels exec [flags] NOTEBOOK"},
+		"exec --help":                     {"usage: go run ./kernels exec [flags] NOTEBOOK"},
+		"exec testdata/typed.ipynb -h":    {"-timeout 20m", "parameters of testdata/typed.ipynb:\n  steps=         a whole number, 100 unless given\n"},
+		"exec -h testdata/failing.ipynb":  {"-timeout 20m"},
+		"exec testdata/failing.ipynb -h ": {"parameters of testdata/failing.ipynb:\n  none\n"},
+		"doctor -h":                       {"doctor [-try]"},
+		"setup -help":                     {".tools/setup.log"},
+		"lab -h":                          {"JupyterLab's own help"},
+		"help lab":                        {"JupyterLab's own help"},
+	} {
+		out, err := kernelsCommand(t, strings.Fields(args)...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v", args, err)
+		}
+		contains(t, args, string(out), parts...)
+	}
 }
 
 func TestReadOnlyFolder(t *testing.T) {

@@ -258,7 +258,7 @@ func TestDoctorOnAnEmptyRepository(t *testing.T) {
 	t.Parallel()
 	m, _, _ := newMachine(t)
 	var out bytes.Buffer
-	if status := doctor(t.Context(), m.root, &out); status != 1 {
+	if status := doctor(t.Context(), m.root, false, &out); status != 1 {
 		t.Errorf("status %d", status)
 	}
 	for _, want := range []string{"LACKS .venv    is not there; run: go run ./kernels setup", "LACKS gonb     .tools/bin is not there", "no kernels/cpu/kernel.json", "the cpu kernel cannot run yet"} {
