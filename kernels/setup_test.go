@@ -22,12 +22,12 @@ type machine struct {
 	python string // what python3 says its version is
 	fails  string // the program whose argv contains this fails …
 	saying string // … and prints this
-	gonb   string // the source line with GoNB's patience
+	gonb   string // what stands in GoNB's source for its patience
 	ran    []string
 }
 
 func newMachine(t *testing.T) (*machine, *setup, *bytes.Buffer) {
-	m := &machine{t: t, root: t.TempDir(), python: "3.11.7", gonb: string(shortPatience)}
+	m := &machine{t: t, root: t.TempDir(), python: "3.11.7", gonb: changes[0].was}
 	m.write("go.mod", testGoMod)
 	m.write("go.sum", "")
 	var out bytes.Buffer
@@ -63,13 +63,29 @@ func (m *machine) run(_ context.Context, c command) error {
 	case strings.Contains(line, "version_info"):
 		fmt.Fprintln(c.out, m.python)
 	case strings.HasPrefix(line, "go mod download"):
-		m.write("cache/gonb/"+patienceFile, "package jpyexec\n"+m.gonb)
+		source := map[string]string{}
+		for i, c := range changes {
+			if i == 0 {
+				c.was = m.gonb
+			}
+			source[c.file] += c.was
+		}
+		for name, code := range source {
+			m.write("cache/gonb/"+name, code)
+		}
 		fmt.Fprintf(c.out, `{"Dir": %q}`, filepath.Join(m.root, "cache/gonb"))
 	case strings.HasPrefix(line, "go install"):
 		mod := strings.TrimPrefix(c.argv[2], "-modfile=")
-		changed, err := os.ReadFile(filepath.Join(filepath.Dir(mod), "gonb", patienceFile))
-		if err != nil || !bytes.Contains(changed, longPatience) {
-			m.t.Errorf("GoNB is built from %q, %v", changed, err)
+		for _, c := range changes {
+			code, err := os.ReadFile(filepath.Join(filepath.Dir(mod), "gonb", c.file))
+			if err != nil || !bytes.Contains(code, []byte(c.is)) {
+				m.t.Errorf("GoNB is built from %q, %v", code, err)
+			}
+		}
+		for name := range additions {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(mod), "gonb", name)); err != nil {
+				m.t.Errorf("GoNB is built without %s", name)
+			}
 		}
 		m.write(".tools/bin/gonb", "")
 		m.write(".tools/bin/goimports", "")
@@ -156,7 +172,7 @@ func TestSetupFailsInOneLineAndRecovers(t *testing.T) {
 			if first, _, _ := strings.Cut(err.Error(), "\n"); !strings.Contains(first, c.says) {
 				t.Errorf("the first line is %q, want %q in it", first, c.says)
 			}
-			m.fails, m.python, m.gonb, s.look = "", "3.11.7", string(shortPatience), look
+			m.fails, m.python, m.gonb, s.look = "", "3.11.7", changes[0].was, look
 			if err := s.ensure(t.Context()); err != nil {
 				t.Errorf("repaired, but: %v", err)
 			}
