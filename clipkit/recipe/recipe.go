@@ -19,6 +19,7 @@ import (
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/nearest"
 	"clipnb/clipkit/train"
 )
 
@@ -71,7 +72,11 @@ func Find(name string) (Recipe, error) {
 		}
 		names = append(names, r.Name)
 	}
-	return Recipe{}, fmt.Errorf("%w: %q; there are %s", ErrUnknown, name, strings.Join(names, ", "))
+	meant := ""
+	if near := nearest.Name(name, names); near != "" {
+		meant = fmt.Sprintf("; did you mean %q?", near)
+	}
+	return Recipe{}, fmt.Errorf("%w: %q%s; there are %s", ErrUnknown, name, meant, strings.Join(names, ", "))
 }
 
 // Result is what Load opens after the run: its best checkpoint where it keeps one (train.Config.BestMetric), else its newest.

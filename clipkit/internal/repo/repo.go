@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"clipnb/clipkit/internal/nearest"
 )
 
 // Root is the repository, as the Jupyter kernel names it in CLIPKIT_ROOT, or the folder at or above the working directory that holds its
@@ -43,9 +45,20 @@ func Weights() string { return filepath.Join(Root(), "pretrained_weights") }
 func Run(name string) (string, error) {
 	dir := filepath.Join(Experiments(), name)
 	if _, err := os.Stat(dir); err != nil {
-		return "", fmt.Errorf("no run %q in %s", name, Experiments())
+		return "", fmt.Errorf("no run %q in %s%s", name, Experiments(), nearest.Hint(name, Runs()))
 	}
 	return dir, nil
+}
+
+// Runs are the names of the runs that are there.
+func Runs() (names []string) {
+	entries, _ := os.ReadDir(Experiments()) // none yet: no runs
+	for _, e := range entries {
+		if _, err := os.Stat(filepath.Join(Experiments(), e.Name(), "config.json")); err == nil {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // Find looks a relative path up in the working directory, in the repository and in its datasets/ folder. What is in none of them stays as it is.

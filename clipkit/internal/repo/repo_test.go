@@ -3,6 +3,7 @@ package repo
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -29,5 +30,29 @@ func TestRoot(t *testing.T) {
 	t.Setenv("CLIPKIT_ROOT", "/elsewhere")
 	if got := Root(); got != "/elsewhere" {
 		t.Errorf("with CLIPKIT_ROOT: %s", got)
+	}
+}
+
+// A misspelt run is told with the one that was meant, and with those that are there; a folder without a run's settings is none.
+func TestMisspeltRun(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv("CLIPKIT_ROOT", root)
+	if _, err := Run("quickstart"); err == nil || !strings.HasSuffix(err.Error(), "in "+filepath.Join(root, "experiments")) {
+		t.Errorf("without runs: %v", err)
+	}
+	for _, name := range []string{"quickstart/config.json", "mine/config.json", "retrieval/index"} {
+		path := filepath.Join(root, "experiments", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Run("quickstrat"); err == nil || !strings.HasSuffix(err.Error(), `; did you mean "quickstart"? there are mine, quickstart`) {
+		t.Errorf("%v", err)
+	}
+	if dir, err := Run("mine"); err != nil || dir != filepath.Join(root, "experiments", "mine") {
+		t.Errorf("%q, %v", dir, err)
 	}
 }
