@@ -36,27 +36,42 @@ class Screen:
     shows that something moves."""
 
     def __init__(self, out):
-        self.out, self.live, self.pending, self.told = out, out.isatty(), "", time.monotonic()
-        self.redrawn, self.column = False, 0
+        self.out, self.live, self.told = out, out.isatty(), time.monotonic()
+        self.pending = {}  # without a terminal: of each stream the line that is not whole
+        self.stream, self.redrawn, self.column = "", False, 0  # in a terminal: whose the unfinished line is
+        self.ended = set()  # streams whose redrawn line was ended for another's text; they have still to end it themselves
 
-    def write(self, text):
+    def write(self, text, stream="stdout"):
         if self.live:
-            for piece in re.split("([\r\n])", text):
-                self._draw(piece)
+            self._live(text, stream)
         else:
-            *whole, rest = (self.pending + text).split("\n")
+            *whole, rest = (self.pending.get(stream, "") + text).split("\n")
             for line in whole:
                 self.out.write(self._last(line) + "\n")
-            self.pending = "\r".join(rest.split("\r")[-2:])
+            self.pending[stream] = "\r".join(rest.split("\r")[-2:])
             state = self._last(rest).strip()
             if "\r" in rest and state and time.monotonic() - self.told > 15:  # a bar is blanked before it is drawn again
                 self.out.write(state + "\n")
                 self.told = time.monotonic()
         self.out.flush()
 
+    def _live(self, text, stream):
+        if stream in self.ended and text:
+            self.ended.discard(stream)
+            text = text.removeprefix("\n")
+        if text and stream != self.stream and self.redrawn and self.column:
+            self.ended.add(self.stream)
+            self._draw("\n")
+        if text:
+            self.stream = stream
+        for piece in re.split("([\r\n])", text):
+            self._draw(piece)
+
     def _draw(self, piece):
-        if piece in ("\r", "\n"):
-            self.redrawn, self.column = piece == "\r", 0
+        if piece == "\n":
+            self.redrawn, self.column = False, 0
+        elif piece == "\r":
+            self.redrawn, self.column = True, 0
         else:
             if self.redrawn:
                 piece = crop(piece, self.width() - 1 - self.column)
@@ -73,9 +88,9 @@ class Screen:
         """Ends an unfinished line, then prints text as a line of its own."""
         if self.live and self.column:
             self._draw("\n")
-        elif self.pending:
-            self.out.write(self._last(self.pending) + "\n")
-            self.pending = ""
+        for rest in filter(None, self.pending.values()):
+            self.out.write(self._last(rest) + "\n")
+        self.pending = {}
         if text:
             self.out.write(text + "\n")
         self.out.flush()
@@ -138,7 +153,7 @@ class Live(NotebookClient):
     def process_message(self, msg, cell, cell_index):
         content = msg["content"]
         if msg["msg_type"] == "stream":
-            self.screen.write(content["text"])
+            self.screen.write(content["text"], content["name"])
         elif msg["msg_type"] in ("display_data", "execute_result"):
             self.screen.line(note(content["data"]))
         return super().process_message(msg, cell, cell_index)
