@@ -27,6 +27,21 @@ OFFLINE = """{%- extends 'lab/index.html.j2' -%}
 {% block jupyter_widgets %}{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
+{%- block html_head_css -%}
+{{ super() }}
+<style>
+/* On paper nothing can be scrolled: what is too wide is wrapped, or made smaller. */
+@page { margin: 12mm }
+@media print {
+  .jp-Notebook pre, .jp-Notebook code { white-space: pre-wrap !important; overflow-wrap: anywhere !important }
+  .jp-Notebook .jp-InputArea-editor, .jp-Notebook .highlight, .jp-Notebook .jp-OutputArea-output { overflow: visible !important }
+  .jp-OutputArea-output :is(img, svg, canvas, table, iframe) { max-width: 100% !important }
+  .jp-OutputArea-output div { flex-wrap: wrap !important }
+  .jp-OutputArea-output :is(th, td) { white-space: normal !important; overflow-wrap: anywhere !important; padding: 2px 4px !important; font-size: 9px }
+  .jp-OutputArea-output tr, .jp-OutputArea-output img { break-inside: avoid }
+}
+</style>
+{%- endblock -%}
 """
 
 
@@ -102,15 +117,14 @@ class Screen:
 
 def columns(text):
     """How wide a text is in a terminal, where Chinese characters take two columns and colours none."""
-    text = re.sub("\x1b\\[[0-9;]*m", "", text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in plain(text))
 
 
 def crop(text, room):
     """The beginning of a text that fits; colours are cut off with the rest, so a cut text ends without any."""
     if columns(text.rstrip(" ")) <= room:
         return text if columns(text) <= room else text.rstrip(" ")
-    text, n = re.sub("\x1b\\[[0-9;]*m", "", text), 0
+    text, n = plain(text), 0
     for at, c in enumerate(text):
         n += columns(c)
         if n > room - 1:
@@ -234,7 +248,9 @@ async def cells(client, log):
         screen.line("cell %d of %d failed:" % (client.number, len(code_cells(client.nb))))
         for line in client.running.source.strip().split("\n")[:5]:
             screen.line("    | " + line)
-        screen.line(error_text(client.running) or "%s: %s" % (err.ename, err.evalue))
+        text = error_text(client.running, screen.live) or "%s: %s" % (err.ename, err.evalue)
+        if plain(text) != "exit status 1":  # the cell has said why, and "go run" says this once more
+            screen.line(text)
         return 1
     except Exception as err:  # the kernel did not start, or died
         if client.interrupted:
@@ -245,13 +261,17 @@ async def cells(client, log):
         return 3
 
 
-def error_text(cell):
+def error_text(cell, coloured):
     for o in cell.outputs:
         if o.output_type == "error":
             trace = "\n".join(o.traceback)
-            text = trace if o.evalue in trace else "%s: %s\n%s" % (o.ename, o.evalue, trace)
-            return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text).rstrip()
+            text = trace if o.evalue in plain(trace) else "%s: %s\n%s" % (o.ename, o.evalue, trace)
+            return (text if coloured else plain(text)).rstrip()
     return ""
+
+
+def plain(text):
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
 
 
 def main():
