@@ -129,10 +129,12 @@ func execNotebook(ctx context.Context, root string, args []string, out io.Writer
 		return 1, fmt.Errorf("%s: cannot write results: %w", because(err.Error()), err)
 	}
 	defer os.RemoveAll(work)
+	start := time.Now()
 	status, err = runCells(root, o, work, base, out)
 	if err != nil {
 		return 1, err
 	}
+	tellMade(filepath.Join(root, "experiments", nb.folder(base, o.params)), start, out)
 	return status, publish(work, o.out, base, status == 0, out)
 }
 

@@ -124,6 +124,9 @@ func (b *Tab) Type(keys string) { b.t.Helper(); b.do(chromedp.KeyEvent(keys)) }
 // Click clicks on the first element that matches.
 func (b *Tab) Click(selector string) { b.t.Helper(); b.do(chromedp.Click(selector, chromedp.ByQuery)) }
 
+// Print shows the page from now on as it is printed.
+func (b *Tab) Print() { b.t.Helper(); b.do(emulation.SetEmulatedMedia().WithMedia("print")) }
+
 // Shot writes a PNG of what is in view.
 func (b *Tab) Shot(file string) {
 	b.t.Helper()
