@@ -32,7 +32,7 @@ type param struct{ name, value string }
 type execOptions struct {
 	notebook string
 	kernel   string // "" means the notebook's own
-	out      string // "" means experiments/<notebook>
+	out      string // "" means a folder of experiments/
 	timeout  time.Duration
 	params   []param
 	help     bool // -h: only say what the notebook takes
@@ -165,7 +165,7 @@ func (s *setup) buildCells(ctx context.Context, kernel string) error {
 	err = s.run(ctx, c)
 	stop()
 	if err != nil {
-		return fmt.Errorf("%sclipkit does not build: %w", &said, err)
+		return fmt.Errorf("%s%s: clipkit does not build: %w", &said, because(said.String()), err)
 	}
 	fmt.Fprintf(s.out, "      %.1f s\n", time.Since(w.start).Seconds())
 	return nil

@@ -242,6 +242,9 @@ func (s *setup) logged(ctx context.Context, doing string, w *watched, c command)
 // because names the usual cause behind a tool's output or a system error in a few words.
 func because(text string) string {
 	for _, c := range []struct{ cause, marks string }{
+		{"no folder for Go's caches; set HOME, or GOCACHE, GOMODCACHE and XDG_CACHE_HOME", `GOCACHE is not defined|module cache not found|GOPATH entry is`},
+		{"Go's caches cannot be written; set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to folders that can",
+			`(?:go-build|go/pkg|pkg/mod|GOCACHE|/go)\S*: (?:permission denied|read-only file system|not a directory)`},
 		{"disk full", `No space left on device|no space left|Disk quota exceeded|disk quota exceeded`},
 		{"read-only folder (no permission to write)", `Permission denied|permission denied|Read-only file system|read-only file system`},
 		{"no network (a package registry could not be reached)", `name resolution|Name or service not known|no such host|Connection refused|connection refused|` +
@@ -254,7 +257,7 @@ func because(text string) string {
 			return c.cause
 		}
 	}
-	return "set-up stopped"
+	return "stopped"
 }
 
 func lastLine(text, otherwise string) string {

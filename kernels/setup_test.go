@@ -159,6 +159,12 @@ func TestSetupFailsInOneLineAndRecovers(t *testing.T) {
 			m.fails, m.saying = "pip install", "OSError: [Errno 28] No space left on device"
 		}, "disk full", nil},
 		{"no network for Go", func(m *machine, s *setup) { m.fails, m.saying = "go mod download", "dial tcp: lookup: no such host" }, "no network", nil},
+		{"no home for Go", func(m *machine, s *setup) {
+			m.fails, m.saying = "go mod download", "go: module cache not found: neither GOMODCACHE nor GOPATH is set"
+		}, "set HOME, or GOCACHE, GOMODCACHE and XDG_CACHE_HOME", nil},
+		{"a home that cannot be written", func(m *machine, s *setup) {
+			m.fails, m.saying = "go install", "go: could not create module cache: mkdir /home/x/go: permission denied"
+		}, "set GOCACHE, GOMODCACHE and XDG_CACHE_HOME", nil},
 		{"another GoNB", func(m *machine, s *setup) { m.gonb = "var WaitToKill = time.Hour\n" }, "must change together", errGoNB},
 	} {
 		t.Run(c.name, func(t *testing.T) {
