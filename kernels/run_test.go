@@ -220,12 +220,44 @@ func TestNotebookWithAFailingCell(t *testing.T) {
 	if status := cmd.ProcessState.ExitCode(); status != 1 {
 		t.Errorf("status %d, want 1", status)
 	}
-	contains(t, "the output", out.String(), "[1/3] fmt.Println(\"first\")\nfirst\n", "panic: this cell fails on purpose", "cell 2 of 3 failed:\n    | %%\n    | panic(", "exit status 2")
+	if n := strings.Count(out.String(), "exit status"); n != 1 {
+		t.Errorf("it says %d times how the cell ended:\n%s", n, out)
+	}
+	contains(t, "the output", out.String(), "[1/3] fmt.Println(\"first\")\nfirst\n", "panic: this cell fails on purpose in cell [2], line 2\n----> 2 panic(", "cell 2 of 3 failed:\n    | %%\n    | panic(", "exit status 2")
 	for _, ext := range []string{".ipynb", ".html"} {
 		if text := read(t, filepath.Join(dir, "failing.unfinished"+ext)); !strings.Contains(text, "this cell fails on purpose") || strings.Contains(text, "never reached\n") {
 			t.Errorf("failing.unfinished%s is not what ran", ext)
 		}
 	}
+}
+
+// What the compiler finds is told with its place in the cell and what helps, and without the kernel's own lines.
+func TestNotebookWithMistakes(t *testing.T) {
+	t.Parallel()
+	cmd, out, dir := notebookRun(t, "testdata/wrong.ipynb")
+	cmd.Run()
+	if status := cmd.ProcessState.ExitCode(); status != 1 {
+		t.Errorf("status %d, want 1", status)
+	}
+	_, said, _ := strings.Cut(out.String(), "    | x := 3\n")
+	said, _, _ = strings.Cut(said, "wrote ")
+	want := `undefined: ctx in cell [2], line 3
+----> 3 fmt.Println(ctx, stesp)
+                    ^
+  no cell that has run defines ctx: run the one that does (after a restart, the notebook's first cells)
+undefined: stesp in cell [2], line 3
+----> 3 fmt.Println(ctx, stesp)
+                         ^
+  did you mean steps?
+declared and not used: x in cell [2], line 4
+----> 4 x := 3
+        ^
+  Go wants every variable used: use x, leave it out, or write _ = x
+`
+	if said != want {
+		t.Errorf("exec says\n%s\nwant\n%s", out, want)
+	}
+	contains(t, "the notebook", read(t, filepath.Join(dir, "wrong.unfinished.ipynb")), `"ename": "CompileError"`, `"evalue": "undefined: ctx in cell [2], line 3"`, "\\u001b[31mundefined: ctx")
 }
 
 // The first Ctrl-C reaches the cell once, and the cell has the time to save its work.

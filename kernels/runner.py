@@ -150,6 +150,8 @@ class Live(NotebookClient):
     running = None  # the code cell that runs or ran last
     number = 0  # its number among the code cells, from 1
     interrupted = False
+    places = {}  # what the running cell shows in each place that it may draw again
+    figures = {}  # those of them that are printed after the cell
 
     async def async_execute_cell(self, cell, cell_index, *args, **kwargs):
         if cell.cell_type != "code" or not cell.source.strip() or self.interrupted:
@@ -159,18 +161,37 @@ class Live(NotebookClient):
         room = self.screen.width() - 1 if self.screen.live else 100
         self.screen.line(mark + crop(headline(self.nb.cells, cell_index), room - len(mark)))
         start = time.monotonic()
+        self.places, self.figures = {}, {}
         try:
             return await super().async_execute_cell(cell, cell_index, *args, **kwargs)
         finally:
+            for figure in self.figures.values():
+                self.screen.line(figure)
             self.screen.line("      %.1f s" % (time.monotonic() - start))
 
     def process_message(self, msg, cell, cell_index):
         content = msg["content"]
         if msg["msg_type"] == "stream":
             self.screen.write(content["text"], content["name"])
-        elif msg["msg_type"] in ("display_data", "execute_result"):
-            self.screen.line(note(content["data"]))
+        elif msg["msg_type"] in ("display_data", "execute_result", "update_display_data"):
+            self.show(content["data"], content.get("transient", {}).get("display_id"), msg["msg_type"] == "update_display_data")
         return super().process_message(msg, cell, cell_index)
+
+    def show(self, data, place, again):
+        """Prints a rich output. What may be replaced later has a place: a line of text, such as progress, is redrawn in it; of a figure only the last state
+        is printed, after the cell."""
+        text = note(data)
+        if not place:
+            self.screen.line(text)
+        elif again and place not in self.places:
+            pass  # another cell's
+        elif "text/plain" in data and "\n" not in text:
+            blanks = " " * max(0, columns(self.places.get(place, "")) - columns(text))
+            self.screen.write("\r" + text + blanks, "display " + place)
+            self.places[place] = text
+            self.figures.pop(place, None)
+        else:
+            self.places[place] = self.figures[place] = text
 
     def where(self):
         """Where the run is, or ended."""

@@ -185,7 +185,7 @@ var (
 	undefined = regexp.MustCompile(`^undefined: ([\pL_][\pL\pN_]*)$`)
 	unused    = regexp.MustCompile(`^declared and not used: (\S+)$`)
 	outside   = regexp.MustCompile(`^(?:expected declaration, found|(?:syntax error: )?non-declaration statement outside function body)`)
-	declared  = regexp.MustCompile(`\b(?:var|func|const|type)\s+([\pL_][\pL\pN_]*)|([\pL_][\pL\pN_]*)(?:\s*,\s*[\pL_][\pL\pN_]*)*\s*:=`)
+	declared  = regexp.MustCompile(`\b(?:var|func|const|type)\s+([\pL_][\pL\pN_]*)|([\pL_][\pL\pN_]*)(?:\s*,\s*[\pL_][\pL\pN_]*)*\s*:=|^\s*([\pL_][\pL\pN_]*)(?:\s+[\w.*\[\]]+)?\s*=[^=]`)
 )
 
 // remedy is what most probably helps, or "".
@@ -235,7 +235,7 @@ func nearest(name string, program []Line) (near string) {
 	}
 	for _, l := range program {
 		for _, m := range declared.FindAllStringSubmatch(l.Text, -1) {
-			other := m[1] + m[2]
+			other := m[1] + m[2] + m[3] // the third is a line of var ( … )
 			if d := distance(name, other); other != name && len(other) > 2 && d <= least {
 				near, least = other, d-1
 			}

@@ -8,7 +8,7 @@ import (
 
 // cell makes a program as the kernel does: a cell after the lines that are the kernel's own.
 func cell(source string) (program []Line, first int) {
-	program = []Line{{Text: "package main"}, {}, {Text: "var steps = 3", Cell: 1, Number: 2}, {Text: "func main() {"}, {Text: "\tflag.Parse()"}}
+	program = []Line{{Text: "package main"}, {}, {Text: "\tsteps int = 3", Cell: 1, Number: 2}, {Text: "func main() {"}, {Text: "\tflag.Parse()"}}
 	first = len(program) + 1
 	for i, text := range strings.Split(source, "\n") {
 		program = append(program, Line{text, 4, i + 2})
