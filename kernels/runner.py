@@ -159,7 +159,8 @@ class Live(NotebookClient):
         self.running, self.number = cell, self.number + 1
         mark = "[%d/%d] " % (self.number, len(code_cells(self.nb)))
         room = self.screen.width() - 1 if self.screen.live else 100
-        self.screen.line(mark + crop(headline(self.nb.cells, cell_index), room - len(mark)))
+        heading, count = headline(self.nb.cells, cell_index)
+        self.screen.line(mark + crop(heading, room - len(mark) - len(count)) + count)
         start = time.monotonic()
         self.places, self.figures = {}, {}
         try:
@@ -216,9 +217,9 @@ def headline(cells, index):
         if cell.cell_type == "code" and cell.source.strip():
             number += 1
         if cell.cell_type == "markdown" and (heading := last_heading(cell.source)):
-            return heading if number == 1 else "%s (%d)" % (heading, number)
+            return heading, " (%d)" % number if number > 1 else ""
     lines = [line for line in cells[index].source.split("\n") if line.strip()]
-    return next((line for line in lines if not line.startswith("%")), lines[0])
+    return next((line for line in lines if not line.startswith("%")), lines[0]), ""
 
 
 def last_heading(markdown):
