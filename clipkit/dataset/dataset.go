@@ -77,7 +77,7 @@ type Text = shape.Text
 type Dataset struct {
 	Name               string
 	Train, Valid, Test Source
-	LeftOut            []string // of each split, how many samples Open passed over, and why; only for the shapes of package shape
+	LeftOut            []string // what Open passed over: of a folder of pictures the files of other endings, of each split of package shape the samples and why
 }
 
 // split is a place for a split and the name that its files begin with.
