@@ -60,15 +60,6 @@ func FindPublished(name string) (Published, bool) {
 	return Published{}, false
 }
 
-// names are what Open takes that is not a path.
-func names() []string {
-	list := []string{"emoji"}
-	for _, p := range publishedSets {
-		list = append(list, p.Name)
-	}
-	return list
-}
-
 // Recognise tells which published set d is, by what is in it and not by its folder's name: the split that published figures are of has the numbers of pictures,
 // captions and pairs, every split with known numbers has these, and no picture has a number that the set does not give. Where the number of captions is
 // not known, the name has to be the set's as well.
