@@ -282,6 +282,15 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	if _, err := clipkit.Load(ctx, "no-such-thing"); !errors.Is(err, clipkit.ErrNoModel) || !strings.Contains(err.Error(), "emoji") {
 		t.Error(err)
 	}
+	if _, err := clipkit.Load(ctx, "emojy"); err == nil || !strings.Contains(err.Error(), `did you mean "emoji"?`) {
+		t.Error(err)
+	}
+	if _, err := clipkit.OpenDataset(ctx, "Fliker30k-CN"); err == nil || !strings.Contains(err.Error(), `did you mean "Flickr30k-CN"?`) {
+		t.Error(err)
+	}
+	if _, err := clipkit.Recipe("emoji/fintune"); err == nil || !strings.Contains(err.Error(), "the nearest: emoji/finetune") {
+		t.Error(err)
+	}
 	t.Setenv("CLIPKIT_OFFLINE", "1")
 	if _, err := clipkit.Load(ctx, "ViT-B-16"); !errors.Is(err, hub.ErrOffline) || !strings.Contains(err.Error(), "clip_cn_vit-b-16.pt") {
 		t.Error(err)

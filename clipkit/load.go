@@ -12,6 +12,7 @@ import (
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/device"
+	"clipnb/clipkit/internal/nearest"
 	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/model"
@@ -176,7 +177,8 @@ func resolve(ctx context.Context, name string, as []string) (*opened, error) {
 		}
 		return found, nil
 	}
-	return nil, fmt.Errorf("%w: it is not %s; runs are looked for in %s", ErrNoModel, strings.Join(kinds, ", nor "), repo.Experiments())
+	names := append(append(repo.Runs(), "emoji"), hub.Published()...)
+	return nil, fmt.Errorf("%w%s: it is not %s; runs are looked for in %s", ErrNoModel, nearest.Hint(name, names), strings.Join(kinds, ", nor "), repo.Experiments())
 }
 
 func openEmbedded(_ context.Context, name string, _ []string) (*opened, error) {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -30,9 +32,10 @@ type param struct{ name, value string }
 type execOptions struct {
 	notebook string
 	kernel   string // "" means the notebook's own
-	out      string // "" means experiments/<notebook>
+	out      string // "" means a folder of experiments/
 	timeout  time.Duration
 	params   []param
+	help     bool // -h: only say what the notebook takes
 }
 
 var paramName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -46,7 +49,11 @@ func parseExec(args []string) (execOptions, error) {
 	flags.StringVar(&o.out, "out", "", "")
 	flags.DurationVar(&o.timeout, "timeout", 0, "")
 	for {
-		if err := flags.Parse(args); err != nil {
+		if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+			o.help = true
+			args = flags.Args()
+			continue
+		} else if err != nil {
 			return o, fmt.Errorf("exec: %w; %w", err, errUsage)
 		}
 		args = flags.Args()
@@ -88,6 +95,10 @@ func execNotebook(ctx context.Context, root string, args []string, out io.Writer
 	if err != nil {
 		return 1, err
 	}
+	if o.help {
+		fmt.Fprintf(out, "%s\nparameters of %s:\n%s", manuals["exec"], o.notebook, cmp.Or(nb.describe(), "  none\n"))
+		return 0, nil
+	}
 	if err := nb.checkParams(o.params); err != nil {
 		return 1, err
 	}
@@ -103,7 +114,7 @@ func execNotebook(ctx context.Context, root string, args []string, out io.Writer
 	}
 	base := strings.TrimSuffix(filepath.Base(o.notebook), ".ipynb")
 	if o.out == "" {
-		o.out = filepath.Join(root, "experiments", base)
+		o.out = filepath.Join(root, "experiments", nb.folder(base, o.params))
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return 1, fmt.Errorf("%s: cannot make the results folder: %w", because(err.Error()), err)
@@ -118,11 +129,13 @@ func execNotebook(ctx context.Context, root string, args []string, out io.Writer
 		return 1, fmt.Errorf("%s: cannot write results: %w", because(err.Error()), err)
 	}
 	defer os.RemoveAll(work)
+	start := time.Now()
 	status, err = runCells(root, o, work, base, out)
 	if err != nil {
 		return 1, err
 	}
-	return status, publish(work, o.out, base, out)
+	tellMade(filepath.Join(root, "experiments", nb.folder(base, o.params)), start, out)
+	return status, publish(work, o.out, base, status == 0, out)
 }
 
 // buildCells fills Go's build cache, so that the first cell does not seem to hang; env is that of the kernel, or the cache would not fit.
@@ -140,16 +153,21 @@ func (s *setup) buildCells(ctx context.Context, kernel string) error {
 	}
 	// -export compiles into the cache as go build does; go build would also link the programs among the packages, 10 s each time.
 	compile := []string{"go", "list", "-export", `-f={{""}}`, "./clipkit/..."}
-	c := command{argv: compile, dir: s.root, env: []string{"CGO_ENABLED=1"}, out: s.out} // CGO_ENABLED as launch.sh has it
+	c := command{argv: compile, dir: s.root, env: []string{"CGO_ENABLED=1"}} // CGO_ENABLED as launch.sh has it
 	for name, value := range spec.Env {
 		c.env = append(c.env, name+"="+value)
 	}
 	fmt.Fprintln(s.out, "building clipkit (1 to 2 minutes the first time) …")
-	start := time.Now()
-	if err := s.run(ctx, c); err != nil {
-		return fmt.Errorf("clipkit does not build: %w", err)
+	var said bytes.Buffer
+	w := &watched{doing: "go build", start: time.Now()}
+	c.out = io.MultiWriter(&said, w)
+	stop := w.follow(s.out)
+	err = s.run(ctx, c)
+	stop()
+	if err != nil {
+		return fmt.Errorf("%s%s: clipkit does not build: %w", &said, because(said.String()), err)
 	}
-	fmt.Fprintf(s.out, "      %.1f s\n", time.Since(start).Seconds())
+	fmt.Fprintf(s.out, "      %.1f s\n", time.Since(w.start).Seconds())
 	return nil
 }
 
@@ -166,6 +184,9 @@ func runCells(root string, o execOptions, work, base string, out io.Writer) (sta
 		notebook, o.kernel, filepath.Join(work, base+".ipynb"), filepath.Join(work, base+".html"), filepath.Join(root, ".tools", "kernel.log"))
 	cmd.Dir = filepath.Dir(notebook)
 	cmd.Env = jupyterEnv(root, os.Environ())
+	if width := columns(out); width > 0 { // cells write to a pipe; their progress is to fit what is behind it
+		cmd.Env = append(cmd.Env, fmt.Sprintf("COLUMNS=%d", width))
+	}
 	for _, p := range o.params {
 		cmd.Env = append(cmd.Env, "CLIPKIT_PARAM_"+strings.ToUpper(p.name)+"="+p.value)
 	}
@@ -235,46 +256,5 @@ func supervise(control io.WriteCloser, kill func() error, signals <-chan os.Sign
 				stop(true)
 			}
 		}
-	}
-}
-
-// publish moves the two results from work to dir. Older ones there are kept under the time that the older notebook was made.
-func publish(work, dir, base string, out io.Writer) error {
-	var made time.Time
-	if old, err := os.Stat(filepath.Join(dir, base+".ipynb")); err == nil {
-		made = old.ModTime()
-	}
-	for _, ext := range []string{".ipynb", ".html"} {
-		from, to := filepath.Join(work, base+ext), filepath.Join(dir, base+ext)
-		if _, err := os.Stat(from); err != nil {
-			return fmt.Errorf("the run left no %s: %w", base+ext, err)
-		}
-		if old, err := os.Stat(to); err == nil {
-			if made.IsZero() {
-				made = old.ModTime()
-			}
-			kept := keptName(dir, base, ext, made)
-			if err := os.Rename(to, kept); err != nil {
-				return fmt.Errorf("keeping the older %s: %w", to, err)
-			}
-			fmt.Fprintf(out, "kept the older one as %s\n", kept)
-		}
-		if err := os.Rename(from, to); err != nil {
-			return fmt.Errorf("%s: cannot write %s: %w", because(err.Error()), to, err)
-		}
-		fmt.Fprintf(out, "wrote %s\n", to)
-	}
-	return nil
-}
-
-// keptName is a free name with the time before the extension: results.ipynb, made at 12:30:05 UTC, becomes results.20261123T123005Z.ipynb.
-func keptName(dir, base, ext string, made time.Time) string {
-	stem := filepath.Join(dir, base+"."+made.UTC().Format("20060102T150405Z"))
-	name := stem + ext
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(name); err != nil {
-			return name
-		}
-		name = fmt.Sprintf("%s-%d%s", stem, n, ext)
 	}
 }

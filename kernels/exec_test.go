@@ -51,7 +51,7 @@ func TestPublishKeepsOlderResults(t *testing.T) {
 			}
 		}
 		var out bytes.Buffer
-		if err := publish(work, dir, "n", &out); err != nil {
+		if err := publish(work, dir, "n", true, &out); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chtimes(filepath.Join(dir, "n.ipynb"), made, made); err != nil {
@@ -73,8 +73,43 @@ func TestPublishKeepsOlderResults(t *testing.T) {
 			}
 		}
 	}
-	if err := publish(t.TempDir(), dir, "n", io.Discard); err == nil {
+	if err := publish(t.TempDir(), dir, "n", true, io.Discard); err == nil {
 		t.Error("a run without results was published")
+	}
+}
+
+// A run that failed or was interrupted leaves what it did beside the last good result, which stays what it is.
+func TestPublishUnfinished(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	leave := func(text string, whole bool) string {
+		t.Helper()
+		work := t.TempDir()
+		for _, ext := range []string{".ipynb", ".html"} {
+			if err := os.WriteFile(filepath.Join(work, "n"+ext), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out bytes.Buffer
+		if err := publish(work, dir, "n", whole, &out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if said := leave("aborted", false); strings.Contains(said, "still") || !strings.Contains(said, "wrote "+filepath.Join(dir, "n.unfinished.html")) {
+		t.Errorf("the first run was aborted: %s", said)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "n.html")); err == nil {
+		t.Error("an aborted run is called the result")
+	}
+	leave("good", true)
+	if said := leave("failed", false); !strings.Contains(said, "the last run that ended well is still "+filepath.Join(dir, "n.html")) {
+		t.Errorf("a run failed after a good one: %s", said)
+	}
+	for name, want := range map[string]string{"n.html": "good", "n.ipynb": "good", "n.unfinished.html": "failed", "n.unfinished.ipynb": "failed"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
+		}
 	}
 }
 

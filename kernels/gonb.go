@@ -3,13 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,25 +25,61 @@ var errGoNB = errors.New("unexpected GoNB")
 // that a cell started have ten minutes of it (exchange/mpi).
 const patience = 12 * time.Minute
 
-// GoNB sends an interrupted cell SIGINT and kills it 5 seconds later. There is no setting for it, so GoNB is built with this one line changed.
+// change is a place in GoNB's source that is rewritten where there is no setting for it; was must be there exactly once.
+type change struct{ file, was, is string }
+
+// changes are all of them.
+var changes = []change{
+	// An interrupted cell gets SIGINT, and is killed this much later.
+	{"internal/jpyexec/jpyexec.go", "var WaitToKill = 5 * time.Second\n", fmt.Sprintf("var WaitToKill = %d * time.Minute\n", int(patience.Minutes()))},
+	// How a cell's program ended is told by the error alone, and not on its standard error as well.
+	{"internal/jpyexec/jpyexec.go", "	if exec.exitError != nil {\n		errMsg := exec.exitError.Error() + \"\\n\"\n		if exec.Msg.Kernel().Interrupted.Load() {\n			errMsg = \"^C\\n\" + errMsg\n		}\n		_ = kernel.PublishWriteStream(exec.Msg, kernel.StreamStderr, errMsg)\n	}\n",
+		"	if exec.exitError != nil && exec.Msg.Kernel().Interrupted.Load() {\n		_ = kernel.PublishWriteStream(exec.Msg, kernel.StreamStderr, \"^C\\n\")\n	}\n"},
+	// Errors are told by package traceback.
+	{"internal/goexec/gonberror.go", "	errMsg string\n	err    error\n}\n", "	errMsg string\n	err    error\n	report *report\n}\n"},
+	{"internal/goexec/gonberror.go", "	return nbErr\n}\n", "	nbErr.report = s.compileReport(errorMsg, fileToCellIdAndLine)\n	return nbErr\n}\n"},
+	{"internal/goexec/errorpublish.go", "	var nbErr *GonbError\n	if errors.As(err, &nbErr) {\n		return nbErr.Name(), nbErr.Error(), nbErr.Traceback()\n",
+		"	if r, ok := reported(err); ok {\n		return r.Name, r.Value, r.Traceback\n"},
+	{"internal/goexec/errorpublish.go", "	\"github.com/pkg/errors\"\n", ""},
+	{"internal/goexec/execcode.go", "		return exitErr\n", "		return s.exitReport(exitErr, stderrWithAnnotator.(*jupyterStackTraceMapperWriter).tail, fileToCellIdAndLine)\n"},
+	{"internal/goexec/execcode.go", "	lineBuffer          bytes.Buffer\n}\n", "	lineBuffer          bytes.Buffer\n	tail                []byte // of what was written\n}\n"},
+	{"internal/goexec/execcode.go", "	n := len(p) // Save original number of bytes.\n", "	n := len(p) // Save original number of bytes.\n	w.tail = traceback.Tail(w.tail, p)\n"},
+	{"internal/goexec/execcode.go", "import (\n", "import (\n	\"github.com/janpfeifer/gonb/internal/traceback\"\n"},
+}
+
+// Source files that are added to GoNB's.
 var (
-	shortPatience = []byte("var WaitToKill = 5 * time.Second\n")
-	longPatience  = fmt.Appendf(nil, "var WaitToKill = %d * time.Minute\n", int(patience.Minutes()))
+	//go:embed traceback/traceback.go
+	tracebackSource []byte
+	//go:embed goexec.go.txt
+	goexecSource []byte
 )
 
-const patienceFile = "internal/jpyexec/jpyexec.go"
+var additions = map[string][]byte{"internal/traceback/traceback.go": tracebackSource, "internal/goexec/clipkit.go": goexecSource}
+
+// changed tells one set of changes from another.
+func changed() string {
+	h := sha256.New()
+	for _, c := range changes {
+		fmt.Fprintf(h, "%q\n", c)
+	}
+	for _, name := range slices.Sorted(maps.Keys(additions)) {
+		fmt.Fprintf(h, "%s %q\n", name, additions[name])
+	}
+	return fmt.Sprintf("changes %.8x\n", h.Sum(nil))
+}
 
 const gonbModule = "github.com/janpfeifer/gonb"
 
 var toolVersion = regexp.MustCompile(`(?m)^\s*(?:require\s+)?(github\.com/janpfeifer/gonb|golang\.org/x/tools)\s+(v\S+)`)
 
-// toolsStamp tells one build of .tools/bin from another: the tools' versions in go.mod, the Go version, the change above.
+// toolsStamp tells one build of .tools/bin from another: the tools' versions in go.mod, the Go version, the changes above.
 func toolsStamp(goMod []byte, goVersion string) string {
 	stamp := "go " + goVersion + "\n"
 	for _, m := range toolVersion.FindAllSubmatch(goMod, -1) {
 		stamp += string(m[1]) + " " + string(m[2]) + "\n"
 	}
-	return stamp + string(longPatience)
+	return stamp + changed()
 }
 
 // toolsProblem says why .tools/bin cannot be used as it is, or "".
@@ -87,21 +127,22 @@ func (s *setup) ensureTools(ctx context.Context) error {
 		return fmt.Errorf("%s: cannot build in .tools: %w", because(err.Error()), err)
 	}
 	defer os.RemoveAll(work)
-	if err := s.patientGoNB(ctx, goMod, work); err != nil {
+	if err := s.changedGoNB(ctx, goMod, work); err != nil {
 		return err
 	}
 	install := command{
-		argv: []string{"go", "install", "-modfile=" + filepath.Join(work, "go.mod"), gonbModule, "golang.org/x/tools/cmd/goimports"},
+		argv: []string{"go", "install", "-modfile=" + filepath.Join(work, "go.mod"), "-v", gonbModule, "golang.org/x/tools/cmd/goimports"},
 		env:  []string{"GOBIN=" + bin, "GOWORK=off"},
 	}
-	if err := s.logged(ctx, "go install", install); err != nil {
+	compiled := &watched{part: regexp.MustCompile(`^[\w./@-]+$`)} // -v names the packages that are compiled
+	if err := s.logged(ctx, "go install", compiled, install); err != nil {
 		return err
 	}
 	return writeStamp(filepath.Join(bin, "clipkit-stamp"), stamp)
 }
 
-// patientGoNB puts a copy of GoNB's source with longPatience into work/gonb, and a go.mod that uses it beside it.
-func (s *setup) patientGoNB(ctx context.Context, goMod []byte, work string) error {
+// changedGoNB puts a copy of GoNB's source with the changes into work/gonb, and a go.mod that uses it beside it.
+func (s *setup) changedGoNB(ctx context.Context, goMod []byte, work string) error {
 	var out bytes.Buffer
 	download := command{argv: []string{"go", "mod", "download", "-json", gonbModule}, dir: s.root, env: []string{"GOWORK=off"}, out: &out}
 	failed := s.run(ctx, download)
@@ -121,13 +162,8 @@ func (s *setup) patientGoNB(ctx context.Context, goMod []byte, work string) erro
 	if err := os.CopyFS(source, os.DirFS(module.Dir)); err != nil {
 		return fmt.Errorf("%s: copying GoNB's source: %w", because(err.Error()), err)
 	}
-	path := filepath.Join(source, patienceFile)
-	code, err := os.ReadFile(path)
-	if err != nil || bytes.Count(code, shortPatience) != 1 {
-		return fmt.Errorf("%w: %s of %s has no line %q; the GoNB version in go.mod and kernels/gonb.go must change together", errGoNB, patienceFile, module.Dir, bytes.TrimSpace(shortPatience))
-	}
-	if err := os.WriteFile(path, bytes.Replace(code, shortPatience, longPatience, 1), 0o644); err != nil {
-		return fmt.Errorf("changing GoNB's source: %w", err)
+	if err := rewrite(source); err != nil {
+		return err
 	}
 	goSum, err := os.ReadFile(filepath.Join(s.root, "go.sum"))
 	if err != nil {
@@ -138,4 +174,28 @@ func (s *setup) patientGoNB(ctx context.Context, goMod []byte, work string) erro
 		return fmt.Errorf("writing the tools' go.mod: %w", err)
 	}
 	return os.WriteFile(filepath.Join(work, "go.sum"), goSum, 0o644)
+}
+
+// rewrite makes the changes in a copy of GoNB's source.
+func rewrite(source string) error {
+	for _, c := range changes {
+		path := filepath.Join(source, c.file)
+		code, err := os.ReadFile(path)
+		if err != nil || strings.Count(string(code), c.was) != 1 {
+			return fmt.Errorf("%w: its %s has not once %q; the GoNB version in go.mod and kernels/gonb.go must change together", errGoNB, c.file, strings.TrimSpace(c.was))
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(string(code), c.was, c.is, 1)), 0o644); err != nil {
+			return fmt.Errorf("changing GoNB's source: %w", err)
+		}
+	}
+	for name, code := range additions {
+		path := filepath.Join(source, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("changing GoNB's source: %w", err)
+		}
+		if err := os.WriteFile(path, code, 0o644); err != nil {
+			return fmt.Errorf("changing GoNB's source: %w", err)
+		}
+	}
+	return nil
 }

@@ -3,7 +3,7 @@
 //
 //	go run ./kernels lab [jupyter arguments]             JupyterLab on this machine, with the kernels of this repository
 //	go run ./kernels exec NOTEBOOK [name=value …]        run a notebook without a browser; writes it executed, as .ipynb and .html
-//	go run ./kernels doctor                              say what this machine has and lacks, and how to fix it
+//	go run ./kernels doctor                              say what this machine has and lacks, and how to fix it; -try opens the engines
 //	go run ./kernels setup                               only set up; lab and exec do it by themselves
 //
 // It is compiled by Go alone (CGO_ENABLED=0), without network, and imports nothing but the standard library, so that doctor can say what a bare
@@ -21,8 +21,9 @@
 //	go run ./kernels exec -kernel cpu -out /tmp/results -timeout 2h notebooks/quickstart.ipynb
 //
 // name=value reaches the notebook's Param("name", …) as the environment variable CLIPKIT_PARAM_NAME; names that the notebook does not ask
-// for are refused. Results go to experiments/<notebook>/ (or -out); what was there before is kept under the time it was made. The device is that of
-// the notebook's own kernel unless -kernel names another folder of kernels/. Ctrl-C interrupts the running cell, which may take up to twelve minutes to save
+// for, and values of another type than it asks for, are refused. Results go to the folder of the run that the notebook makes, experiments/<name>/, where it
+// has a parameter name, else to experiments/<notebook>/ (or -out); what was there before is kept under the time it was made. What a run leaves that failed or
+// was interrupted is called <notebook>.unfinished. The device is that of the notebook's own kernel unless -kernel names another folder of kernels/. Ctrl-C interrupts the running cell, which may take up to twelve minutes to save
 // its work, and ends the run; a second Ctrl-C kills it. -timeout does what the first Ctrl-C does. The executed notebook is written in every case.
 // Exit status: 0, 1 after a failed cell or anything else that went wrong, 2 for wrong arguments, 130 when interrupted (`go run` itself turns all but 0 into 1).
 //
@@ -34,24 +35,56 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 )
 
 const usage = `usage: go run ./kernels COMMAND
 
   lab [jupyter arguments]        start JupyterLab with the kernels of this repository
-  exec NOTEBOOK [name=value …]   run a notebook without a browser; results in experiments/<notebook>/
-       -kernel NAME              the kernel (device) to use instead of the notebook's own
-       -out DIR                  where the executed notebook goes
-       -timeout 20m              interrupt after this time, as Ctrl-C does
+  exec NOTEBOOK [name=value …]   run a notebook without a browser; results in experiments/
   doctor                         what this machine has and lacks
   setup                          only set up .venv and .tools
-  help                           this text; more: go doc ./kernels
+  help [COMMAND]                 this text, or more of a command; all of it: go doc ./kernels
 
 The library's own commands (check, lmdb, fetch, convert, extract, …): go run ./clipkit/cmd/clipkit help
 `
+
+// manuals are the commands and what help says of each.
+var manuals = map[string]string{
+	"lab": `usage: go run ./kernels lab [jupyter arguments]
+
+JupyterLab on this machine only, with the kernels of this repository; Ctrl-C ends it. Everything after lab goes to JupyterLab:
+  go run ./kernels lab --no-browser --port 8890
+  go run ./kernels lab --help                      JupyterLab's own help
+`,
+	"exec": `usage: go run ./kernels exec [flags] NOTEBOOK [name=value …]
+
+  -kernel NAME    the kernel (device) to use instead of the notebook's own: a folder of kernels/
+  -out DIR        where the executed notebook goes; else experiments/<name=…>/, the run's own folder, or experiments/<notebook>/
+  -timeout 20m    interrupt after this time, as Ctrl-C does
+
+name=value sets a parameter of the notebook; with -h behind a notebook, its parameters are listed. A run that fails or is interrupted is written
+as NOTEBOOK.unfinished.ipynb and .html, and leaves the last good result alone. The first Ctrl-C lets the running cell save, the second kills it.
+  go run ./kernels exec notebooks/quickstart.ipynb -h
+  go run ./kernels exec notebooks/quickstart.ipynb name=second query=猫
+`,
+	"doctor": `usage: go run ./kernels doctor [-try]
+
+Says what this machine has and lacks, and how to fix it. It changes and downloads nothing, and answers within seconds.
+  -try            also builds a small program that opens the engines and devices and trains a small model on them: minutes the first time, and
+                  an engine that is not here is downloaded
+`,
+	"setup": `usage: go run ./kernels setup
+
+Sets up .venv (JupyterLab) and .tools (the Go kernel) in this repository, as far as they are not; lab and exec do it by themselves. Its log is
+.tools/setup.log.
+`,
+}
 
 // errUsage marks an error in the arguments: exit status 2.
 var errUsage = errors.New("see: go run ./kernels help")
@@ -85,8 +118,22 @@ func dispatch(ctx context.Context, args []string, out io.Writer) (status int, er
 		return 2, nil
 	}
 	name, args := args[0], args[1:]
-	if name == "help" || name == "-h" || name == "-help" || name == "--help" {
+	if isHelp(name) || name == "help" {
+		if len(args) > 0 && manuals[args[0]] != "" {
+			fmt.Fprint(out, manuals[args[0]])
+			return 0, nil
+		}
+		if len(args) > 0 {
+			return 2, unknownCommand(args[0])
+		}
 		fmt.Fprint(out, usage)
+		return 0, nil
+	}
+	if manuals[name] == "" {
+		return 2, unknownCommand(name)
+	}
+	if len(args) > 0 && isHelp(args[0]) && (name != "lab" || args[0] == "-h") { // lab --help is JupyterLab's
+		fmt.Fprint(out, manuals[name])
 		return 0, nil
 	}
 	dir, err := os.Getwd()
@@ -111,11 +158,22 @@ func dispatch(ctx context.Context, args []string, out io.Writer) (status int, er
 		return 1, lab(ctx, root, args, out)
 	case "exec":
 		return execNotebook(ctx, root, args, out)
-	case "doctor":
-		if len(args) > 0 {
-			return 2, fmt.Errorf("doctor takes no arguments, not %q; %w", args[0], errUsage)
+	default: // doctor
+		try := len(args) > 0 && strings.TrimLeft(args[0], "-") == "try"
+		if len(args) > 1 || len(args) == 1 && !try {
+			return 2, fmt.Errorf("doctor takes only -try, not %q; %w", args[len(args)-1], errUsage)
 		}
-		return doctor(ctx, root, out), nil
+		return doctor(ctx, root, try, out), nil
 	}
-	return 2, fmt.Errorf("there is no command %q (lab, exec, doctor, setup, help; for the library's: go run ./clipkit/cmd/clipkit help); %w", name, errUsage)
+}
+
+func isHelp(word string) bool { return word == "-h" || word == "-help" || word == "--help" }
+
+func unknownCommand(name string) error {
+	known := append(slices.Sorted(maps.Keys(manuals)), "help")
+	meant := ""
+	if near := similar(name, known); near != "" {
+		meant = "; did you mean " + near + "?"
+	}
+	return fmt.Errorf("there is no command %q (%s; for the library's: go run ./clipkit/cmd/clipkit help)%s; %w", name, strings.Join(known, ", "), meant, errUsage)
 }

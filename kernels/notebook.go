@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -16,6 +15,7 @@ const maxNotebook = 64 << 20 // bytes
 var (
 	errNotebook = errors.New("not a notebook that can be run")
 	errParam    = errors.New("unknown parameter")
+	errValue    = errors.New("wrong value")
 )
 
 // notebook is what has to be known of an .ipynb file before it runs.
@@ -89,33 +89,6 @@ func parseNotebook(data []byte) (notebook, error) {
 		return notebook{}, fmt.Errorf("%w: it has no code", errNotebook)
 	}
 	return nb, nil
-}
-
-var paramCall = regexp.MustCompile(`\bParam\w*(?:\[\w+\])?\(\s*"([^"]+)"`)
-
-// params are the names that the notebook's code asks for with Param("name", …), sorted.
-func (nb notebook) params() []string {
-	var names []string
-	for _, m := range paramCall.FindAllStringSubmatch(nb.code, -1) {
-		names = append(names, m[1])
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// checkParams refuses a name that the notebook does not ask for: a misspelt one would otherwise change nothing.
-func (nb notebook) checkParams(given []param) error {
-	known := nb.params()
-	for _, p := range given {
-		if slices.Contains(known, p.name) {
-			continue
-		}
-		if len(known) == 0 {
-			return fmt.Errorf("%w %q: this notebook has none", errParam, p.name)
-		}
-		return fmt.Errorf("%w %q: this notebook has %s", errParam, p.name, strings.Join(known, ", "))
-	}
-	return nil
 }
 
 func (nb notebook) usesClipkit() bool { return strings.Contains(nb.code, `"clipnb/`) }

@@ -70,6 +70,51 @@ func TestParams(t *testing.T) {
 	}
 }
 
+func TestParamTypes(t *testing.T) {
+	t.Parallel()
+	nb := notebook{code: `a := clipkit.Param("steps", 100); b := Param("rate", 1e-4) // Param("x", 1)
+var c, d = Param("turns", false), Param("name", "quick\"start"); e := Param[float64]("hours", 8); f := Param("other", fallback()); g := Param("part", .5)`}
+	var all []string
+	for _, a := range nb.asks() {
+		all = append(all, a.name+" "+a.kind+" "+a.fallback)
+	}
+	want := []string{"hours float64 8", `name string "quick\"start"`, "other  ", "part float64 .5", "rate float64 1e-4", "steps int 100", "turns bool false", "x int 1"}
+	if !slices.Equal(all, want) {
+		t.Errorf("asks for %q, want %q", all, want)
+	}
+	for _, c := range []struct{ name, value, says string }{
+		{"steps", "3", ""}, {"steps", "-3", ""}, {"steps", "3.5", "steps is a whole number, such as the notebook's own 100"}, {"steps", "", "whole number"}, {"rate", "2e-5", ""},
+		{"rate", "fast", "rate is a number, such as the notebook's own 1e-4"}, {"turns", "true", ""}, {"turns", "ja", "turns is true or false"}, {"name", "", ""},
+		{"hours", "0.5", ""}, {"hours", "x", "hours is a number"}, {"other", "anything", ""},
+	} {
+		err := nb.checkParams([]param{{c.name, c.value}})
+		if c.says == "" && err != nil || c.says != "" && (!errors.Is(err, errValue) || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%s=%s: got %v, want %q", c.name, c.value, err, c.says)
+		}
+	}
+	if err := nb.checkParams([]param{{"stpes", "3"}}); !errors.Is(err, errParam) || !strings.HasSuffix(err.Error(), "did you mean steps?") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFolder(t *testing.T) {
+	t.Parallel()
+	nb := notebook{code: `Param("name", "run")`}
+	for _, c := range []struct {
+		nb    notebook
+		given []param
+		want  string
+	}{
+		{notebook{code: `Param("query", "cat")`}, nil, "base"}, {nb, nil, "run"}, {nb, []param{{"name", "second"}}, "second"}, {nb, []param{{"name", "a/b"}}, "a/b"},
+		{nb, []param{{"name", "../out"}}, "base"}, {nb, []param{{"name", "/tmp"}}, "base"}, {nb, []param{{"name", ""}}, "base"},
+		{notebook{code: `Param("name", "")`}, nil, "base"},
+	} {
+		if got := c.nb.folder("base", c.given); got != c.want {
+			t.Errorf("%s with %v: %q, want %q", c.nb.code, c.given, got, c.want)
+		}
+	}
+}
+
 func TestDidYouMean(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
@@ -119,7 +164,7 @@ func FuzzParseNotebook(f *testing.F) {
 			return
 		}
 		for _, name := range nb.params() {
-			if err := nb.checkParams([]param{{name: name}}); err != nil {
+			if err := nb.checkParams([]param{{name: name}}); err != nil && !errors.Is(err, errValue) {
 				t.Fatal(err)
 			}
 		}

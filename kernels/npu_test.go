@@ -61,21 +61,26 @@ func TestNPUEnvironment(t *testing.T) {
 
 func TestDoctorOfDeviceFiles(t *testing.T) {
 	t.Parallel()
+	nvidia := map[string][]string{"/dev/nvidia[0-9]*": {"/dev/nvidia0"}}
 	for name, c := range map[string]struct {
 		files     map[string][]string
+		asked     string
 		cuda, npu bool
 		want      []string
 	}{
-		"none":   {nil, false, false, []string{"LACKS no NVIDIA GPU is here", "LACKS no Ascend card is here"}},
-		"Intel":  {map[string][]string{"/dev/accel/accel[0-9]*": {"/dev/accel/accel0"}}, false, true, []string{"LACKS no NVIDIA GPU is here", "ok Intel: /dev/accel/accel0"}},
-		"Ascend": {map[string][]string{"/dev/davinci[0-9]*": {"/dev/davinci0", "/dev/davinci1"}}, false, true, []string{"ok Ascend: /dev/davinci0 /dev/davinci1"}},
-		"NVIDIA": {map[string][]string{"/dev/nvidia[0-9]*": {"/dev/nvidia0"}}, true, false, []string{"ok NVIDIA: /dev/nvidia0", "LACKS no Ascend card is here"}},
+		"none":           {nil, "", false, false, []string{"none no NVIDIA GPU is here", "none no Ascend card is here"}},
+		"none but asked": {nil, "npu:0", false, false, []string{"none no NVIDIA GPU is here", "LACKS no Ascend card is here"}},
+		"none, cuda":     {nil, "cuda", false, false, []string{"LACKS no NVIDIA GPU is here (/dev/nvidia[0-9]*); CLIPKIT_DEVICE=cuda asks for one", "none no Ascend card is here"}},
+		"Intel":          {map[string][]string{"/dev/accel/accel[0-9]*": {"/dev/accel/accel0"}}, "", false, true, []string{"none no NVIDIA GPU is here", "ok Intel: /dev/accel/accel0"}},
+		"Ascend": {map[string][]string{"/dev/davinci[0-9]*": {"/dev/davinci0", "/dev/davinci1"}}, "", false, true,
+			[]string{"ok Ascend: /dev/davinci0 /dev/davinci1"}},
+		"NVIDIA": {nvidia, "cpu", true, false, []string{"ok NVIDIA: /dev/nvidia0", "none no Ascend card is here"}},
 	} {
 		var said []string
 		put := func(mark string) func(string, string) {
 			return func(name, text string) { said = append(said, mark+" "+text) }
 		}
-		cuda, npu := deviceFiles(func(pattern string) ([]string, error) { return c.files[pattern], nil }, put("ok"), put("LACKS"))
+		cuda, npu := deviceFiles(func(pattern string) ([]string, error) { return c.files[pattern], nil }, c.asked, put("ok"), put("none"), put("LACKS"))
 		if cuda != c.cuda || npu != c.npu {
 			t.Errorf("%s: cuda %v, npu %v", name, cuda, npu)
 		}

@@ -101,11 +101,15 @@ func TestWrongCommandLines(t *testing.T) {
 		says   string
 	}{
 		{"fly", 2, `there is no command "fly"`},
+		{"exce a.ipynb", 2, "did you mean exec?"},
+		{"help docter", 2, "did you mean doctor?"},
+		{"doctor now", 2, `doctor takes only -try, not "now"`},
 		{"exec", 2, "which notebook?"},
 		{"setup now", 2, `setup takes no arguments, not "now"`},
 		{"exec notebooks/no-such.ipynb", 1, "there is no notebook notebooks/no-such.ipynb"},
 		{"exec testdata/broken-json.ipynb", 1, "broken JSON"},
 		{"exec testdata/hello.ipynb whom=me", 1, `unknown parameter "whom": this notebook has who`},
+		{"exec testdata/typed.ipynb steps=many", 1, "wrong value steps=many: steps is a whole number, such as the notebook's own 100"},
 		{"exec -kernel tpu testdata/hello.ipynb", 1, `unknown kernel "tpu": this repository has cpu`},
 	} {
 		fails(t, kernelsCommand(t, strings.Fields(c.args)...), c.status, c.says)
@@ -113,6 +117,30 @@ func TestWrongCommandLines(t *testing.T) {
 	cmd := kernelsCommand(t, "setup")
 	cmd.Dir = t.TempDir()
 	fails(t, cmd, 1, "cd into the repository first")
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for args, parts := range map[string][]string{
+		"help":                            {"lab [jupyter arguments]", "help [COMMAND]"},
+		"-h":                              {"lab [jupyter arguments]"},
+		"help exec":                       {"usage: go run ./kernels exec [flags] NOTEBOOK", "-timeout 20m"},
+		"exec -h":                         {"usage: go run ./kernels exec [flags] NOTEBOOK"},
+		"exec --help":                     {"usage: go run ./kernels exec [flags] NOTEBOOK"},
+		"exec testdata/typed.ipynb -h":    {"-timeout 20m", "parameters of testdata/typed.ipynb:\n  steps=         a whole number, 100 unless given\n"},
+		"exec -h testdata/failing.ipynb":  {"-timeout 20m"},
+		"exec testdata/failing.ipynb -h ": {"parameters of testdata/failing.ipynb:\n  none\n"},
+		"doctor -h":                       {"doctor [-try]"},
+		"setup -help":                     {".tools/setup.log"},
+		"lab -h":                          {"JupyterLab's own help"},
+		"help lab":                        {"JupyterLab's own help"},
+	} {
+		out, err := kernelsCommand(t, strings.Fields(args)...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v", args, err)
+		}
+		contains(t, args, string(out), parts...)
+	}
 }
 
 func TestReadOnlyFolder(t *testing.T) {
@@ -173,7 +201,7 @@ func TestNotebookRuns(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	contains(t, "the output", out.String(), `[1/3] import "os"`, "\nhello, 世界 on cpu\n", "\n(chart)\n", "\nstep 3 of 3\nin testdata of ", "wrote "+filepath.Join(dir, "hello.html"))
+	contains(t, "the output", out.String(), "[1/3] Hello\n", "[2/3] Hello (2)\n", "\nhello, 世界 on cpu\n", "\n(chart)\n", "\nstep 3 of 3\nin testdata of ", "wrote "+filepath.Join(dir, "hello.html"))
 	if strings.Contains(out.String(), "step 2") {
 		t.Errorf("a redrawn line was printed in full:\n%s", out)
 	}
@@ -192,12 +220,44 @@ func TestNotebookWithAFailingCell(t *testing.T) {
 	if status := cmd.ProcessState.ExitCode(); status != 1 {
 		t.Errorf("status %d, want 1", status)
 	}
-	contains(t, "the output", out.String(), "first\n", "panic: this cell fails on purpose", "cell 2 of 3 failed:\n    | %%\n    | panic(", "exit status 2")
+	if n := strings.Count(out.String(), "exit status"); n != 1 {
+		t.Errorf("it says %d times how the cell ended:\n%s", n, out)
+	}
+	contains(t, "the output", out.String(), "[1/3] fmt.Println(\"first\")\nfirst\n", "panic: this cell fails on purpose in cell [2], line 2\n----> 2 panic(", "cell 2 of 3 failed:\n    | %%\n    | panic(", "exit status 2")
 	for _, ext := range []string{".ipynb", ".html"} {
-		if text := read(t, filepath.Join(dir, "failing"+ext)); !strings.Contains(text, "this cell fails on purpose") || strings.Contains(text, "never reached\n") {
-			t.Errorf("failing%s is not what ran", ext)
+		if text := read(t, filepath.Join(dir, "failing.unfinished"+ext)); !strings.Contains(text, "this cell fails on purpose") || strings.Contains(text, "never reached\n") {
+			t.Errorf("failing.unfinished%s is not what ran", ext)
 		}
 	}
+}
+
+// What the compiler finds is told with its place in the cell and what helps, and without the kernel's own lines.
+func TestNotebookWithMistakes(t *testing.T) {
+	t.Parallel()
+	cmd, out, dir := notebookRun(t, "testdata/wrong.ipynb")
+	cmd.Run()
+	if status := cmd.ProcessState.ExitCode(); status != 1 {
+		t.Errorf("status %d, want 1", status)
+	}
+	_, said, _ := strings.Cut(out.String(), "    | x := 3\n")
+	said, _, _ = strings.Cut(said, "wrote ")
+	want := `undefined: ctx in cell [2], line 3
+----> 3 fmt.Println(ctx, stesp)
+                    ^
+  no cell that has run defines ctx: run the one that does (after a restart, the notebook's first cells)
+undefined: stesp in cell [2], line 3
+----> 3 fmt.Println(ctx, stesp)
+                         ^
+  did you mean steps?
+declared and not used: x in cell [2], line 4
+----> 4 x := 3
+        ^
+  Go wants every variable used: use x, leave it out, or write _ = x
+`
+	if said != want {
+		t.Errorf("exec says\n%s\nwant\n%s", out, want)
+	}
+	contains(t, "the notebook", read(t, filepath.Join(dir, "wrong.unfinished.ipynb")), `"ename": "CompileError"`, `"evalue": "undefined: ctx in cell [2], line 3"`, "\\u001b[31mundefined: ctx")
 }
 
 // The first Ctrl-C reaches the cell once, and the cell has the time to save its work.
@@ -224,7 +284,7 @@ func TestNotebookInterrupted(t *testing.T) {
 		t.Errorf("status %d, want 130", status)
 	}
 	contains(t, "the output", out.String(), "interrupting the running cell", "saving\nsaved 0 further signals\n", "stopped in cell 1 of 2\n", "wrote ")
-	contains(t, "the notebook", read(t, filepath.Join(dir, "patient.ipynb")), "saved 0 further signals")
+	contains(t, "the notebook", read(t, filepath.Join(dir, "patient.unfinished.ipynb")), "saved 0 further signals")
 }
 
 // watch is output that tells when a text has been written. (Its buffer is not embedded: io.Copy would find ReadFrom and pass Write by.)

@@ -163,7 +163,7 @@ func (s *setup) ensureVenv(ctx context.Context) error {
 	if err := os.RemoveAll(venv); err != nil {
 		return fmt.Errorf("%s: cannot remove the old .venv: %w", because(err.Error()), err)
 	}
-	if err := s.logged(ctx, "making .venv", command{argv: []string{"python3", "-m", "venv", venv}}); err != nil {
+	if err := s.logged(ctx, "making .venv", &watched{}, command{argv: []string{"python3", "-m", "venv", venv}}); err != nil {
 		return err
 	}
 	list := filepath.Join(venv, "requirements.txt")
@@ -171,7 +171,8 @@ func (s *setup) ensureVenv(ctx context.Context) error {
 		return fmt.Errorf("%s: cannot write %s: %w", because(err.Error()), list, err)
 	}
 	pip := []string{python(s.root), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "-r", list}
-	if err := s.logged(ctx, "pip install", command{argv: pip}); err != nil {
+	packages := &watched{part: regexp.MustCompile(`^(Collecting|Ignoring) `), parts: len(regexp.MustCompile(`(?m)^\w.*==`).FindAll(requirements, -1))}
+	if err := s.logged(ctx, "pip install", packages, command{argv: pip}); err != nil {
 		return err
 	}
 	settings := filepath.Join(venv, "share", "jupyter", "lab", "settings")
@@ -208,8 +209,8 @@ func (s *setup) needPython(ctx context.Context) (version string, err error) {
 	return version, nil
 }
 
-// logged runs c with its output in .tools/setup.log; on failure the error has one line with the cause, and the log's last lines.
-func (s *setup) logged(ctx context.Context, doing string, c command) error {
+// logged runs c with its output in .tools/setup.log, and w's line of it on the screen; on failure the error has one line with the cause, and the log's last lines.
+func (s *setup) logged(ctx context.Context, doing string, w *watched, c command) error {
 	path := filepath.Join(s.root, ".tools", "setup.log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -218,11 +219,15 @@ func (s *setup) logged(ctx context.Context, doing string, c command) error {
 	defer log.Close()
 	fmt.Fprintf(log, "--- %s %s\n", time.Now().UTC().Format(time.RFC3339), strings.Join(c.argv, " "))
 	var said bytes.Buffer
-	c.out = io.MultiWriter(log, &said)
+	w.doing, w.start = doing, time.Now()
+	c.out = io.MultiWriter(log, &said, w)
 	if c.dir == "" {
 		c.dir = s.root
 	}
-	if err := s.run(ctx, c); err != nil {
+	stop := w.follow(s.out)
+	err = s.run(ctx, c)
+	stop()
+	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -237,6 +242,9 @@ func (s *setup) logged(ctx context.Context, doing string, c command) error {
 // because names the usual cause behind a tool's output or a system error in a few words.
 func because(text string) string {
 	for _, c := range []struct{ cause, marks string }{
+		{"no folder for Go's caches; set HOME, or GOCACHE, GOMODCACHE and XDG_CACHE_HOME", `GOCACHE is not defined|module cache not found|GOPATH entry is`},
+		{"Go's caches cannot be written; set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to folders that can",
+			`(?:go-build|go/pkg|pkg/mod|GOCACHE|/go)\S*: (?:permission denied|read-only file system|not a directory)`},
 		{"disk full", `No space left on device|no space left|Disk quota exceeded|disk quota exceeded`},
 		{"read-only folder (no permission to write)", `Permission denied|permission denied|Read-only file system|read-only file system`},
 		{"no network (a package registry could not be reached)", `name resolution|Name or service not known|no such host|Connection refused|connection refused|` +
@@ -249,7 +257,7 @@ func because(text string) string {
 			return c.cause
 		}
 	}
-	return "set-up stopped"
+	return "stopped"
 }
 
 func lastLine(text, otherwise string) string {

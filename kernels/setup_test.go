@@ -22,12 +22,12 @@ type machine struct {
 	python string // what python3 says its version is
 	fails  string // the program whose argv contains this fails …
 	saying string // … and prints this
-	gonb   string // the source line with GoNB's patience
+	gonb   string // what stands in GoNB's source for its patience
 	ran    []string
 }
 
 func newMachine(t *testing.T) (*machine, *setup, *bytes.Buffer) {
-	m := &machine{t: t, root: t.TempDir(), python: "3.11.7", gonb: string(shortPatience)}
+	m := &machine{t: t, root: t.TempDir(), python: "3.11.7", gonb: changes[0].was}
 	m.write("go.mod", testGoMod)
 	m.write("go.sum", "")
 	var out bytes.Buffer
@@ -63,13 +63,29 @@ func (m *machine) run(_ context.Context, c command) error {
 	case strings.Contains(line, "version_info"):
 		fmt.Fprintln(c.out, m.python)
 	case strings.HasPrefix(line, "go mod download"):
-		m.write("cache/gonb/"+patienceFile, "package jpyexec\n"+m.gonb)
+		source := map[string]string{}
+		for i, c := range changes {
+			if i == 0 {
+				c.was = m.gonb
+			}
+			source[c.file] += c.was
+		}
+		for name, code := range source {
+			m.write("cache/gonb/"+name, code)
+		}
 		fmt.Fprintf(c.out, `{"Dir": %q}`, filepath.Join(m.root, "cache/gonb"))
 	case strings.HasPrefix(line, "go install"):
 		mod := strings.TrimPrefix(c.argv[2], "-modfile=")
-		changed, err := os.ReadFile(filepath.Join(filepath.Dir(mod), "gonb", patienceFile))
-		if err != nil || !bytes.Contains(changed, longPatience) {
-			m.t.Errorf("GoNB is built from %q, %v", changed, err)
+		for _, c := range changes {
+			code, err := os.ReadFile(filepath.Join(filepath.Dir(mod), "gonb", c.file))
+			if err != nil || !bytes.Contains(code, []byte(c.is)) {
+				m.t.Errorf("GoNB is built from %q, %v", code, err)
+			}
+		}
+		for name := range additions {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(mod), "gonb", name)); err != nil {
+				m.t.Errorf("GoNB is built without %s", name)
+			}
 		}
 		m.write(".tools/bin/gonb", "")
 		m.write(".tools/bin/goimports", "")
@@ -143,6 +159,12 @@ func TestSetupFailsInOneLineAndRecovers(t *testing.T) {
 			m.fails, m.saying = "pip install", "OSError: [Errno 28] No space left on device"
 		}, "disk full", nil},
 		{"no network for Go", func(m *machine, s *setup) { m.fails, m.saying = "go mod download", "dial tcp: lookup: no such host" }, "no network", nil},
+		{"no home for Go", func(m *machine, s *setup) {
+			m.fails, m.saying = "go mod download", "go: module cache not found: neither GOMODCACHE nor GOPATH is set"
+		}, "set HOME, or GOCACHE, GOMODCACHE and XDG_CACHE_HOME", nil},
+		{"a home that cannot be written", func(m *machine, s *setup) {
+			m.fails, m.saying = "go install", "go: could not create module cache: mkdir /home/x/go: permission denied"
+		}, "set GOCACHE, GOMODCACHE and XDG_CACHE_HOME", nil},
 		{"another GoNB", func(m *machine, s *setup) { m.gonb = "var WaitToKill = time.Hour\n" }, "must change together", errGoNB},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -156,7 +178,7 @@ func TestSetupFailsInOneLineAndRecovers(t *testing.T) {
 			if first, _, _ := strings.Cut(err.Error(), "\n"); !strings.Contains(first, c.says) {
 				t.Errorf("the first line is %q, want %q in it", first, c.says)
 			}
-			m.fails, m.python, m.gonb, s.look = "", "3.11.7", string(shortPatience), look
+			m.fails, m.python, m.gonb, s.look = "", "3.11.7", changes[0].was, look
 			if err := s.ensure(t.Context()); err != nil {
 				t.Errorf("repaired, but: %v", err)
 			}
@@ -258,7 +280,7 @@ func TestDoctorOnAnEmptyRepository(t *testing.T) {
 	t.Parallel()
 	m, _, _ := newMachine(t)
 	var out bytes.Buffer
-	if status := doctor(t.Context(), m.root, &out); status != 1 {
+	if status := doctor(t.Context(), m.root, false, &out); status != 1 {
 		t.Errorf("status %d", status)
 	}
 	for _, want := range []string{"LACKS .venv    is not there; run: go run ./kernels setup", "LACKS gonb     .tools/bin is not there", "no kernels/cpu/kernel.json", "the cpu kernel cannot run yet"} {

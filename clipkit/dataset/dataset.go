@@ -51,6 +51,7 @@ import (
 	"clipnb/clipkit/dataset/captions"
 	"clipnb/clipkit/dataset/folder"
 	"clipnb/clipkit/dataset/shape"
+	"clipnb/clipkit/internal/nearest"
 )
 
 // Errors to test for with errors.Is.
@@ -133,7 +134,7 @@ func open(path string) (*Dataset, error) {
 		if p, ok := FindPublished(filepath.Base(path)); ok {
 			return nil, p.missing(path)
 		}
-		return nil, fmt.Errorf("%w: %s; want a folder with {train,valid,test}_imgs.tsv and _texts.jsonl, or the name emoji for the embedded set", ErrNotFound, path)
+		return nil, fmt.Errorf("%w: %s; want a folder with {train,valid,test}_imgs.tsv and _texts.jsonl, or the name emoji for the embedded set%s", ErrNotFound, path, nearest.Hint(filepath.Base(path), append(PublishedNames(), "emoji")))
 	case err != nil:
 		return nil, fmt.Errorf("opening data set: %w", err)
 	case !info.IsDir() && captions.HasEnding(path) && !strings.HasSuffix(path, "_texts.jsonl") && !strings.HasSuffix(path, "_imgs.tsv"):

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"clipnb/clipkit/device/ort"
+	"clipnb/clipkit/internal/pip"
 
 	"github.com/gomlx/compute"
 	onnx "github.com/gomlx/compute-onnx"
@@ -163,7 +164,7 @@ func xlaConfig() (string, error) {
 		if err == nil {
 			return "xla:" + lib, nil
 		}
-		if os.Getenv(xla.NoAutoInstallEnv) != "" {
+		if os.Getenv(xla.NoAutoInstallEnv) != "" || errors.Is(err, pip.ErrCache) { // GoMLX's installer writes in the home folder too
 			return "", err
 		}
 		say(err.Error())
@@ -172,7 +173,8 @@ func xlaConfig() (string, error) {
 	}
 	say("asking GoMLX's installer for the XLA plugin")
 	if err := xla.AutoInstallPlugin("cpu"); err != nil {
-		return "", fmt.Errorf("%w: GoMLX's installer: %s", ErrRuntime, firstLine(err))
+		said := strings.ReplaceAll(firstLine(err), " %q:", ":") // go-xla 0.4.5 says no folder there
+		return "", fmt.Errorf("%w: GoMLX's installer: %s", ErrRuntime, said)
 	}
 	return "xla:cpu", nil
 }

@@ -111,6 +111,27 @@ func cacheWithRuntimes(t *testing.T) string {
 	return dir
 }
 
+// Without a folder to keep engines in the slow one is taken, and the line about it says what to set.
+func TestNoCacheFolder(t *testing.T) {
+	for _, v := range []string{"PJRT_PLUGIN_LIBRARY_PATH", "ONNXRUNTIME_SHARED_LIBRARY_PATH", "CLIPKIT_ROOT", "GOMLX_NO_AUTO_INSTALL"} {
+		t.Setenv(v, "")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ home, cache string }{"no HOME": {"", ""}, "cannot be written": {file, ""}, "nor can this": {t.TempDir(), file}} {
+		t.Setenv("HOME", c.home)
+		t.Setenv("XDG_CACHE_HOME", c.cache)
+		for _, engine := range []string{"cpu:xla", "cpu:onnx"} {
+			_, err := device.Open(engine)
+			if err == nil || !strings.Contains(err.Error(), "set XDG_CACHE_HOME to one") || strings.Contains(err.Error(), "%") {
+				t.Errorf("%s, %s: %v", name, engine, err)
+			}
+		}
+	}
+}
+
 // A package index that serves another file, or none, must end in one clear line, never in a loaded library.
 func TestProvisioningFailures(t *testing.T) {
 	t.Setenv("GOMLX_NO_AUTO_INSTALL", "1")

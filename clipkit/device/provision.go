@@ -35,7 +35,7 @@ func (w wheel) fetch(say func(string)) (string, error) {
 	if _, err := os.Stat(lib); err == nil { // it was renamed into place whole
 		return lib, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := pip.MakeDir(dir); err != nil {
 		return "", fmt.Errorf("keeping %s: %w", w.pkg, err)
 	}
 	unlock, err := pip.Lock(filepath.Join(dir, ".lock"))

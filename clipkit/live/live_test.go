@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"clipnb/clipkit/experiment"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/train"
 	stepping "clipnb/clipkit/train/step"
 )
@@ -84,7 +85,8 @@ func TestLiveChartsEndWhole(t *testing.T) {
 // count of steps, part of which another process made, would have it.
 func TestLineOfASlowRun(t *testing.T) {
 	var out strings.Builder
-	tell, finish := show(&out, t.TempDir(), 3492)
+	t.Setenv("COLUMNS", "120")
+	tell, finish := show(progress.New(&out, "training", 3492), t.TempDir())
 	last := func() string {
 		lines := strings.Split(strings.TrimRight(out.String(), "\r\n "), "\r")
 		return lines[len(lines)-1]

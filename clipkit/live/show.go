@@ -7,7 +7,6 @@ package live
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -22,15 +21,15 @@ import (
 // Show makes the line of progress and, in a notebook, the charts of a run of so many steps: tell is a train.Job's Progress. launched is for a process that a
 // launcher started, which hands on whole lines only.
 func Show(dir string, steps int, launched bool) (tell func(train.Progress), finish func()) {
-	var out io.Writer = os.Stderr
+	bar := progress.New(os.Stderr, "training", steps)
 	if launched {
-		out = ended{out}
+		bar.Whole()
 	}
-	return show(out, dir, steps)
+	return show(bar, dir)
 }
 
-func show(out io.Writer, dir string, steps int) (tell func(train.Progress), finish func()) {
-	bar, charts := progress.New(out, "training", steps), newCharts(dir)
+func show(bar *progress.Line, dir string) (tell func(train.Progress), finish func()) {
+	charts := newCharts(dir)
 	what, done := "training", 0
 	tell = func(p train.Progress) {
 		bar.Left(p.Remaining)
@@ -50,16 +49,6 @@ func show(out io.Writer, dir string, steps int) (tell func(train.Progress), fini
 		bar.Finish()
 		charts.finish()
 	}
-}
-
-// ended ends every piece of the line of progress.
-type ended struct{ to io.Writer }
-
-func (e ended) Write(p []byte) (int, error) {
-	if _, err := e.to.Write(append(p[:len(p):len(p)], '\n')); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }
 
 // SetUpCharts puts ECharts into the notebook once per kernel; a file in the kernel's own folder remembers it, because each cell is a

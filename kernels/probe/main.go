@@ -1,4 +1,4 @@
-// Command probe opens devices and prints what it found, one line each. "go run ./kernels doctor" builds it and shows its output; it is a program of
+// Command probe opens devices and prints what it found, one line each. "go run ./kernels doctor -try" builds it and shows its output; it is a program of
 // its own because doctor must run without the C compiler that the engines are built with.
 //
 //	go run ./kernels/probe                 the engines of the cpu; exits with 1 when none opens

@@ -1,5 +1,5 @@
 // Package ascend finds what an Ascend card needs on this machine: the devices, Huawei's driver and its CANN toolkit. It only looks and loads nothing,
-// so that kernels/probe ("go run ./kernels doctor") can say what is missing before a runtime is opened, and package device why one did not open.
+// so that kernels/probe ("go run ./kernels doctor -try") can say what is missing before a runtime is opened, and package device why one did not open.
 //
 //	found := ascend.Look(ascend.Here)
 //	for _, p := range found.Problems() {

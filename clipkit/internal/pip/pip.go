@@ -9,10 +9,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/gofrs/flock"
 )
@@ -20,13 +22,24 @@ import (
 // ErrPip is wrapped when Python or pip is missing, or pip fails.
 var ErrPip = errors.New("pip")
 
+// ErrCache is wrapped when the user has no cache folder, or it cannot be written.
+var ErrCache = errors.New("no cache folder that can be written; set XDG_CACHE_HOME to one")
+
 // CacheDir is the user's cache folder for everything that clipkit keeps between runs and projects.
 func CacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no cache folder (set HOME or XDG_CACHE_HOME): %w", err)
+		return "", fmt.Errorf("%w: %w", ErrCache, err)
 	}
 	return filepath.Join(base, "clipkit"), nil
+}
+
+// MakeDir makes a folder below CacheDir.
+func MakeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("%w: %w", ErrCache, err)
+	}
+	return nil
 }
 
 // Python prefers the project's own environment, whose pip is known to be there.
@@ -88,7 +101,7 @@ func install(to, name, requirements string, say func(string), args ...string) (s
 	if _, err := os.Stat(dir); err == nil { // it was renamed into place whole
 		return dir, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+	if err := MakeDir(filepath.Dir(dir)); err != nil {
 		return "", fmt.Errorf("keeping %s: %w", name, err)
 	}
 	unlock, err := Lock(dir + ".lock")
@@ -118,7 +131,9 @@ func install(to, name, requirements string, say func(string), args ...string) (s
 // Lock waits for the file's exclusive lock.
 func Lock(name string) (unlock func(), err error) {
 	lock := flock.New(name, flock.SetPermissions(0o644))
-	if err := lock.Lock(); err != nil {
+	if err := lock.Lock(); errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return nil, fmt.Errorf("%w: %w", ErrCache, err)
+	} else if err != nil {
 		return nil, err
 	}
 	return func() { lock.Close() }, nil

@@ -25,14 +25,19 @@ func (l *Line) work(done int64) (sum, all float64) {
 	return sum, all
 }
 
-// tellLeft counts on from the recent speed, where parts differ.
-func (l *Line) tellLeft(done int64) {
-	if l.costs == nil {
-		return
+// tellLeft counts on from the recent speed, unless somebody else tells it.
+func (l *Line) tellLeft(now time.Time) {
+	switch {
+	case l.costs != nil:
+		sum, all := l.work(l.done)
+		l.speed.add(now, sum)
+		l.left = l.speed.left(all)
+	case !l.own && l.of > 0:
+		if last := len(l.speed.at) - 1; last < 0 || now.Sub(l.speed.at[last]) >= interval { // what is reported a thousand times a second has no speed between two reports
+			l.speed.add(now, float64(l.done))
+		}
+		l.left = l.speed.left(float64(l.of))
 	}
-	sum, all := l.work(done)
-	l.speed.add(time.Now(), sum)
-	l.Left(l.speed.left(all))
 }
 
 // recently remembers when how much was done.

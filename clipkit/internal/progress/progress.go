@@ -1,14 +1,22 @@
 // Package progress is the line on standard error that says of long work how far it is, how fast and how long it still takes.
+//
+//	bar := progress.New(os.Stderr, "encoding test", len(pictures))
+//	bar.Of(done, 0) // … after every one
+//	bar.Finish()
+//
+// In a terminal and in a notebook's output the line is drawn again in its place, never wider than the terminal: 80 columns where nobody says how wide that
+// is (COLUMNS does, in cells that "kernels exec" runs). In a file, a pipe or what a launcher passes on there is a line now and then.
 package progress
 
 import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
 // Line is one such line. It is not begun before the first report. A nil Line says nothing.
@@ -17,95 +25,81 @@ type Line struct {
 	what  string
 	total int64
 	bytes bool
+	whole bool // lines now and then, not one that is drawn again
 	own   bool // Left tells how long it still takes
-	left  string
-	drawn time.Time
-	from  time.Time // Late
-	gate  gate
-	bar   *progressbar.ProgressBar
+	left  time.Duration
 
-	costs []cost // of work whose parts differ (Then); nil: all are alike
-	speed recently
+	now      func() time.Time
+	from     time.Time // Late: nothing is said before
+	begun    time.Time // of the first report; zero: there was none
+	done, of int64     // what was reported last
+	drawn    time.Time
+	shown    string // what was drawn last
+	costs    []cost // of work whose parts differ (Then); nil: all are alike
+	speed    recently
 }
 
-// interval is the time between two drawings, at least.
-const interval = 250 * time.Millisecond
-
-// gate is where the bar draws: it would draw a new description with the old count.
-type gate struct {
-	to     io.Writer
-	closed bool
-}
-
-func (g *gate) Write(p []byte) (int, error) {
-	if g.closed {
-		return len(p), nil
-	}
-	return g.to.Write(p)
-}
+const (
+	interval = 250 * time.Millisecond // between two drawings, at least
+	patience = 15 * time.Second       // between two whole lines, and before the second one
+)
 
 // New makes a line about what is being done, total times in all; 0 leaves that to Set. Nothing is written yet.
 func New(out io.Writer, what string, total int) *Line {
-	return &Line{out: out, what: what, total: int64(total)}
+	l := &Line{out: out, what: what, total: int64(total), now: time.Now}
+	if f, ok := out.(*os.File); ok && os.Getenv("GONB_PIPE") == "" { // a cell's standard error is a pipe, with a notebook behind it
+		l.whole = !term.IsTerminal(int(f.Fd()))
+	}
+	return l
 }
 
 // Bytes makes a line that counts bytes.
-func Bytes(out io.Writer, what string) *Line { return &Line{out: out, what: what, bytes: true} }
+func Bytes(out io.Writer, what string) *Line {
+	l := New(out, what, 0)
+	l.bytes = true
+	return l
+}
+
+// Whole has the line come as whole lines now and then, for a process whose output a launcher passes on.
+func (l *Line) Whole() *Line {
+	if l != nil {
+		l.whole = true
+	}
+	return l
+}
 
 // Late keeps the line back for a second: work that is done sooner says nothing.
 func (l *Line) Late() *Line {
 	if l != nil {
-		l.from = time.Now().Add(time.Second)
+		l.from = l.now().Add(time.Second)
 	}
 	return l
 }
 
 // Set reports how much is done; a total of 0 is not known yet. A total that New was given stands.
 func (l *Line) Set(done, total int64) {
-	if l == nil || l.bar == nil && time.Now().Before(l.from) {
+	if l == nil {
+		return
+	}
+	now := l.now()
+	if l.begun.IsZero() && now.Before(l.from) {
 		return
 	}
 	if l.total > 0 {
 		total = l.total
 	}
-	if total <= 0 {
-		total = -1
+	if l.begun.IsZero() {
+		l.begun = now
 	}
-	if l.bar == nil {
-		l.gate = gate{to: l.out, closed: true}
-		l.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetPredictTime(!l.own),
-			progressbar.OptionSetWriter(&l.gate),
-			progressbar.OptionShowCount(),
-			progressbar.OptionShowBytes(l.bytes),
-			progressbar.OptionSetWidth(16),
-			progressbar.OptionUseANSICodes(false),
-		)
+	l.done, l.of = done, max(0, total)
+	l.tellLeft(now)
+	every := interval
+	if l.whole {
+		every = patience
 	}
-	if l.bar.GetMax64() != total {
-		l.bar.ChangeMax64(total)
+	if now.Sub(l.drawn) >= every || !l.whole && done == total {
+		l.draw(now)
 	}
-	l.tellLeft(done)
-	l.bar.Describe(l.what + l.left)
-	if now := time.Now(); done == total || now.Sub(l.drawn) >= interval {
-		l.gate.closed, l.drawn = false, now
-	}
-	_ = l.bar.Set64(done) // fails only beyond the total
-	if l.out == os.Stderr && !l.gate.closed {
-		standing.Store(true)
-	}
-	l.gate.closed = true
-}
-
-// standing is whether a line on standard error is not ended.
-var standing atomic.Bool
-
-// Say writes a line of text to standard error. If a line of progress stands there it is ended, and drawn again below by its next report.
-func Say(text string) {
-	if standing.Swap(false) {
-		text = "\n" + text
-	}
-	fmt.Fprintln(os.Stderr, text)
 }
 
 // Of reports samples, as Set does.
@@ -118,50 +112,49 @@ func (l *Line) Describe(what string) {
 	}
 }
 
-// Left says how long the work still takes, in place of the line's own guess from all that is done, part of which an earlier process may have done. It is
-// called before the first report, and again before others; 0 is not known yet.
+// Left says how long the work still takes, in place of the line's own guess from what this process has done. It is called before the first report, and
+// again before others; 0 is not known yet.
 func (l *Line) Left(d time.Duration) {
-	if l == nil {
+	if l != nil {
+		l.own, l.left = true, d
+	}
+}
+
+// Finish draws what was reported last, and ends the line.
+func (l *Line) Finish() {
+	if l == nil || l.begun.IsZero() {
 		return
 	}
-	l.own, l.left = true, ""
-	if d > 0 {
-		l.left = ", " + Duration(d) + " left"
+	if text := l.text(); text != l.shown {
+		l.draw(l.now())
 	}
-}
-
-// Duration is as exact as a reader needs: "3d4h", "5h12m", "12m", "2m28s", "40s".
-func Duration(d time.Duration) string {
-	switch minutes := int(d.Round(time.Minute).Minutes()); {
-	case d < 90*time.Second:
-		return fmt.Sprintf("%.0fs", d.Seconds())
-	case d < 10*time.Minute-500*time.Millisecond:
-		s := int(d.Round(time.Second).Seconds())
-		return fmt.Sprintf("%dm%02ds", s/60, s%60)
-	case minutes < 60:
-		return fmt.Sprintf("%dm", minutes)
-	case minutes < 48*60:
-		return fmt.Sprintf("%dh%02dm", minutes/60, minutes%60)
-	default:
-		return fmt.Sprintf("%dd%dh", minutes/60/24, minutes/60%24)
-	}
-}
-
-// Rate has a digit where a number is small: "180", "3.2", "0.4", "0.042".
-func Rate(x float64) string {
-	switch {
-	case x >= 10 || x <= 0:
-		return fmt.Sprintf("%.0f", x)
-	case x >= 0.1:
-		return fmt.Sprintf("%.1f", x)
-	}
-	return fmt.Sprintf("%.2g", x)
-}
-
-// Finish ends the line.
-func (l *Line) Finish() {
-	if l == nil || l.bar == nil || l.out == os.Stderr && !standing.Swap(false) {
+	if l.whole || l.out == os.Stderr && !standing.Swap(false) {
 		return
 	}
 	fmt.Fprintln(l.out)
+}
+
+// standing is whether a line that is drawn again stands on standard error, not ended.
+var standing atomic.Bool
+
+// Say writes a line of text to standard error. If a line of progress stands there it is ended, and drawn again below by its next report.
+func Say(text string) {
+	if standing.Swap(false) {
+		text = "\n" + text
+	}
+	fmt.Fprintln(os.Stderr, text)
+}
+
+func (l *Line) draw(now time.Time) {
+	before := columns(l.shown)
+	l.shown, l.drawn = l.text(), now
+	if l.whole {
+		fmt.Fprintln(l.out, l.shown)
+		return
+	}
+	blanks := strings.Repeat(" ", max(0, before-columns(l.shown))) // over the end of what was there
+	fmt.Fprint(l.out, "\r"+l.shown+blanks)
+	if l.out == os.Stderr {
+		standing.Store(true)
+	}
 }

@@ -7,10 +7,13 @@
 package repo
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"clipnb/clipkit/internal/nearest"
 )
 
 // Root is the repository, as the Jupyter kernel names it in CLIPKIT_ROOT, or the folder at or above the working directory that holds its
@@ -48,29 +51,25 @@ func Run(name string) (string, error) {
 	if filepath.Base(name) != name && isRun(name) {
 		return name, nil
 	}
+	hint := cmp.Or(nearest.Hint(filepath.Base(name), Runs()), "; there is none yet")
+	return "", fmt.Errorf("no run %q in %s%s", name, Experiments(), hint)
+}
+
+// Runs are the names of the runs that are there.
+func Runs() (names []string) {
 	entries, _ := os.ReadDir(Experiments()) // one that cannot be read has no run that can be opened
-	var there []string
 	for _, e := range entries {
 		if isRun(filepath.Join(Experiments(), e.Name())) {
-			there = append(there, e.Name())
+			names = append(names, e.Name())
 		}
 	}
-	runs := "; there is none yet"
-	if n := len(there); n > 0 {
-		runs = "; there are " + strings.Join(there[:min(n, maxNamed)], ", ")
-		if n > maxNamed {
-			runs += fmt.Sprintf(" and %d more", n-maxNamed)
-		}
-	}
-	return "", fmt.Errorf("no run %q in %s%s", name, Experiments(), runs)
+	return names
 }
 
 func isRun(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "config.json"))
 	return err == nil
 }
-
-const maxNamed = 20 // runs that an error names
 
 // Find looks a relative path up in the working directory, in the repository and in its datasets/ folder. What is in none of them stays as it is.
 func Find(path string) string {

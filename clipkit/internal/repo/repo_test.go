@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"clipnb/clipkit/internal/nearest"
 )
 
 func TestRoot(t *testing.T) {
@@ -41,7 +43,7 @@ func TestRun(t *testing.T) {
 	if _, err := Run("mine"); err == nil || !strings.HasSuffix(err.Error(), "there is none yet") {
 		t.Error(err)
 	}
-	for i := range maxNamed + 2 {
+	for i := range nearest.Shown + 2 {
 		dir := filepath.Join(root, "experiments", "run"+strconv.Itoa(100+i))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -59,5 +61,29 @@ func TestRun(t *testing.T) {
 		if dir, err := Run(name); err == nil || !strings.Contains(err.Error(), "there are run100, run101, ") || !strings.HasSuffix(err.Error(), " and 2 more") {
 			t.Errorf("%s: %s, %v", name, dir, err)
 		}
+	}
+}
+
+// A misspelt run is told with the one that was meant, and with those that are there; a folder without a run's settings is none.
+func TestMisspeltRun(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv("CLIPKIT_ROOT", root)
+	if _, err := Run("quickstart"); err == nil || !strings.HasSuffix(err.Error(), "in "+filepath.Join(root, "experiments")+"; there is none yet") {
+		t.Errorf("without runs: %v", err)
+	}
+	for _, name := range []string{"quickstart/config.json", "mine/config.json", "retrieval/index"} {
+		path := filepath.Join(root, "experiments", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Run("quickstrat"); err == nil || !strings.HasSuffix(err.Error(), `; did you mean "quickstart"? there are mine, quickstart`) {
+		t.Errorf("%v", err)
+	}
+	if dir, err := Run("mine"); err != nil || dir != filepath.Join(root, "experiments", "mine") {
+		t.Errorf("%q, %v", dir, err)
 	}
 }
