@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"clipnb/clipkit/chart/option"
 	"clipnb/clipkit/chart/svg"
 )
 
@@ -157,7 +158,7 @@ func (m matrix) option() ([]byte, live) {
 	}
 	y := axis(rows, m.rowName, left-18, map[string]any{"rich": rich})
 	y["inverse"] = true
-	return encode(map[string]any{
+	return option.Encode(map[string]any{
 			"animation":       false,
 			"backgroundColor": "transparent",
 			"grid":            grid,

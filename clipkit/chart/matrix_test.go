@@ -80,7 +80,7 @@ func TestConfusionOfManyClasses(t *testing.T) {
 	if n := len(c.HTML()); n > 1<<20 {
 		t.Errorf("%d bytes of HTML, want at most 1 MiB", n)
 	}
-	if n := strings.Count(string(c.static[0].Document()), "编号") + strings.Count(string(c.static[0].Document()), "…<"); n > 150 {
+	if n := strings.Count(string(c.static[0].Document("#334155")), "编号") + strings.Count(string(c.static[0].Document("#334155")), "…<"); n > 150 {
 		t.Errorf("%d labels in the static picture: they overlap", n)
 	}
 }
@@ -133,7 +133,7 @@ func TestHeatmap(t *testing.T) {
 	if got := strings.Join(c.notes, "; "); !strings.Contains(got, "values left out (NaN, ±Inf): 1") || !strings.Contains(got, "pictures that cannot be read: 1") {
 		t.Errorf("notes %s", got)
 	}
-	if n := strings.Count(string(c.static[0].Document()), "<image "); n != 1 {
+	if n := strings.Count(string(c.static[0].Document("#334155")), "<image "); n != 1 {
 		t.Errorf("%d pictures in the static form, want 1", n)
 	}
 }
