@@ -150,6 +150,7 @@ func TestChartsInJupyterLab(t *testing.T) {
 	w.theme("JupyterLab Dark")
 	w.Eval(w.panel()+`.context.save().then(() => true)`, nil)
 	w.untrusted(base, saved)
+	w.theme("JupyterLab Light") // a setting of whoever uses this checkout
 
 	for _, r := range w.Requests() {
 		if u, err := url.Parse(r); err != nil || u.Scheme != "data" && u.Scheme != "blob" && u.Hostname() != "127.0.0.1" {

@@ -80,7 +80,7 @@ func lab(t *testing.T, token string) (base string) {
 	defer log.Close()
 	certFile, keyFile := certificate(t)
 	c := exec.Command(program, "lab", "--no-browser", fmt.Sprintf("--ServerApp.port=%d", port), "--ServerApp.base_url=/user/somebody/",
-		"--IdentityProvider.token="+token, "--ServerApp.certfile="+certFile, "--ServerApp.keyfile="+keyFile, "--LabApp.workspaces_dir="+t.TempDir(), "--LabApp.user_settings_dir="+t.TempDir(), "--LabApp.user_settings_dir="+t.TempDir(), "--LabApp.expose_app_in_browser=True")
+		"--IdentityProvider.token="+token, "--ServerApp.certfile="+certFile, "--ServerApp.keyfile="+keyFile, "--LabApp.workspaces_dir="+t.TempDir(), "--LabApp.user_settings_dir="+t.TempDir(), "--LabApp.expose_app_in_browser=True")
 	c.Dir, c.Stdout, c.Stderr = notebook.Root, log, log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
