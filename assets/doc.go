@@ -2,7 +2,7 @@
 //
 //	Vocab     the Chinese BERT vocabulary, 21128 entries, one a line; the line number from 0 is the token id
 //	Emoji     a small picture–caption set in Chinese-CLIP's raw layout (SPLIT_imgs.tsv, SPLIT_texts.jsonl)
-//	ECharts   the chart script that notebook pages include
+//	ECharts   the chart script that notebook pages include; EChartsPacked, as it is embedded
 //	Notices   whose work all this is, and under which licence
 //
 // # The emoji set

@@ -13,11 +13,5 @@ func Show(figures ...chart.Figure) {
 		say("not in a notebook: write chart.Page(title, figures…) to a file and open it in a browser")
 		return
 	}
-	for _, f := range figures {
-		if _, isChart := f.(*chart.Chart); isChart {
-			Check(live.SetUpCharts())
-		}
-		gonbui.DisplayHTML(f.HTML())
-	}
-	gonbui.Sync()
+	live.Display(figures...)
 }

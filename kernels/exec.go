@@ -181,7 +181,8 @@ func runCells(root string, o execOptions, work, base string, out io.Writer) (sta
 		return 1, fmt.Errorf("finding the results folder: %w", err)
 	}
 	cmd := exec.Command(python(root), "-I", "-X", "utf8", "-c", runner,
-		notebook, o.kernel, filepath.Join(work, base+".ipynb"), filepath.Join(work, base+".html"), filepath.Join(root, ".tools", "kernel.log"))
+		notebook, o.kernel, filepath.Join(work, base+".ipynb"), filepath.Join(work, base+".html"), filepath.Join(root, ".tools", "kernel.log"),
+		filepath.Join(root, "assets", "echarts.min.js.gz"))
 	cmd.Dir = filepath.Dir(notebook)
 	cmd.Env = jupyterEnv(root, os.Environ())
 	if width := columns(out); width > 0 { // cells write to a pipe; their progress is to fit what is behind it

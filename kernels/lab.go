@@ -19,7 +19,8 @@ func labArgs(root string, uid int, extra []string) []string {
 		"--LabApp.default_url=/lab/tree/notebooks",
 		"--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", // the version is pinned
 		"--MultiKernelManager.default_kernel_name=cpu",
-		"--LanguageServerManager.autodetect=False", // it would run npm, which writes in the home folder
+		"--ServerApp.extra_static_paths=" + filepath.Join(root, "assets"), // static/echarts.min.js.gz, which charts ask for
+		"--LanguageServerManager.autodetect=False",                        // it would run npm, which writes in the home folder
 	}
 	if uid == 0 {
 		args = append(args, "--allow-root")

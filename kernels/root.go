@@ -34,6 +34,7 @@ func jupyterEnv(root string, environ []string) []string {
 		"JUPYTER_RUNTIME_DIR="+filepath.Join(own, "runtime"),
 		"JUPYTER_CONFIG_DIR="+filepath.Join(own, "config"),
 		"IPYTHONDIR="+filepath.Join(own, "ipython"),
+		"CLIPKIT_CHARTS=served", // outputs need not carry the chart library: lab and exec give it to whoever opens the notebook
 	)
 }
 

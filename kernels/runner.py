@@ -6,6 +6,7 @@ Exit status: 0 all cells ran, 1 a cell failed, 3 the kernel did not start or die
 
 import argparse
 import asyncio
+import base64
 import os
 import re
 import signal
@@ -21,7 +22,8 @@ from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 from nbformat.sign import NotebookNotary
 
-# The page must work without a network: no require.js, MathJax, mermaid or widgets from elsewhere.
+# The page must work without a network: no require.js, MathJax, mermaid or widgets from elsewhere. The chart library is in it once; the charts' own
+# script looks for it under this name.
 OFFLINE = """{%- extends 'lab/index.html.j2' -%}
 {% block html_head_js_requirejs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
@@ -41,6 +43,10 @@ OFFLINE = """{%- extends 'lab/index.html.j2' -%}
   .jp-OutputArea-output tr, .jp-OutputArea-output img { break-inside: avoid }
 }
 </style>
+{%- endblock -%}
+{%- block html_head -%}
+{{ super() }}
+{% if resources.clipkit_library %}<script>globalThis.clipkitLibrary="{{ resources.clipkit_library }}"</script>{% endif %}
 {%- endblock -%}
 """
 
@@ -139,7 +145,7 @@ def note(data):
     if "text/plain" in data:
         return data["text/plain"]
     html = data.get("text/html", "")
-    for mark, name in (("data-clipkit-chart", "(chart)"), ("globalThis.echarts", "(chart script)"), ("<svg", "(chart)"), ("<table", "(table)"), ("<img", "(picture)")):
+    for mark, name in (("data-clipkit-chart", "(chart)"), ("<svg", "(chart)"), ("<table", "(table)"), ("<img", "(picture)")):
         if mark in html:
             return name
     return "(" + next(iter(sorted(data)), "empty output") + ")"
@@ -298,9 +304,18 @@ def plain(text):
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
 
 
+def shows_charts(nb):
+    return any("data-clipkit-chart" in o.get("data", {}).get("text/html", "") for c in code_cells(nb) for o in c.outputs)
+
+
+def packed_library(path):
+    with open(path, "rb") as f:
+        return base64.b64encode(f.read()).decode("ascii")
+
+
 def main():
     p = argparse.ArgumentParser()
-    for name in ("notebook", "kernel", "ipynb", "html", "log"):
+    for name in ("notebook", "kernel", "ipynb", "html", "log", "library"):
         p.add_argument(name)
     args = p.parse_args()
     nb = nbformat.read(args.notebook, as_version=4)
@@ -314,7 +329,8 @@ def main():
     nbformat.write(nb, args.ipynb)
     exporter = HTMLExporter(template_file="offline.html.j2", extra_loaders=[DictLoader({"offline.html.j2": OFFLINE})])
     title = os.path.splitext(os.path.basename(args.notebook))[0]
-    body, _ = exporter.from_notebook_node(nb, resources={"metadata": {"name": title}})
+    library = packed_library(args.library) if shows_charts(nb) else ""
+    body, _ = exporter.from_notebook_node(nb, resources={"metadata": {"name": title}, "clipkit_library": library})
     with open(args.html, "w", encoding="utf-8") as f:
         f.write(body)
     sys.stdout.flush()

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"clipnb/clipkit/chart/plain"
 	"clipnb/clipkit/chart/svg"
 )
 
@@ -15,6 +16,7 @@ type bars struct {
 	axis       label
 	groups     label // what the categories are
 	categories []label
+	digits     int // after the point, of every number
 	series     []barSeries
 	dropped    int // values that cannot be drawn
 }
@@ -81,10 +83,35 @@ func (c bars) chart() *Chart {
 	}
 	out.notes = droppedNote(c.dropped)
 	out.alt = c.title.en + " of " + strings.Join(names, ", ")
+	out.text = c.table(names)
 	out.option = c.option(out.legend)
-	out.live = live{Height: height(out.legend)}
+	out.live = live{Height: height(out.legend), Digits: c.digits}
 	out.static = c.static()
 	return out
+}
+
+// number is a value as bars and tables have it.
+func (c bars) number(v float64) string { return strconv.FormatFloat(v, 'f', c.digits, 64) }
+
+// table has a row for each series and a column for each category.
+func (c bars) table(names []string) string {
+	header := []string{""}
+	for _, l := range c.categories {
+		header = append(header, strings.ReplaceAll(l.en, " R@", " (%)\nR@"))
+	}
+	var rows [][]string
+	for i, s := range c.series {
+		row := []string{names[i]}
+		for _, v := range s.values {
+			if math.IsNaN(v) {
+				row = append(row, "-")
+				continue
+			}
+			row = append(row, c.number(v))
+		}
+		rows = append(rows, row)
+	}
+	return plain.Table(header, rows)
 }
 
 // static draws the bars.

@@ -161,7 +161,7 @@ func TestExtremesDraw(t *testing.T) {
 		if n := len(parse(t, c).Series[0].Data); n != len(losses) {
 			t.Errorf("%v: %d points", losses, n)
 		}
-		if svg := string(c.static[0].Document()); !strings.Contains(svg, "</svg>") || strings.Contains(svg, "NaN") {
+		if svg := string(c.static[0].Document("#334155")); !strings.Contains(svg, "</svg>") || strings.Contains(svg, "NaN") {
 			t.Errorf("%v: the static picture is broken:\n%.500s", losses, svg)
 		}
 	}
@@ -223,7 +223,7 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%s: %d bytes of HTML for 100,000 rows, want at most 1 MiB", c.title, n)
 		}
 		for _, s := range c.static {
-			if n := len(s.Document()); n > 60_000 {
+			if n := len(s.Document("#334155")); n > 60_000 {
 				t.Errorf("%s: a static picture of %d bytes, want at most 60,000", c.title, n)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"clipnb/clipkit/chart/plain"
 	"clipnb/clipkit/chart/svg"
 	"clipnb/clipkit/experiment"
 )
@@ -149,7 +150,7 @@ func (c curves) chart() *Chart {
 	drawn := c
 	drawn.lines = nil
 	dropped, thinned := 0, 0
-	var words []string
+	var words, text []string
 	for _, l := range c.lines {
 		dropped += l.dropped
 		n := len(l.points)
@@ -160,6 +161,11 @@ func (c curves) chart() *Chart {
 			thinned = max(thinned, n)
 		}
 		words = append(words, fmt.Sprintf("%s: %.4g → %.4g (%d)", l.name.en, l.points[0].y, l.points[n-1].y, n))
+		values := make([]float64, n)
+		for i, p := range l.points {
+			values[i] = p.y
+		}
+		text = append(text, fmt.Sprintf("%s: %.4g → %.4g  %s", plain.Line(l.name.String(), 60), values[0], values[n-1], plain.Spark(values, 20)))
 		l.points = thin(l.points, livePoints)
 		drawn.lines = append(drawn.lines, l)
 		out.legend = append(out.legend, mark{colour: l.colour, opacity: l.opacity(), name: l.name.String(), shape: l.stroke.Shape()})
@@ -172,6 +178,7 @@ func (c curves) chart() *Chart {
 		return out
 	}
 	out.alt = c.title.en + ". " + strings.Join(words, "; ")
+	out.text = strings.Join(text, "\n")
 	out.option = drawn.option(out.legend)
 	out.live = live{Height: height(out.legend)}
 	out.static = drawn.static()

@@ -16,14 +16,17 @@
 //	of classes          Confusion
 //	of the features     Map, with clipnb/clipkit/projection before it
 //	anything            Grid, Table
-//	to take away        Page (HTML), Chart.SVG
+//	to take away        Page (HTML), Chart.SVG, Still
 //
-// # Live and static
+// # Live, static and text
 //
-// A [Chart] is drawn twice. Its HTML holds a static picture (SVG in a data: URI; package svg) and an ECharts option. Where the script of [Setup] has
-// run, the picture is replaced by the live chart, with tooltips, in the colours of the surrounding light or dark theme. Where scripts
-// don't run (an untrusted notebook, a repository viewer) the picture stays, on white. Setup and charts may come in any order. Nothing is
-// ever loaded from a network: ECharts is embedded in the program, and Page forbids requests by a content security policy.
+// A [Chart] is drawn twice. Its HTML holds a static picture (SVG in a data: URI; package svg) and an ECharts option. Where a script of package
+// library has run, the picture is replaced by the live chart, with tooltips, in the colours of the surrounding light or dark theme. Where scripts
+// don't run (an untrusted notebook, a repository viewer) the picture stays, and on paper it is what is printed; it stands on nothing, in colours that can be
+// read on light and on dark. Scripts and charts may come in any order. Nothing is ever loaded from another host: ECharts is embedded in the program,
+// and Page forbids requests by a content security policy.
+//
+// Every figure is also text (package plain): a table is a table, a chart its values, pictures are their captions.
 //
 // No chart tells its series apart by colour alone: lines have strokes, runs and models have letters, published results are outlines,
 // kinds have shapes.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"clipnb/clipkit/chart/plain"
 	"clipnb/clipkit/chart/svg"
 	"clipnb/clipkit/imaging"
 )
@@ -29,10 +30,11 @@ type Picture struct {
 	Right   *bool   // true: green frame and ✓; false: red frame and ✗; nil: unknown, no frame
 }
 
-// fragment is a figure that is finished HTML.
-type fragment string
+// fragment is a figure that is finished HTML and text.
+type fragment struct{ html, text string }
 
-func (f fragment) HTML() string { return string(f) }
+func (f fragment) HTML() string   { return f.html }
+func (f fragment) String() string { return f.text }
 
 // Grid shows pictures with captions, as many in a row as fit. It needs no script. Large pictures are made small, and what is out of sight
 // is neither decoded nor laid out, so a thousand are no burden; a caption is cut to four lines, and longer under the pointer.
@@ -45,11 +47,47 @@ func Grid(title string, pictures []Picture) Figure {
 	if len(pictures) == 0 {
 		b.WriteString(`<div style="padding:24px;opacity:0.75">没有图片 · no pictures</div>`)
 	}
-	for _, p := range pictures {
+	// Where six do not fit beside each other they stand as three and three, not as five and one.
+	half := 0
+	if n := len(pictures); n == 4 || n == 6 {
+		half = n / 2
+	}
+	for i, p := range pictures {
+		if half > 0 && i%half == 0 {
+			b.WriteString(`<div style="display:inline-block;vertical-align:top">`)
+		}
 		p.cell(&b)
+		if half > 0 && (i+1)%half == 0 {
+			b.WriteString(`</div>`)
+		}
 	}
 	b.WriteString(`</div>`)
-	return fragment(b.String())
+	return fragment{b.String(), gridText(title, pictures)}
+}
+
+// maxLines is how many pictures a grid's text lists.
+const maxLines = 24
+
+// gridText has a line for each picture: its caption, and what is known of it.
+func gridText(title string, pictures []Picture) string {
+	lines := []string{plain.Line(title, 100)}
+	for i, p := range pictures {
+		if i == maxLines {
+			lines = append(lines, fmt.Sprintf("  … %d more", len(pictures)-i))
+			break
+		}
+		line := "  "
+		if p.Right != nil && *p.Right {
+			line += "✓ "
+		} else if p.Right != nil {
+			line += "✗ "
+		}
+		if p.Score != 0 && !math.IsNaN(p.Score) {
+			line += strconv.FormatFloat(p.Score, 'f', 4, 64) + "  "
+		}
+		lines = append(lines, line+plain.Line(p.Caption, 64))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // cell uses inline blocks: JupyterLab's sanitizer, which an untrusted notebook passes, removes CSS grids.
@@ -61,7 +99,7 @@ func (p Picture) cell(b *strings.Builder) {
 			border, verdict = "#16a34a", `<span style="color:#16a34a">✓</span> `
 		}
 	}
-	fmt.Fprintf(b, `<div style="display:inline-block;vertical-align:top;width:136px;margin:6px;padding:4px;border:3px solid %s;font-size:12px;line-height:1.4;overflow-wrap:anywhere;content-visibility:auto;contain-intrinsic-size:136px 170px">`, border)
+	fmt.Fprintf(b, `<div style="display:inline-block;vertical-align:top;width:136px;margin:5px;padding:4px;border:3px solid %s;font-size:12px;line-height:1.4;overflow-wrap:anywhere;content-visibility:auto;contain-intrinsic-size:136px 170px">`, border)
 	caption := svg.Fit(p.Caption, 600)
 	if uri, err := p.uri(); err != nil {
 		fmt.Fprintf(b, `<div style="width:128px;height:128px;overflow:hidden;color:#dc2626">%s</div>`, svg.Escape(err.Error()))

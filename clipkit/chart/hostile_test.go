@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"clipnb/clipkit/chart/option"
 	"clipnb/clipkit/experiment"
 )
 
@@ -161,13 +162,13 @@ func TestHostileTextIsInert(t *testing.T) {
 		}
 		for _, c := range withText(text, png) {
 			figures = append(figures, c)
-			data := slices.Concat(c.option, encode(c.live))
+			data := slices.Concat(c.option, option.Encode(c.live))
 			if bytes.ContainsAny(data, "<>&\u2028\u2029") || !json.Valid(c.option) {
 				t.Errorf("%s: the option holds unescaped characters or is no JSON: %.2000s", c.title, data)
 			}
 			checkStill(t, c.SVG())
 			for _, s := range c.static {
-				checkStill(t, s.Document())
+				checkStill(t, s.Document("#334155"))
 			}
 		}
 		for _, f := range figures {
@@ -276,7 +277,7 @@ func FuzzLoss(f *testing.F) {
 			parse(t, c)
 		}
 		for _, s := range c.static {
-			if n := len(s.Document()); n > 60_000 {
+			if n := len(s.Document("#334155")); n > 60_000 {
 				t.Errorf("a static picture of %d bytes", n)
 			}
 		}

@@ -22,6 +22,7 @@ func Latency(timings ...Timing) *Chart {
 		title:  label{"延迟", "Latency"},
 		axis:   label{"毫秒/样本", "ms per sample"},
 		groups: label{"模型", "model"},
+		digits: 2,
 	}
 	var models []string
 	for _, t := range timings {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"clipnb/clipkit/chart/option"
 	"clipnb/clipkit/chart/svg"
 
 	"github.com/go-echarts/go-echarts/v2/charts"
@@ -94,7 +95,7 @@ type mapPoint struct {
 
 func mapOption(groups []group, legend []mark) []byte {
 	chart := charts.NewScatter()
-	chart.Accept(visitor{})
+	chart.Accept(option.Visitor{})
 	chart.SetGlobalOptions(common("item", legend)...)
 	// The axes of a projection have no unit: what lies near what is all there is to see.
 	chart.SetGlobalOptions(
@@ -111,7 +112,7 @@ func mapOption(groups []group, legend []mark) []byte {
 			charts.WithScatterChartOpts(opts.ScatterChart{Symbol: g.shape.Symbol(), SymbolSize: 9}),
 			charts.WithItemStyleOpts(opts.ItemStyle{Color: g.colour, Opacity: opts.Float(0.8)}))
 	}
-	return encode(chart.JSON())
+	return option.Encode(chart.JSON())
 }
 
 // mapStill thins the points of a kind evenly, so that the picture stays small.

@@ -28,7 +28,7 @@ func TestMap(t *testing.T) {
 	if c.legend[0].shape == c.legend[1].shape {
 		t.Error("two kinds have one shape")
 	}
-	if n := strings.Count(string(c.static[0].Document()), "<use "); n != 3 {
+	if n := strings.Count(string(c.static[0].Document("#334155")), "<use "); n != 3 {
 		t.Errorf("%d points in the static picture, want 3", n)
 	}
 }
@@ -56,7 +56,7 @@ func TestMapStaysSmall(t *testing.T) {
 	if n := len(c.HTML()); n > 2<<20 {
 		t.Errorf("%d bytes of HTML", n)
 	}
-	if n := len(c.static[0].Document()); n > 100_000 {
+	if n := len(c.static[0].Document("#334155")); n > 100_000 {
 		t.Errorf("a static picture of %d bytes", n)
 	}
 	if len(c.notes) != 1 || !strings.Contains(c.notes[0], "the first 20000 of 20001 points") || !c.live.Canvas {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"clipnb/clipkit/chart/option"
 	"clipnb/clipkit/chart/svg"
 )
 
@@ -157,7 +158,7 @@ func (m matrix) option() ([]byte, live) {
 	}
 	y := axis(rows, m.rowName, left-18, map[string]any{"rich": rich})
 	y["inverse"] = true
-	return encode(map[string]any{
+	return option.Encode(map[string]any{
 			"animation":       false,
 			"backgroundColor": "transparent",
 			"grid":            grid,
@@ -203,7 +204,7 @@ func (m matrix) still() *svg.Drawing {
 	s.Text(at, 14, 11, "start", short(m.low))
 	at += 11*svg.Ems(short(m.low)) + 4
 	for i := range 32 {
-		s.Rect(at+4*float64(i), 5, 4, 11, shade(float64(i)/31))
+		s.Rect(at+4*float64(i), 5, 4, 11, svg.Shade(ramps[0], float64(i)/31))
 	}
 	s.Text(at+134, 14, 11, "start", short(m.high))
 
@@ -271,22 +272,9 @@ func (m matrix) stripes() string {
 	}
 	var b strings.Builder
 	for _, level := range slices.Sorted(maps.Keys(paths)) {
-		fmt.Fprintf(&b, `<path fill="%s" d="%s"/>`, shade(level), paths[level])
+		fmt.Fprintf(&b, `<path fill="%s" d="%s"/>`, svg.Shade(ramps[0], level), paths[level])
 	}
 	return b.String()
-}
-
-// shade is the colour of a level from 0 to 1 on white.
-func shade(level float64) string {
-	ramp := ramps[0]
-	at := level * float64(len(ramp)-1)
-	i := min(int(at), len(ramp)-2)
-	t := at - float64(i)
-	var a, b [3]int
-	fmt.Sscanf(ramp[i], "#%02x%02x%02x", &a[0], &a[1], &a[2])
-	fmt.Sscanf(ramp[i+1], "#%02x%02x%02x", &b[0], &b[1], &b[2])
-	mix := func(k int) int { return int(math.Round(float64(a[k])*(1-t) + float64(b[k])*t)) }
-	return fmt.Sprintf("#%02x%02x%02x", mix(0), mix(1), mix(2))
 }
 
 // fitAll prepares names for tooltips, which wrap them.

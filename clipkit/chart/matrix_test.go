@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"clipnb/clipkit/chart/svg"
 )
 
 // parsedMatrix is the part of a matrix' option that the tests look at.
@@ -51,9 +53,9 @@ func TestConfusion(t *testing.T) {
 	if fmt.Sprint(p.XAxis.Data, p.YAxis.Data, c.live.Rows, c.live.Columns) != "[猫 狗] [猫 狗] [猫 狗] [猫 狗]" || len(c.notes) != 0 {
 		t.Errorf("labels %v and %v, whole ones %v and %v, notes %q", p.XAxis.Data, p.YAxis.Data, c.live.Rows, c.live.Columns, c.notes)
 	}
-	svg := string(c.SVG())
-	for _, text := range []string{"混淆矩阵", ">猫<", ">3<", "true class", shade(0.75)} {
-		if !strings.Contains(svg, text) {
+	drawn := string(c.SVG())
+	for _, text := range []string{"混淆矩阵", ">猫<", ">3<", "true class", svg.Shade(ramps[0], 0.75)} {
+		if !strings.Contains(drawn, text) {
 			t.Errorf("the SVG lacks %q", text)
 		}
 	}
@@ -80,7 +82,7 @@ func TestConfusionOfManyClasses(t *testing.T) {
 	if n := len(c.HTML()); n > 1<<20 {
 		t.Errorf("%d bytes of HTML, want at most 1 MiB", n)
 	}
-	if n := strings.Count(string(c.static[0].Document()), "编号") + strings.Count(string(c.static[0].Document()), "…<"); n > 150 {
+	if n := strings.Count(string(c.static[0].Document("#334155")), "编号") + strings.Count(string(c.static[0].Document("#334155")), "…<"); n > 150 {
 		t.Errorf("%d labels in the static picture: they overlap", n)
 	}
 }
@@ -133,14 +135,14 @@ func TestHeatmap(t *testing.T) {
 	if got := strings.Join(c.notes, "; "); !strings.Contains(got, "values left out (NaN, ±Inf): 1") || !strings.Contains(got, "pictures that cannot be read: 1") {
 		t.Errorf("notes %s", got)
 	}
-	if n := strings.Count(string(c.static[0].Document()), "<image "); n != 1 {
+	if n := strings.Count(string(c.static[0].Document("#334155")), "<image "); n != 1 {
 		t.Errorf("%d pictures in the static form, want 1", n)
 	}
 }
 
 func TestShade(t *testing.T) {
-	if shade(0) != ramps[0][0] || shade(0.5) != ramps[0][1] || shade(1) != ramps[0][2] {
-		t.Errorf("shades %s %s %s, want %v", shade(0), shade(0.5), shade(1), ramps[0])
+	if svg.Shade(ramps[0], 0) != ramps[0][0] || svg.Shade(ramps[0], 0.5) != ramps[0][1] || svg.Shade(ramps[0], 1) != ramps[0][2] {
+		t.Errorf("shades %s %s %s, want %v", svg.Shade(ramps[0], 0), svg.Shade(ramps[0], 0.5), svg.Shade(ramps[0], 1), ramps[0])
 	}
 	m := matrix{low: 2, high: 2}
 	if level := m.level(cell{shade: 2}); level != 0 {

@@ -1,83 +1,16 @@
 package chart
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
 
+	"clipnb/clipkit/chart/option"
 	"clipnb/clipkit/chart/svg"
 
 	"github.com/go-echarts/go-echarts/v2/charts"
 	"github.com/go-echarts/go-echarts/v2/opts"
 )
-
-// visitor adds the settings that go-echarts has no fields for.
-type visitor struct {
-	charts.BaseConfigurationVisitor
-}
-
-// VisitTooltipOpt has tooltips drawn as text inside the chart: ECharts' default is HTML, into which series names would go.
-func (visitor) VisitTooltipOpt(t opts.Tooltip) any {
-	return struct {
-		opts.Tooltip
-		RenderMode string `json:"renderMode"`
-		Confine    bool   `json:"confine"`
-	}{t, "richText", true}
-}
-
-// VisitLegendOpt leaves room between entries: the browser's Chinese glyphs are wider than ECharts estimates.
-func (visitor) VisitLegendOpt(l opts.Legend) any {
-	return struct {
-		opts.Legend
-		ItemGap int `json:"itemGap"` // pixels
-	}{l, 24}
-}
-
-// VisitDataZooms leaves the wheel to the page, which scrolls; with Ctrl it zooms.
-func (visitor) VisitDataZooms(zooms []opts.DataZoom) any {
-	type zoom struct {
-		opts.DataZoom
-		ZoomOnMouseWheel string `json:"zoomOnMouseWheel"`
-	}
-	out := make([]zoom, len(zooms))
-	for i, z := range zooms {
-		out[i] = zoom{z, "ctrl"}
-	}
-	return out
-}
-
-// VisitXAxis writes steps without decimals in tooltips.
-func (visitor) VisitXAxis(axes []opts.XAxis) any {
-	type axis struct {
-		opts.XAxis
-		AxisPointer any `json:"axisPointer"`
-	}
-	whole := map[string]any{"label": map[string]any{"precision": 0}}
-	out := make([]axis, len(axes))
-	for i, a := range axes {
-		out[i] = axis{a, whole}
-	}
-	return out
-}
-
-// VisitYAxis aligns the axis names with the outer edge of the labels, so that long ones are not cut off.
-func (visitor) VisitYAxis(axes []opts.YAxis) any {
-	type axis struct {
-		opts.YAxis
-		NameTextStyle opts.TextStyle `json:"nameTextStyle"`
-	}
-	out := make([]axis, len(axes))
-	for i, a := range axes {
-		align := "left"
-		if a.Position == "right" {
-			align = "right"
-		}
-		out[i] = axis{a, opts.TextStyle{Align: align}}
-	}
-	return out
-}
 
 // The height of a chart with one row of legend, of each further row, the page's width that rows are estimated for, and the number of
 // rows above which a legend scrolls instead. CSS pixels.
@@ -130,7 +63,7 @@ var atEdge = &opts.AxisLine{Show: opts.Bool(true), OnZero: opts.Bool(false)}
 // option is the live form of the curves.
 func (c curves) option(legend []mark) []byte {
 	chart := charts.NewLine()
-	chart.Accept(visitor{})
+	chart.Accept(option.Visitor{})
 	chart.SetGlobalOptions(common("axis", legend)...)
 	chart.SetGlobalOptions(charts.WithXAxisOpts(opts.XAxis{
 		Type: "value", Name: "步 · optimizer step", NameLocation: "middle", NameGap: 30, Scale: opts.Bool(true), MinInterval: 1,
@@ -162,24 +95,13 @@ func (c curves) option(legend []mark) []byte {
 			charts.WithLineStyleOpts(l.style()),
 		)
 	}
-	option := chart.JSON()
+	whole := chart.JSON()
 	series := make([]any, len(c.lines))
 	for i, l := range c.lines {
-		series[i] = ended{chart.MultiSeries[i], endLabel{Show: l.letter != "", Formatter: l.letter}}
+		series[i] = option.Ended(chart.MultiSeries[i], l.letter)
 	}
-	option["series"] = series
-	return encode(option)
-}
-
-// ended is a line with a label at its end, which go-echarts has no field for.
-type ended struct {
-	charts.SingleSeries
-	EndLabel endLabel `json:"endLabel"`
-}
-
-type endLabel struct {
-	Show      bool   `json:"show"`
-	Formatter string `json:"formatter"`
+	whole["series"] = series
+	return option.Encode(whole)
 }
 
 func (l curve) style() opts.LineStyle {
@@ -193,7 +115,7 @@ func (l curve) style() opts.LineStyle {
 // option is the live form of the bars.
 func (c bars) option(legend []mark) []byte {
 	chart := charts.NewBar()
-	chart.Accept(visitor{})
+	chart.Accept(option.Visitor{})
 	chart.SetGlobalOptions(common("axis", legend)...)
 	categories := make([]string, len(c.categories))
 	lines := 1
@@ -210,20 +132,21 @@ func (c bars) option(legend []mark) []byte {
 	)
 	chart.SetXAxis(categories)
 	for _, series := range c.series {
+		text := series.letter
 		data := make([]opts.BarData, len(series.values))
 		for j, v := range series.values {
 			data[j].Value = "-" // ECharts' word for no value
-			if !math.IsNaN(v) {
-				data[j].Value = math.Round(v*100) / 100
+			if math.IsNaN(v) {
+				continue
+			}
+			data[j].Value = math.Round(v*100) / 100
+			if len(c.series) <= 3 { // ECharts would write 9.0 as 9
+				data[j].Label = &opts.Label{Show: opts.Bool(true), Position: "top", FontSize: 10, Formatter: strings.TrimSpace(text + "\n" + c.number(v))}
 			}
 		}
 		style := opts.ItemStyle{Color: series.colour}
 		if series.published {
 			style = opts.ItemStyle{Color: "transparent", BorderColor: series.colour, BorderWidth: 2}
-		}
-		text := series.letter
-		if len(c.series) <= 3 {
-			text = strings.TrimSpace(text + "\n{c}")
 		}
 		chart.AddSeries(series.name(), data,
 			charts.WithItemStyleOpts(style),
@@ -231,16 +154,5 @@ func (c bars) option(legend []mark) []byte {
 		)
 	}
 	chart.Validate() // puts the categories into the axis
-	return encode(chart.JSON())
-}
-
-// encode goes round go-echarts' own template, which would leave < and > as they are and turn marked strings into functions.
-// encoding/json escapes <, >, & and the two line separators, so the JSON can neither end a script nor be anything but data.
-func encode(option any) []byte {
-	b, err := json.Marshal(option)
-	if err != nil {
-		// Values are finite and types are fixed: this is a mistake in this package, and the page shows it instead of a chart.
-		b, _ = json.Marshal(map[string]any{"title": map[string]any{"text": fmt.Sprintf("chart: %v", err)}})
-	}
-	return b
+	return option.Encode(chart.JSON())
 }

@@ -1,29 +1,12 @@
 package chart
 
 import (
-	_ "embed"
 	"fmt"
 	"strings"
 
-	"clipnb/assets"
+	"clipnb/clipkit/chart/library"
 	"clipnb/clipkit/chart/svg"
 )
-
-//go:embed mount.js
-var mountJS string
-
-// Setup is the script element with ECharts (1 MB) that makes charts live. A notebook needs it once, before or after its charts;
-// [Page] brings its own.
-func Setup() (string, error) {
-	echarts, err := assets.ECharts()
-	if err != nil {
-		return "", fmt.Errorf("chart: reading the embedded ECharts: %w", err)
-	}
-	// ECharts would register itself with a module loader where a page has one (require.js in exported notebooks) instead of setting the
-	// global, so the loader's names are hidden from it. Inside a script element "</script" and "<!--" have a meaning of their own.
-	inline := strings.NewReplacer("</script", `<\/script`, "<!--", `<\!--`).Replace(echarts)
-	return "<script>(function(){if(globalThis.echarts)return;var define,module,exports;" + inline + "\n}).call(globalThis);\n" + mountJS + "</script>", nil
-}
 
 // policy lets a page use what is in it and nothing else.
 const policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -60,11 +43,11 @@ h1 { font-size: 22px; }
 		b.WriteString("\n")
 	}
 	if live {
-		setup, err := Setup()
+		whole, err := library.Whole()
 		if err != nil {
-			return "", err
+			return "", fmt.Errorf("chart: page %q: %w", title, err)
 		}
-		b.WriteString(setup)
+		b.WriteString(whole)
 	}
 	b.WriteString("</body>\n</html>\n")
 	return b.String(), nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"clipnb/clipkit/chart/library"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/browser"
 )
@@ -70,21 +71,6 @@ func TestPageRefusesNil(t *testing.T) {
 	}
 }
 
-func TestSetupIsOneScript(t *testing.T) {
-	setup, err := Setup()
-	if err != nil {
-		t.Fatal(err)
-	}
-	inside, ok := strings.CutPrefix(setup, "<script>")
-	inside, ok2 := strings.CutSuffix(inside, "</script>")
-	if !ok || !ok2 || strings.Contains(inside, "</script") || strings.Contains(inside, "<!--") {
-		t.Error("the set-up is not a single script element")
-	}
-	if !strings.Contains(inside, "var define,module,exports;") {
-		t.Error("a module loader on the page would swallow ECharts")
-	}
-}
-
 // spy notices alerts, from whatever handler. It comes before the page's own content.
 const spy = `<script>alert = function () { document.documentElement.setAttribute("data-alerted", "yes") }</script>`
 
@@ -147,7 +133,7 @@ func TestHostileTextInBrowser(t *testing.T) {
 // Without the set-up, as in an untrusted notebook, the static pictures stay; with it at the end of the page or with a module loader
 // around, charts are live; a tooltip shows a hostile name as text.
 func TestNotebookOutputsInBrowser(t *testing.T) {
-	setup, err := Setup()
+	setup, err := library.Whole()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ func RecallBars(named ...Named) *Chart {
 	c := bars{
 		title:  label{"召回率", "Recall"},
 		axis:   label{"召回率 (%)", "recall (%)"},
+		digits: 1,
 		groups: label{"文→图 text→image", "图→文 image→text"},
 		categories: []label{
 			{"文→图 R@1", "text→image R@1"}, {"文→图 R@5", "text→image R@5"}, {"文→图 R@10", "text→image R@10"},

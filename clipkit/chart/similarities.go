@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"clipnb/clipkit/chart/option"
 	"clipnb/clipkit/chart/svg"
 
 	"github.com/go-echarts/go-echarts/v2/charts"
@@ -120,7 +121,7 @@ var (
 
 func spreadOption(drawn []spread, threshold float64, legend []mark) []byte {
 	chart := charts.NewLine()
-	chart.Accept(visitor{})
+	chart.Accept(option.Visitor{})
 	chart.SetGlobalOptions(common("item", legend)...)
 	chart.SetGlobalOptions(
 		charts.WithXAxisOpts(opts.XAxis{
@@ -150,7 +151,7 @@ func spreadOption(drawn []spread, threshold float64, legend []mark) []byte {
 		}
 		chart.AddSeries(s.name.String(), data, settings...)
 	}
-	return encode(chart.JSON())
+	return option.Encode(chart.JSON())
 }
 
 func spreadStill(drawn []spread, threshold float64) *svg.Drawing {

@@ -77,8 +77,8 @@ func FuzzSimilarities(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, threshold float64) {
 		c := Similarities([]float64{a}, []float64{b}, threshold)
 		checkFragment(t, c.HTML())
-		if c.option != nil && strings.Contains(string(c.static[0].Document()), "NaN") {
-			t.Errorf("the picture holds NaN: %s", c.static[0].Document())
+		if c.option != nil && strings.Contains(string(c.static[0].Document("#334155")), "NaN") {
+			t.Errorf("the picture holds NaN: %s", c.static[0].Document("#334155"))
 		}
 	})
 }

@@ -1,15 +1,16 @@
 package live
 
 import (
-	"encoding/base64"
 	"fmt"
 	"os"
 	"time"
 
 	"clipnb/clipkit/chart"
+	"clipnb/clipkit/chart/library"
 	"clipnb/clipkit/experiment"
 
 	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 )
 
 const (
@@ -19,10 +20,11 @@ const (
 
 // charts draw loss and accuracy in one place of a notebook's output while a run goes on. nil draws nothing.
 type charts struct {
-	place func(html string) // replaces what is there
+	place func(data map[protocol.MIMEType]any) // replaces what is there
 	now   func() time.Time
 	rows  []experiment.Row
 	next  time.Time // not to be drawn before
+	drawn bool
 }
 
 // newCharts begins with what the run in dir has already done. Outside a notebook it is nil.
@@ -35,7 +37,10 @@ func newCharts(dir string) *charts {
 		fmt.Fprintln(os.Stderr, "the chart begins here: "+err.Error())
 	}
 	id := gonbui.UniqueId()
-	return &charts{place: func(html string) { gonbui.UpdateHTML(id, html) }, now: time.Now, rows: rows}
+	place := func(data map[protocol.MIMEType]any) {
+		gonbui.SendData(&protocol.DisplayData{Data: data, DisplayID: id})
+	}
+	return &charts{place: place, now: time.Now, rows: rows}
 }
 
 // add takes a step or a validation, and draws when it is time.
@@ -48,24 +53,26 @@ func (l *charts) add(row experiment.Row) {
 	if start.Before(l.next) {
 		return
 	}
-	l.place(still(chart.Loss(l.rows)) + still(chart.Accuracy(l.rows)))
+	script := library.Script()
+	if !l.drawn {
+		script = library.Output()
+	}
+	l.draw(script)
 	end := l.now()
 	l.next = end.Add(max(liveInterval, liveRest*end.Sub(start)))
 }
 
-// finish leaves the charts of everything, which come alive where the notebook lets scripts run.
+// draw shows the charts. The first drawing brings their library where that is needed, and so does the last one, which is what the notebook keeps.
+func (l *charts) draw(script string) {
+	l.place(output(script, chart.Loss(l.rows), chart.Accuracy(l.rows)))
+	l.drawn = true
+}
+
+// finish leaves the charts of everything.
 func (l *charts) finish() {
 	if l == nil || len(l.rows) == 0 {
 		return
 	}
-	l.place(chart.Loss(l.rows).HTML() + chart.Accuracy(l.rows).HTML())
-	if err := SetUpCharts(); err != nil {
-		fmt.Fprintln(os.Stderr, "charts stay still: "+err.Error())
-	}
+	l.draw(library.Output())
 	gonbui.Sync()
-}
-
-// still is a chart as a picture. A live one for each drawing would stay in the browser's memory.
-func still(c *chart.Chart) string {
-	return fmt.Sprintf(`<img style="display:block;max-width:100%%" alt="" src="data:image/svg+xml;base64,%s"/>`, base64.StdEncoding.EncodeToString(c.SVG()))
 }

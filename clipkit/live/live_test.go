@@ -10,6 +10,8 @@ import (
 	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/train"
 	stepping "clipnb/clipkit/train/step"
+
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 )
 
 // drawn is a live chart on a clock of its own, on which a drawing takes a while.
@@ -17,8 +19,8 @@ func drawn(cost time.Duration) (l *charts, clock *time.Time, places *[]string) {
 	clock, places = new(time.Time), new([]string)
 	*clock = time.Unix(1, 0)
 	l = &charts{now: func() time.Time { return *clock }}
-	l.place = func(html string) {
-		*places = append(*places, html)
+	l.place = func(data map[protocol.MIMEType]any) {
+		*places = append(*places, data[protocol.MIMETextHTML].(string))
 		*clock = clock.Add(cost)
 	}
 	return l, clock, places
@@ -60,11 +62,21 @@ func TestLiveChartsEndWhole(t *testing.T) {
 	l.add(experiment.Row{Kind: "valid", Step: 30, Loss: 4.5})
 	l.finish()
 	first, last := (*places)[0], (*places)[len(*places)-1]
-	if strings.Contains(first, "<script") || strings.Count(first, "data:image/svg+xml") != 2 {
-		t.Errorf("the first drawing is not still: %.2000s", first)
+	// Each drawing is loss and accuracy, alive and with a picture for notebooks without scripts: the last one, of all 30 steps and the validation, looks
+	// as the first.
+	for name, html := range map[string]string{"first": first, "last": last} {
+		if strings.Count(html, ".push([") != 2 || strings.Count(html, "data:image/svg+xml") != 2 {
+			t.Errorf("the %s drawing: %.3000s", name, html)
+		}
+		// Who opens the notebook may have only the last; what is between finds the library in the page.
+		if !strings.Contains(html, "clipkitLibrary=") {
+			t.Errorf("the %s drawing brings no library", name)
+		}
 	}
-	// Loss and accuracy, alive and with a picture for notebooks without scripts, of all 30 steps and the validation.
-	if strings.Count(last, "<script>") != 2 || strings.Count(last, "data:image/svg+xml") < 2 || !strings.Contains(last, "train: 4.999 → 4.97 (30)") || !strings.Contains(last, "validation: 4.5") {
+	if n := len(*places); n < 3 || strings.Contains((*places)[1], "clipkitLibrary=") {
+		t.Errorf("%d drawings, and one between brings the library again", n)
+	}
+	if !strings.Contains(last, "train: 4.999 → 4.97 (30)") || !strings.Contains(last, "validation: 4.5") {
 		t.Errorf("the last drawing: %.3000s", last)
 	}
 

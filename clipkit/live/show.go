@@ -8,14 +8,10 @@ package live
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
-	"clipnb/clipkit/chart"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/train"
-
-	"github.com/janpfeifer/gonb/gonbui"
 )
 
 // Show makes the line of progress and, in a notebook, the charts of a run of so many steps: tell is a train.Job's Progress. launched is for a process that a
@@ -49,25 +45,6 @@ func show(bar *progress.Line, dir string) (tell func(train.Progress), finish fun
 		bar.Finish()
 		charts.finish()
 	}
-}
-
-// SetUpCharts puts ECharts into the notebook once per kernel; a file in the kernel's own folder remembers it, because each cell is a
-// process. Where the script is lost (its cell was run again), charts show their static picture until the kernel restarts.
-func SetUpCharts() error {
-	kernelDir := os.Getenv("GONB_TMP_DIR")
-	if kernelDir == "" {
-		return nil // no notebook: nobody to show them to
-	}
-	marker := filepath.Join(kernelDir, "clipkit-charts")
-	if _, err := os.Stat(marker); err == nil {
-		return nil
-	}
-	script, err := chart.Setup()
-	if err != nil {
-		return err
-	}
-	gonbui.DisplayHTML(script)
-	return os.WriteFile(marker, nil, 0o644)
 }
 
 // training is what progress says of a step: loss, speed and share of the machine's peak.

@@ -12,7 +12,8 @@ import (
 
 // RecallTable lists the recall of one or more evaluations, percent.
 func RecallTable(reports ...*eval.Report) chart.Figure {
-	header := []string{"", "文→图 · text→image R@1", "R@5", "R@10", "图→文 · image→text R@1", "R@5", "R@10"}
+	const texts, images = "文→图 · text→image (%)\n", "图→文 · image→text (%)\n"
+	header := []string{"", texts + "R@1", texts + "R@5", texts + "R@10", images + "R@1", images + "R@5", images + "R@10"}
 	var rows [][]string
 	for _, r := range reports {
 		row := []string{r.Name}

@@ -153,5 +153,9 @@ func PlanFigure(all ...Planned) chart.Figure {
 
 // said is a planned row in a line, for a console.
 func (p Planned) String() string {
-	return fmt.Sprintf("%s（%d epochs, %s × %d）: %s; %s", p.Recipe, p.Epochs, p.Name, p.Row.BatchSize, p.Status, p.Plan)
+	epochs := "epochs"
+	if p.Epochs == 1 {
+		epochs = "epoch"
+	}
+	return fmt.Sprintf("%s（%d %s, %s × %d）: %s; %s", p.Recipe, p.Epochs, epochs, p.Name, p.Row.BatchSize, p.Status, p.Plan)
 }

@@ -28,7 +28,8 @@ func PublishedTable(set string) (chart.Figure, error) {
 			lines = append(lines, line)
 		}
 	}
-	return chart.Table([]string{set, "", "文→图 · text→image R@1", "R@5", "R@10", "MR", "图→文 · image→text R@1", "R@5", "R@10"}, lines), nil
+	const texts, images = "文→图 · text→image (%)\n", "图→文 · image→text (%)\n"
+	return chart.Table([]string{set, "", texts + "R@1", texts + "R@5", texts + "R@10", texts + "MR", images + "R@1", images + "R@5", images + "R@10"}, lines), nil
 }
 
 // PublishedChart draws the published recalls of the reference's models on a set as outlines, after finetuning or before it. Beside them, as full

@@ -109,6 +109,7 @@ func letters(at plotter.XYLabels, offset vg.Point, size vg.Length) *plotter.Labe
 
 func newPlot(axis string) *plot.Plot {
 	p := plot.New()
+	p.BackgroundColor = nil
 	p.Y.Label.Text = axis
 	for _, style := range []*draw.TextStyle{&p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label} {
 		style.Font.Variant = "Sans"
@@ -132,7 +133,7 @@ func plotted(p *plot.Plot) *Drawing {
 	_, body, _ := strings.Cut(b.String(), "<svg")
 	_, body, _ = strings.Cut(body, ">")
 	body, _, _ = strings.Cut(body, "</svg>")
-	d.WriteString(body)
+	d.WriteString(strings.ReplaceAll(body, "stroke:#000000", "stroke:currentColor")) // texts have no colour of their own
 	return d
 }
 

@@ -4,15 +4,24 @@ export class Refused extends Error {
   constructor(status, message) { super(message); this.status = status; }
 }
 
+// The page ends with its notebook's kernel. Then nobody answers, or what is between, in words that are not the page's.
+function lost(why) {
+  if (parent !== window) parent.postMessage("clipkit-no-answer", "*"); // the frame around it looks, and says what to do
+  return new TypeError(why);
+}
+
 async function read(path, options) {
   for (let tries = 0; ; tries++) {
-    const r = await fetch(path, options);
+    const r = await fetch(path, options).catch((e) => { throw e instanceof TypeError ? lost(e.message) : e; });
     if (r.status === 503 && tries < 3) { // many ask at once: the server says when to come again
       await new Promise((go) => setTimeout(go, 1000 * (Number(r.headers.get("Retry-After")) || 1)));
       if (options?.signal?.aborted) throw options.signal.reason;
       continue;
     }
-    const answer = await r.json().catch(() => ({ error: r.status + " " + r.statusText }));
+    const answer = await r.json().catch(() => {
+      if (r.status >= 500) throw lost(r.status + " " + r.statusText);
+      return { error: r.status + " " + r.statusText };
+    });
     if (!r.ok) throw new Refused(r.status, answer.error);
     return answer;
   }

@@ -80,7 +80,7 @@ func lab(t *testing.T, token string) (base string) {
 	defer log.Close()
 	certFile, keyFile := certificate(t)
 	c := exec.Command(program, "lab", "--no-browser", fmt.Sprintf("--ServerApp.port=%d", port), "--ServerApp.base_url=/user/somebody/",
-		"--IdentityProvider.token="+token, "--ServerApp.certfile="+certFile, "--ServerApp.keyfile="+keyFile, "--LabApp.workspaces_dir="+t.TempDir(), "--LabApp.expose_app_in_browser=True")
+		"--IdentityProvider.token="+token, "--ServerApp.certfile="+certFile, "--ServerApp.keyfile="+keyFile, "--LabApp.workspaces_dir="+t.TempDir(), "--LabApp.user_settings_dir="+t.TempDir(), "--LabApp.expose_app_in_browser=True")
 	c.Dir, c.Stdout, c.Stderr = notebook.Root, log, log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -190,6 +190,22 @@ func TestPageInJupyterLab(t *testing.T) {
 	tab.Eval(`window.answers = null; window.asking = setInterval(() => fetch(`+fmt.Sprintf("%q", place+"api/info")+`).then((r) => { window.answers = r.ok }), 300)`, nil)
 	tab.Wait(`window.answers === false`)
 	tab.Eval(`clearInterval(window.asking)`, nil)
+	// The frame says that its page is gone, and what to do: at once, where the notebook is opened without its kernel, and until the cells are run again.
+	const said = `!` + frame + ` && document.querySelector("[id^=clipkit-page-] button") && document.querySelector("[id^=clipkit-page-]").innerText.includes("The page is not running")`
+	tab.Wait(said)
+	tab.Click(`[id^=clipkit-page-] button`)
+	tab.Wait(said)
+	tab.Eval(open+`.context.save().then(() => true)`, nil)
+	tab.Reload()
+	ready()
+	tab.Wait(said)
+	if shot := os.Getenv("CLIPKIT_SHOTS"); shot != "" {
+		tab.Shot(filepath.Join(shot, "jupyter-gone.png"))
+	}
+	tab.Eval(`jupyterapp.commands.execute("notebook:run-all-cells").then(() => true)`, nil)
+	if again := shown(); again == place {
+		t.Errorf("the new kernel's page is at the old one's address, %s", again)
+	}
 	if left, _ := filepath.Glob(notebook.Root + "/experiments/.explore/explore-*.json"); len(left) > 0 {
 		for _, file := range left {
 			b, _ := os.ReadFile(file)
