@@ -33,6 +33,7 @@ import (
 
 	_ "clipnb/clipkit/device/blocks" // for training
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/exchange/mpi"
 	"clipnb/clipkit/train"
 
 	"github.com/spf13/cobra"
@@ -87,26 +88,30 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	}
 	c, err := root.ExecuteContextC(ctx)
 	var usage usageError
+	say := func(text string) {
+		fmt.Fprintln(errOut, text)
+		mpi.LastWords(text)
+	}
 	switch {
 	case err == nil && len(args) > 0:
 		return 0
 	case err == nil:
 		return 2 // no command was named; help says which there are
 	case errors.Is(err, train.ErrInterrupted): // by any signal, with where it is saved
-		fmt.Fprintln(errOut, err)
+		say(err.Error())
 		return 130
 	case errors.Is(err, exchange.ErrElsewhere) && ctx.Err() != nil: // a rank of -n, which says so
 		return 130
 	case errors.Is(err, exchange.ErrElsewhere):
 		return 1
 	case ctx.Err() != nil:
-		fmt.Fprintln(errOut, "interrupted")
+		say("interrupted")
 		return 130
 	case !began || errors.As(err, &usage):
-		fmt.Fprintf(errOut, "%s; see: %s --help\n", oneLine(err), c.CommandPath())
+		say(fmt.Sprintf("%s; see: %s --help", oneLine(err), c.CommandPath()))
 		return 2
 	}
-	fmt.Fprintln(errOut, err)
+	say(err.Error())
 	return 1
 }
 

@@ -74,9 +74,9 @@ func Run(ctx context.Context, j Job) error {
 		}
 		defer os.RemoveAll(backing)
 	}
-	noise := &launcherNoise{to: j.Stderr}
+	noise, said := &launcherNoise{to: j.Stderr}, filepath.Join(dir, "last-words")
 	cmd := exec.Command(mpirun, j.arguments(of)...)
-	cmd.Env = append(os.Environ(), "MPI_LIBRARY="+lib, "OMPI_MCA_btl_sm_backing_directory="+backing, "OMPI_MCA_osc_sm_backing_directory="+backing, "PRTE_MCA_prte_tmpdir_base="+dir, "OMPI_MCA_orte_tmpdir_base="+dir)
+	cmd.Env = append(os.Environ(), "MPI_LIBRARY="+lib, "OMPI_MCA_btl_sm_backing_directory="+backing, "OMPI_MCA_osc_sm_backing_directory="+backing, "PRTE_MCA_prte_tmpdir_base="+dir, "OMPI_MCA_orte_tmpdir_base="+dir, lastWords+"="+said)
 	for _, system := range []string{"OMPI", "PRTE"} { // root is what a container has
 		cmd.Env = append(cmd.Env, system+"_ALLOW_RUN_AS_ROOT=1", system+"_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 	}
@@ -85,6 +85,9 @@ func Run(ctx context.Context, j Job) error {
 	cmd.WaitDelay = 10 * time.Second
 	err = j.wait(ctx, cmd)
 	noise.flush()
+	if text, _ := os.ReadFile(said); err != nil && !bytes.Contains(noise.passed, bytes.TrimSpace(text)) {
+		noise.pass(text)
+	}
 	var status *exec.ExitError
 	if err != nil && ctx.Err() != nil { // it was stopped before it could answer, or did not in time
 		return fmt.Errorf("%w: %d processes of %s did not end well after they were told to stop (%w, %w) %s", exchange.ErrWorld, j.Processes, filepath.Base(j.Program), context.Cause(ctx), err, oneLine(noise.kept.String()))
@@ -263,6 +266,7 @@ type launcherNoise struct {
 	line   bytes.Buffer
 	inside bool
 	kept   bytes.Buffer // the noise, for when nobody says more
+	passed []byte       // the end of what is none
 	wrote  bool
 }
 
@@ -286,10 +290,33 @@ func (n *launcherNoise) flush() {
 		n.inside = !n.inside
 	case n.inside || logLine.MatchString(text) || strings.HasPrefix(text, "=   ") || strings.HasPrefix(text, "YOUR APPLICATION TERMINATED"):
 		n.kept.Write(line)
-	case len(line) > 0 && n.to != nil:
-		n.wrote = n.wrote || text != ""
+	case len(line) > 0:
+		n.pass(line)
+	}
+}
+
+func (n *launcherNoise) pass(line []byte) {
+	const enough = 64 << 10
+	n.wrote = n.wrote || len(bytes.TrimSpace(line)) > 0
+	n.passed = append(n.passed, line...)
+	n.passed = n.passed[max(0, len(n.passed)-enough):]
+	if n.to != nil {
 		_, _ = n.to.Write(line)
 	}
+}
+
+// lastWords names the file for LastWords, which only this host's processes can write.
+const lastWords = "CLIPKIT_LAST_WORDS"
+
+// LastWords is for the rank that says why all end, beside saying it on standard error: a launcher that sees a rank end may lose what it said last, and Run
+// then says it. The first rank's stand. Without Run it does nothing.
+func LastWords(text string) {
+	f, err := os.OpenFile(os.Getenv(lastWords), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return
+	}
+	_, _ = f.WriteString(text + "\n")
+	_ = f.Close()
 }
 
 var logLine = regexp.MustCompile(`^\[(\S+:\d+|warn|err)\] `)

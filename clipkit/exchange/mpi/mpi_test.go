@@ -73,6 +73,9 @@ func asRank(w exchange.World, what string) error {
 		if w.Rank() == 0 {
 			fmt.Println("all stopped and saved")
 		}
+	case "lost": // the launcher loses what both say
+		LastWords(fmt.Sprintf("rank %d: lost on the way", w.Rank()))
+		os.Exit(1)
 	case "abort", "exit", "panic", "hang":
 		if w.Rank() == 1 {
 			switch what {
@@ -264,6 +267,15 @@ func TestARankFails(t *testing.T) {
 				t.Errorf("%s: the launcher's %q is shown:\n%s", what, noise, text)
 			}
 		}
+	}
+}
+
+// What the launcher loses of the rank that says why, Run says.
+func TestLastWords(t *testing.T) {
+	var out safeBuffer
+	err := run(t, context.Background(), 2, "lost", &out)
+	if text := out.String(); !errors.Is(err, exchange.ErrWorld) || strings.Count(text, ": lost on the way\n") != 1 || strings.Count(text, "\n") != 1 {
+		t.Errorf("%v\n%s", err, text)
 	}
 }
 

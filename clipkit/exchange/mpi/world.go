@@ -194,7 +194,9 @@ func (w *world) Share(x []byte, root int) error {
 // Abort does not go through MPI's thread, which may wait for ever: launchers end all ranks when one ends with a status that is not 0.
 func (w *world) Abort(reason error) {
 	if w.size > 1 {
-		fmt.Fprintf(os.Stderr, "rank %d: %v\n", w.rank, reason)
+		text := fmt.Sprintf("rank %d: %v", w.rank, reason)
+		fmt.Fprintln(os.Stderr, text)
+		LastWords(text)
 		os.Exit(1)
 	}
 }
