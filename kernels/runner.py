@@ -24,7 +24,29 @@ from nbformat.sign import NotebookNotary
 OFFLINE = """{%- extends 'lab/index.html.j2' -%}
 {% block html_head_js_requirejs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
-{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mathjax %}
+{# On screens it follows the reader's dark mode, and on a phone nothing is out of sight without a sign: code wraps, and what scrolls has a shadow. #}
+<style media="screen and (prefers-color-scheme: dark)">{% include "static/theme-dark.css" %} :root { color-scheme: dark }</style>
+<style>
+body.jp-Notebook { background: var(--jp-layout-color0); color: var(--jp-content-font-color1) }
+@media screen and (max-width: 640px) {
+  body.jp-Notebook { padding: 8px; --jp-cell-padding: 2px }
+  .jp-Cell .jp-InputPrompt, .jp-Cell .jp-OutputPrompt, .jp-Cell .jp-OutputArea-promptOverlay { display: none }
+  .jp-Notebook pre { white-space: pre-wrap !important; overflow-wrap: anywhere }
+  .jp-RenderedHTMLCommon, .jp-RenderedHTMLCommon p, .jp-RenderedHTMLCommon li { overflow-wrap: anywhere }
+  .jp-OutputArea-output, .jp-RenderedHTMLCommon { max-width: 100%; min-width: 0 }
+  .jp-RenderedMarkdown table { display: block; overflow-x: auto; width: fit-content; max-width: 100% }
+  .jp-RenderedMarkdown table, .jp-OutputArea-output:has(> table), .jp-OutputArea-output div:has(> table) {
+    background: linear-gradient(to right, var(--jp-layout-color0) 40%, transparent) left / 44px 100% no-repeat local,
+      linear-gradient(to left, var(--jp-layout-color0) 40%, transparent) right / 44px 100% no-repeat local,
+      linear-gradient(to right, rgb(128 128 128 / 70%), transparent) left / 16px 100% no-repeat scroll,
+      linear-gradient(to left, rgb(128 128 128 / 70%), transparent) right / 16px 100% no-repeat scroll;
+  }
+  .jp-Notebook th, .jp-Notebook td { overflow-wrap: normal; word-break: normal; min-width: 3em }
+  .jp-Notebook tbody tr, .jp-Notebook tbody tr:nth-child(odd), .jp-Notebook tbody tr:nth-child(even) { background: none }
+}
+</style>
+{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
 """
 
@@ -195,7 +217,7 @@ def main():
         status = asyncio.run(run(client, log))
     NotebookNotary().sign(nb)  # so that its charts show when JupyterLab opens it
     nbformat.write(nb, args.ipynb)
-    exporter = HTMLExporter(template_file="offline.html.j2", extra_loaders=[DictLoader({"offline.html.j2": OFFLINE})])
+    exporter = HTMLExporter(language_code="zh", template_file="offline.html.j2", extra_loaders=[DictLoader({"offline.html.j2": OFFLINE})])
     title = os.path.splitext(os.path.basename(args.notebook))[0]
     body, _ = exporter.from_notebook_node(nb, resources={"metadata": {"name": title}})
     with open(args.html, "w", encoding="utf-8") as f:
