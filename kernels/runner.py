@@ -25,7 +25,7 @@ OFFLINE = """{%- extends 'lab/index.html.j2' -%}
 {% block html_head_js_requirejs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
 {% block html_head_js_mathjax %}
-{# On screens it follows the reader's dark mode, and on a phone nothing is out of sight without a sign: code wraps, and what scrolls has a shadow. #}
+{# On screens it follows the reader's dark mode, and on a phone nothing is out of sight without a sign: code wraps, and what scrolls fades out at its right. #}
 <style media="screen and (prefers-color-scheme: dark)">{% include "static/theme-dark.css" %} :root { color-scheme: dark }</style>
 <style>
 body.jp-Notebook { background: var(--jp-layout-color0); color: var(--jp-content-font-color1) }
@@ -34,16 +34,13 @@ body.jp-Notebook { background: var(--jp-layout-color0); color: var(--jp-content-
   .jp-Cell .jp-InputPrompt, .jp-Cell .jp-OutputPrompt, .jp-Cell .jp-OutputArea-promptOverlay { display: none }
   .jp-Notebook pre { white-space: pre-wrap !important; overflow-wrap: anywhere }
   .jp-RenderedHTMLCommon, .jp-RenderedHTMLCommon p, .jp-RenderedHTMLCommon li { overflow-wrap: anywhere }
+  .jp-OutputArea-child, .jp-OutputArea-output { display: block !important; width: auto !important; margin-left: 0 !important }
   .jp-OutputArea-output, .jp-RenderedHTMLCommon { max-width: 100%; min-width: 0 }
   .jp-RenderedMarkdown table { display: block; overflow-x: auto; width: fit-content; max-width: 100% }
   .jp-RenderedMarkdown table, .jp-OutputArea-output:has(> table), .jp-OutputArea-output div:has(> table) {
-    background: linear-gradient(to right, var(--jp-layout-color0) 40%, transparent) left / 44px 100% no-repeat local,
-      linear-gradient(to left, var(--jp-layout-color0) 40%, transparent) right / 44px 100% no-repeat local,
-      linear-gradient(to right, rgb(128 128 128 / 70%), transparent) left / 16px 100% no-repeat scroll,
-      linear-gradient(to left, rgb(128 128 128 / 70%), transparent) right / 16px 100% no-repeat scroll;
+    padding-right: 28px !important; mask-image: linear-gradient(to right, #000 calc(100% - 28px), transparent);
   }
   .jp-Notebook th, .jp-Notebook td { overflow-wrap: normal; word-break: normal; min-width: 3em }
-  .jp-Notebook tbody tr, .jp-Notebook tbody tr:nth-child(odd), .jp-Notebook tbody tr:nth-child(even) { background: none }
 }
 </style>
 {% endblock %}
