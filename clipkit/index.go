@@ -91,7 +91,7 @@ func (ix *Index) search(ctx context.Context, query []float32, k int) ([]page.Hit
 	var hits []page.Hit
 	for _, h := range found {
 		captions := ix.texts[h.ID]
-		if p, ok := ix.split.(*dataset.Pictures); ok {
+		if p, ok := ix.split.(*dataset.Pictures); ok && len(captions) == 0 {
 			captions = []string{p.Label(h.ID)}
 		}
 		encoded, err := ix.split.Image(h.ID)

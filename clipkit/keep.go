@@ -34,7 +34,7 @@ func (ix *Index) openKept(ctx context.Context, o options) error {
 		ix.where = kept.Location{Folder: filepath.Join(repo.Experiments(), o.run, "index", name)}
 		ix.kept, err = ix.where.Open(ctx, sum, dim, texts)
 		if err == nil {
-			err = kept.DeleteGone(ctx, ix.where.Folder, ix.kept.Images, ix.split.ImageIDs())
+			err = kept.DeleteGone(ctx, ix.where.Folder, ix.kept, ix.split)
 		}
 	}
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -179,6 +180,30 @@ func TestIndexFollowsAFolderOfPictures(t *testing.T) {
 	if labels, n := build(); n != 2 || !labels["红/1.png"] {
 		t.Error(labels)
 	}
+	// Captions come and go with their file, and hits have them.
+	draw("绿/2.png", color.RGBA{0, 255, 0, 255})
+	for _, captions := range []string{"红的,蓝的,绿的", "红的,换了"} {
+		list := "image,caption\n"
+		for i, caption := range strings.Split(captions, ",") {
+			list += []string{"红/1.png", "蓝/3.png", "绿/2.png"}[i] + "," + caption + "\n"
+		}
+		if err := os.WriteFile(filepath.Join(dir, "captions.csv"), []byte(list), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p := clipkit.Must(dataset.OpenPictures(dir))
+		ix := clipkit.Must(clipkit.BuildIndex(ctx, m, p, clipkit.Keep("mine")))
+		texts := clipkit.Must(ix.Side(ctx, "mine")).Texts
+		found, err := texts.Search(ctx, index.Query{Vector: clipkit.Must(m.EncodeTexts(ctx, []string{"红的"}))[0], Model: texts.Model(), K: 9})
+		if want := strings.Count(list, "\n") - 1; err != nil || len(found) != want || len(p.Texts()) != want || found[0].ID != p.Texts()[0].ID {
+			t.Errorf("%s: %v %v %v", captions, found, p.Texts(), err)
+		}
+		if hits, err := ix.SearchText(ctx, "红的", 3); err != nil || len(hits) != 3 {
+			t.Errorf("%s: %v %v", captions, hits, err)
+		}
+		if err := errors.Join(ix.Close(), p.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	pictures, err := dataset.OpenPictures(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +213,7 @@ func TestIndexFollowsAFolderOfPictures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if hits, err := memory.SearchText(ctx, "红色", 5); err != nil || len(hits) != 2 || hits[0].Captions[0] == "" {
+	if hits, err := memory.SearchText(ctx, "红色", 5); err != nil || len(hits) != 3 || len(hits[0].Captions) == 0 || hits[0].Captions[0] == "" {
 		t.Errorf("in memory: %v %v", hits, err)
 	}
 	if folders, _ := filepath.Glob(filepath.Join(os.Getenv("CLIPKIT_ROOT"), "experiments", "mine", "index", "*")); len(folders) != 1 {

@@ -207,7 +207,7 @@ func TestNotebookRuns(t *testing.T) {
 	}
 	contains(t, "the notebook", read(t, filepath.Join(dir, "hello.ipynb")), "hello, 世界 on cpu", `"language_info"`)
 	page := read(t, filepath.Join(dir, "hello.html"))
-	contains(t, "the page", page, "hello, 世界 on cpu", `<script>document.getElementById("drawn").dataset.alive = "yes"</script>`)
+	contains(t, "the page", page, `<html lang="zh">`, `<style media="screen and (prefers-color-scheme: dark)">`, "hello, 世界 on cpu", `<script>document.getElementById("drawn").dataset.alive = "yes"</script>`)
 	if found := loads.FindString(page); found != "" {
 		t.Errorf("the page loads something from elsewhere: %s", found)
 	}

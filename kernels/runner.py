@@ -27,7 +27,26 @@ from nbformat.sign import NotebookNotary
 OFFLINE = """{%- extends 'lab/index.html.j2' -%}
 {% block html_head_js_requirejs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
-{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mathjax %}
+{# On screens it follows the reader's dark mode, and on a phone nothing is out of sight without a sign: code wraps, and what scrolls fades out at its right. #}
+<style media="screen and (prefers-color-scheme: dark)">{% include "static/theme-dark.css" %} :root { color-scheme: dark }</style>
+<style>
+body.jp-Notebook { background: var(--jp-layout-color0); color: var(--jp-content-font-color1) }
+@media screen and (max-width: 640px) {
+  body.jp-Notebook { padding: 8px; --jp-cell-padding: 2px }
+  .jp-Cell .jp-InputPrompt, .jp-Cell .jp-OutputPrompt, .jp-Cell .jp-OutputArea-promptOverlay { display: none }
+  .jp-Notebook pre { white-space: pre-wrap !important; overflow-wrap: anywhere }
+  .jp-RenderedHTMLCommon, .jp-RenderedHTMLCommon p, .jp-RenderedHTMLCommon li { overflow-wrap: anywhere }
+  .jp-OutputArea-child, .jp-OutputArea-output { display: block !important; width: auto !important; margin-left: 0 !important }
+  .jp-OutputArea-output, .jp-RenderedHTMLCommon { max-width: 100%; min-width: 0 }
+  .jp-RenderedMarkdown table { display: block; overflow-x: auto; width: fit-content; max-width: 100% }
+  .jp-RenderedMarkdown table, .jp-OutputArea-output:has(> table), .jp-OutputArea-output div:has(> table) {
+    padding-right: 28px !important; mask-image: linear-gradient(to right, #000 calc(100% - 28px), transparent);
+  }
+  .jp-Notebook th, .jp-Notebook td { overflow-wrap: normal; word-break: normal; min-width: 3em }
+}
+</style>
+{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
 {%- block html_head_css -%}
 {{ super() }}
@@ -327,7 +346,7 @@ def main():
         status = asyncio.run(run(client, log))
     NotebookNotary().sign(nb)  # so that its charts show when JupyterLab opens it
     nbformat.write(nb, args.ipynb)
-    exporter = HTMLExporter(template_file="offline.html.j2", extra_loaders=[DictLoader({"offline.html.j2": OFFLINE})])
+    exporter = HTMLExporter(language_code="zh", template_file="offline.html.j2", extra_loaders=[DictLoader({"offline.html.j2": OFFLINE})])
     title = os.path.splitext(os.path.basename(args.notebook))[0]
     library = packed_library(args.library) if shows_charts(nb) else ""
     body, _ = exporter.from_notebook_node(nb, resources={"metadata": {"name": title}, "clipkit_library": library})

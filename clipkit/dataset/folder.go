@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -41,26 +42,11 @@ var DefaultSplit = FolderSplit{Valid: 0.2, Seed: 42}
 // Image ids are 1 to n by path, text ids number the captions from 1, so both stay as they are while the files do. Pictures
 // without a caption are in the training split, where package check finds them.
 func OpenFolder(dir, captionFile string, split FolderSplit) (*Dataset, error) {
-	if captionFile == "" {
-		captionFile = findCaptionFile(dir)
-	}
-	var lines []captions.Caption
-	var err error
-	if captionFile != "" {
-		if lines, err = readCaptionFile(captionFile); err != nil {
-			return nil, err
-		}
-	}
 	f, err := listPictures(dir)
 	if err != nil {
 		return nil, err
 	}
-	if captionFile == "" {
-		if lines, err = f.readBeside(); err != nil {
-			return nil, err
-		}
-	}
-	texts, err := f.find(captionFile, lines)
+	captionFile, lines, texts, err := f.captions(captionFile)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +69,19 @@ func OpenFolder(dir, captionFile string, split FolderSplit) (*Dataset, error) {
 		}
 	}
 	return d, nil
+}
+
+// captions reads the captions of the pictures, from the file that is named, else from that of the folder, else from beside the pictures.
+func (f pictureFolder) captions(file string) (from string, lines []captions.Caption, texts []Text, err error) {
+	if from = cmp.Or(file, findCaptionFile(f.Dir)); from != "" {
+		lines, err = readCaptionFile(from)
+	} else {
+		lines, err = f.readBeside()
+	}
+	if err == nil {
+		texts, err = f.find(from, lines)
+	}
+	return from, lines, texts, err
 }
 
 func findCaptionFile(dir string) string {

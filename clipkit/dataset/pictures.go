@@ -1,30 +1,28 @@
 package dataset
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"clipnb/clipkit/dataset/folder"
 	"clipnb/clipkit/dataset/skipped"
 )
 
-// Pictures are the picture files of a folder, without captions: a split to search, not to train on. An id is made of a file's path, size and
-// time, so it stays as it is while others come and go, and a file that is changed has another.
+// Pictures are all picture files of a folder, with their captions where it has some: a split to search, not to train on. An id is made of a file's
+// path, size and time, and a caption's of its picture's and its words, so it stays as it is while others come and go, and what is changed has another.
 type Pictures struct {
 	folderSource
 	Dir        string // absolute
-	PassedOver string // how many files of what endings are not taken for pictures; "" for none
+	PassedOver string // how many files of what endings are not taken for pictures, and why captions that are there are not shown; "" for none
 	at         map[int64]int
 }
 
 var _ Source = (*Pictures)(nil)
 
-// OpenPictures opens the pictures in dir or below it. Hidden files, links to folders and links out of dir to what is no picture are passed over.
+// OpenPictures opens the pictures in dir or below it, with the captions that [OpenFolder] takes for theirs, of all splits. Hidden files, links to folders and links out of dir to what is no picture are passed over.
 func OpenPictures(dir string) (*Pictures, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -39,27 +37,19 @@ func OpenPictures(dir string) (*Pictures, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", dir, err)
 	}
-	p := &Pictures{Dir: dir, PassedOver: listed.PassedOver(), at: make(map[int64]int, len(paths))}
+	p := &Pictures{Dir: dir, PassedOver: listed.PassedOver()}
 	p.folderSource = folderSource{name: filepath.Base(dir) + "/pictures", dir: dir, root: root, paths: paths, close: sync.OnceValue(root.Close)}
 	p.mine = func(int64) bool { return true }
-	for i, path := range paths {
-		info, err := folder.Stat(root, dir, path)
-		if err != nil {
-			continue // a link that leads to no picture, or a file that has just gone
-		}
-		id := pictureID(path, info)
-		for _, taken := p.at[id]; taken; _, taken = p.at[id] {
-			id++
-		}
-		p.ids, p.at[id] = append(p.ids, id), i
+	p.ids, p.at = listed.IDs(root)
+	if findCaptionFile(dir) == "" && !folder.HasTexts(dir) {
+		return p, nil
 	}
+	_, _, texts, err := listed.captions("")
+	if err != nil {
+		p.PassedOver = strings.TrimPrefix(p.PassedOver+"; its captions are not shown: "+err.Error(), "; ")
+	}
+	p.texts = folder.Captions(texts, p.at)
 	return p, nil
-}
-
-// pictureID has 52 bits: programs that read numbers as float64 keep all of them.
-func pictureID(path string, info fs.FileInfo) int64 {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%d", path, info.Size(), info.ModTime().UnixNano()))
-	return int64(binary.BigEndian.Uint64(sum[:]) >> 12)
 }
 
 // Image reads a picture file.

@@ -2,8 +2,10 @@ package dataset_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"clipnb/clipkit/dataset"
@@ -64,5 +66,54 @@ func TestPictures(t *testing.T) {
 	}
 	if _, err := dataset.OpenPictures(filepath.Join(dir, "nowhere")); err == nil {
 		t.Error("a folder that is not there")
+	}
+}
+
+// All 60 pictures of a folder come with their captions, whatever split training would give them, and ids that stay while others come and go. A caption
+// file that cannot be read takes no picture away, and is told.
+func TestPicturesWithCaptions(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := "image,caption\n"
+	for i := range 60 {
+		write(fmt.Sprintf("%02d.jpg", i), "a picture")
+		list += fmt.Sprintf("%02d.jpg,第%d张\n", i, i)
+	}
+	write("captions.csv", list+"07.jpg,又一句\n")
+	open := func() (said string, captions map[string]string, ids map[string]int64) {
+		p, err := dataset.OpenPictures(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		captions, ids = map[string]string{}, map[string]int64{}
+		for _, id := range p.ImageIDs() {
+			captions[p.Label(id)] = ""
+		}
+		for _, c := range p.Texts() {
+			captions[p.Label(c.ImageIDs[0])] += c.Text
+			ids[c.Text] = c.ID
+			if c.ID < 0 || c.ID >= 1<<53 {
+				t.Errorf("id %d is no whole number of a float64", c.ID)
+			}
+		}
+		return p.PassedOver, captions, ids
+	}
+	said, captions, before := open()
+	if said != "" || len(captions) != 60 || captions["00.jpg"] != "第0张" || captions["07.jpg"] != "第7张又一句" || captions["59.jpg"] != "第59张" || len(before) != 61 {
+		t.Errorf("%q %v %d", said, captions, len(before))
+	}
+	write("0.jpg", "a picture")
+	write("captions.csv", "image,caption\n0.jpg,新的\n"+list[len("image,caption\n"):])
+	if _, captions, after := open(); len(captions) != 61 || after["第59张"] != before["第59张"] || captions["0.jpg"] != "新的" {
+		t.Errorf("%v, id %d, was %d", captions, after["第59张"], before["第59张"])
+	}
+	write("captions.csv", "image,caption\nnone.jpg,没有\n")
+	if said, captions, _ := open(); len(captions) != 61 || captions["00.jpg"] != "" || !strings.Contains(said, "captions are not shown") || !strings.Contains(said, "captions.csv:2: none.jpg") {
+		t.Errorf("%q %v", said, captions)
 	}
 }

@@ -31,7 +31,8 @@ func exploreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explore WHAT",
 		Short: "Serve the retrieval page for a run's data and checkpoint, a data set (\"emoji\"), or a folder of pictures",
-		Long: "Serve the page to search by text or picture, until Ctrl-C. WHAT is a run (its data and newest checkpoint), a data set, or a folder of pictures without captions.\n" +
+		Long: "Serve the page to search by text or picture, until Ctrl-C. WHAT is a run (its data and newest checkpoint), a data set, or a folder of pictures, which is shown\n" +
+			"whole, with its captions where it has some; of other data one split is shown.\n" +
 			"The page and its JSON interface: go doc clipnb/clipkit/explore.",
 		Example: "  " + goRun + " explore emoji\n  " + goRun + " explore --beside quickstart emoji\n  " + goRun + " explore --addr 0.0.0.0:8350 --token 0123456789abcdef --model ViT-B-16 my-pictures",
 		Args:    takes(1, 1, "a run, a data set or a folder of pictures"),
@@ -43,7 +44,7 @@ func exploreCommand() *cobra.Command {
 		{&f.model, "model", "", "the `MODEL` to search with; default the run's, else emoji"},
 		{&f.beside, "beside", "", "a second `MODEL`, side by side"},
 		{&f.data, "data", "", "a `DATASET` instead of the run's"},
-		{&f.split, "split", "", "its split; default the one that a published set's figures are of, else test, valid, train"},
+		{&f.split, "split", "", "its split; default all of a folder of pictures, of others the one that a published set's figures are of, else test, valid, train"},
 		{&f.engine, "engine", "exact", "where vectors are kept: exact (files here), or postgres://… (a server with pgvector)"},
 		{&f.addr, "addr", "127.0.0.1:8350", "where to listen; another machine's reach needs --token"},
 		{&f.token, "token", "", "16 characters or more, and the page is at /TOKEN/; default the environment's CLIPKIT_TOKEN"},
@@ -121,7 +122,7 @@ func (f *exploreFlags) serve(ctx context.Context, out io.Writer) error {
 
 // open finds the pictures, and settles the model.
 func (f *exploreFlags) open(ctx context.Context) (dataset.Source, func() error, error) {
-	name := f.target
+	name, isRun := f.target, false
 	if dir, err := runOf(f.target); err == nil {
 		if f.model == "" {
 			f.model = f.target
@@ -130,7 +131,7 @@ func (f *exploreFlags) open(ctx context.Context) (dataset.Source, func() error, 
 		if err := experiment.ReadConfig(dir, &settings); err != nil {
 			return nil, nil, err
 		}
-		name = settings.Data
+		name, isRun = settings.Data, true
 	}
 	if f.data != "" {
 		name = f.data
@@ -139,12 +140,17 @@ func (f *exploreFlags) open(ctx context.Context) (dataset.Source, func() error, 
 		f.model = "emoji"
 	}
 	data, err := clipkit.OpenDataset(ctx, name)
-	if errors.Is(err, dataset.ErrNotFound) && f.split == "" {
-		if p, none := dataset.OpenPictures(name); none == nil {
+	if f.split == "" && (errors.Is(err, dataset.ErrNotFound) || err == nil && !isRun) {
+		if p, none := dataset.OpenPictures(name); none == nil && (err != nil || len(p.Texts()) > 0 && len(p.ImageIDs()) == pictures(data)) {
 			if p.PassedOver != "" {
 				fmt.Fprintln(os.Stderr, p.PassedOver)
 			}
+			if err == nil {
+				data.Close()
+			}
 			return p, p.Close, nil
+		} else if none == nil {
+			p.Close()
 		}
 	}
 	if err != nil {
@@ -160,7 +166,20 @@ func (f *exploreFlags) open(ctx context.Context) (dataset.Source, func() error, 
 		data.Close()
 		return nil, nil, err
 	}
+	if shown, all := len(split.ImageIDs()), pictures(data); shown < all {
+		fmt.Fprintf(os.Stderr, "showing %s, %d of %d pictures; choose another split with --split\n", split.Name(), shown, all)
+	}
 	return split, data.Close, nil
+}
+
+// pictures counts those of all splits.
+func pictures(d *dataset.Dataset) (n int) {
+	for _, s := range []dataset.Source{d.Train, d.Valid, d.Test} {
+		if s != nil {
+			n += len(s.ImageIDs())
+		}
+	}
+	return n
 }
 
 // runOf gives the directory of a run: one with that name or path, which has settings and checkpoints.

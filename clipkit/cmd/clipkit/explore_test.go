@@ -69,6 +69,14 @@ func TestExploreCommand(t *testing.T) {
 	if !strings.Contains(said, "/"+token+"/") || !strings.Contains(answer, `"captions":["猫.png"]`) || !strings.Contains(answer, `"total":2`) {
 		t.Error(said, answer)
 	}
+	// With a caption file, every picture is shown with its own, whatever split training would give it.
+	if err := os.WriteFile(filepath.Join(dir, "captions.csv"), []byte("image,caption,split\n猫.png,一只猫,train\n狗.png,一只狗,valid\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, answer = explorePage(t, `{"text": "一只猫"}`, "--addr", "127.0.0.1:0", dir)
+	if !strings.Contains(answer, `"captions":["一只猫"]`) || !strings.Contains(answer, `"captions":["一只狗"]`) || !strings.Contains(answer, `"labelled":{"right":1`) {
+		t.Error(answer)
+	}
 	for name, args := range map[string][]string{
 		"nothing to show": {}, "two things": {"emoji", "emoji"}, "precision": {"--precision", "f8", "emoji"}, "reach without a token": {"--addr", "0.0.0.0:0", "emoji"},
 		"no such thing": {"--addr", "127.0.0.1:0", "nowhere"}, "no such split": {"--addr", "127.0.0.1:0", "--split", "third", "emoji"}, "a weak token": {"--addr", "127.0.0.1:0", "--token", "x", "--split", "valid", "emoji"},

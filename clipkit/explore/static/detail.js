@@ -1,7 +1,7 @@
 // A look at one result, and why it ranks where it does.
 import { element, post } from "./api.js";
 import { asksNothing, hasPicture, state } from "./state.js";
-import { t } from "./words.js";
+import { described, t } from "./words.js";
 
 const dialog = document.querySelector("#detail");
 
@@ -13,11 +13,12 @@ export async function open(info, model, item, act) {
   if (caption && state.picture) {
     const own = element("img");
     own.src = document.querySelector("#chip-picture").src;
+    own.alt = t("asked");
     look.append(own);
   } else {
     const img = element("img");
     img.src = `thumb/${info.set}/768/${id}`;
-    img.alt = "";
+    img.alt = caption ? (state.image === null ? item.text : t("asked")) : described(item);
     look.append(img);
   }
   look.append(canvas);
@@ -42,6 +43,7 @@ export async function open(info, model, item, act) {
   facts.append(why, row);
   const sides = element("div", "sides");
   sides.append(look, facts);
+  dialog.ariaLabel = t("why");
   dialog.replaceChildren(close, sides);
   dialog.showModal();
   close.focus();
@@ -73,6 +75,8 @@ async function explain(model, item, id, caption, why, canvas) {
     if (w.tokens.length) why.append(element("div", "quiet", t("tokens")), tokens(w.tokens));
     why.append(element("p", "note", t("whyNote")));
     heat(canvas, w);
+    canvas.role = "img";
+    canvas.ariaLabel = t("heat");
     why.dataset.done = "1";
   } catch (e) {
     if (!stop.signal.aborted) why.replaceChildren(element("p", "down", e.message));

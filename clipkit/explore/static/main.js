@@ -47,7 +47,7 @@ async function ask(step) {
         p.show(answers[i], answers.length > 1 ? answers[1 - i] : null);
       });
       took();
-      tally(shown, answers, signal);
+      tally(shown, answers, signal, !step);
     }
     scores.count();
     document.body.dataset.answered = location.hash; // for tests and for screen readers' status
@@ -64,11 +64,21 @@ function took() {
   $("state").textContent = f ? t("took", f.encode_ms.toFixed(1), f.search_ms.toFixed(1)) : "";
 }
 
-// tally counts labelled queries that were more than a moment of typing.
+// tally counts labelled queries: each once however it is written, those for pictures and those for captions by themselves, and of what one types only
+// what it comes to, so that a caption on the way to a longer text is none.
 const asked = {};
-function tally(shown, answers, signal) {
+let onTheWay = null; // the text that typing has come to, while it may go on
+const same = (text) => text.trim().toLowerCase();
+
+function tally(shown, answers, signal, typed) {
+  const text = same(state.text), to = state.to;
+  const key = to + " " + (state.image ?? "") + " " + text;
+  if (typed && onTheWay && text !== onTheWay && text.startsWith(onTheWay)) {
+    for (const counted of Object.values(asked)) delete counted[to]?.[to + "  " + onTheWay];
+  }
+  onTheWay = typed && state.image === null && text ? text : null;
   const write = () => shown.forEach((p) => {
-    const all = Object.values(asked[p.model] || {});
+    const all = Object.values(asked[p.model]?.[to] || {});
     if (!all.length || !p.sofar) return;
     const share = [0, 1, 2].map((k) => Math.round((100 * all.reduce((sum, at) => sum + at[k], 0)) / all.length));
     p.sofar.textContent = p.sofar.title = t("sofar", all.length, ...share);
@@ -78,7 +88,7 @@ function tally(shown, answers, signal) {
     if (signal.aborted) return;
     shown.forEach((p, i) => {
       const l = answers[i].found.labelled;
-      if (l) (asked[p.model] ||= {})[JSON.stringify(answers[i].question)] = l.at;
+      if (l) ((asked[p.model] ||= {})[to] ||= {})[key] = l.at;
     });
     write();
   }, 700);
@@ -176,6 +186,7 @@ function drawSuggestions() {
 
 function dress() {
   translate();
+  $("chip-picture").alt = t("asked");
   $("language").textContent = isChinese() ? "EN" : "中";
   $("set").textContent = t("set", info.pictures.toLocaleString(), info.texts.toLocaleString());
   controls();
@@ -193,6 +204,7 @@ function keysHelp() {
     tr.insertCell().textContent = t(what);
   }
   const close = element("button", "plain close", "✕");
+  close.ariaLabel = t("close");
   close.onclick = () => $("keys").close();
   $("keys").replaceChildren(close, element("h3", "", t("help")), table);
   $("keys").showModal();
@@ -207,7 +219,7 @@ function press(e) {
     setPicture(null, null);
     ask(true);
   } else if (inText && e.key === "ArrowDown") {
-    panes.find((p) => !p.section.hidden).grid.place.focus();
+    panes.find((p) => !p.section.hidden).grid.enter();
   } else if (inText || e.target.matches("input")) return;
   else if (e.key === "/") $("text").focus();
   else if (e.key === "?") keysHelp();

@@ -2,7 +2,7 @@
 import { element } from "./api.js";
 import { Grid } from "./grid.js";
 import { scores } from "./scores.js";
-import { t } from "./words.js";
+import { described, isChinese, t } from "./words.js";
 
 export class Pane {
   constructor(place, info, model, act) {
@@ -49,7 +49,7 @@ export class Pane {
     const name = element("div", "name", text ? item.text : (item.captions?.[0] ?? "#" + item.id));
     name.title = text ? item.text : (item.captions || []).join("\n");
     name.dir = "auto";
-    img.alt = "";
+    img.alt = text ? "" : described(item); // a caption stands beside its picture and says what is on it
     img.decoding = "async";
     img.dataset.src = `thumb/${this.info.set}/192/${id}`;
     img.onerror = () => img.classList.add("bad");
@@ -63,11 +63,15 @@ export class Pane {
       cell.classList.toggle("below", scores.below(item.score));
     }
     cell.append(frame, name, facts);
+    const says = [text ? item.text : described(item)];
     if (item.score !== undefined) {
-      const ask = element("button", "ask", t("why"));
-      ask.tabIndex = -1;
+      const ask = element("button", "ask");
+      ask.append(element("span", "", t("why")));
+      ask.ariaLabel = t("whyOf", i + 1);
       cell.append(ask);
+      says.push(t("place", i + 1, item.score.toFixed(3)), ...(item.right ? [t("right")] : []), ...[...facts.querySelectorAll("[title]")].map((e) => e.title));
     }
+    cell.ariaLabel = says.join(isChinese() ? "，" : ", ");
   }
 
   // compare marks what moved against the other model.

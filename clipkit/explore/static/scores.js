@@ -10,6 +10,18 @@ function shape(kind, attributes) {
   return e;
 }
 
+// most tells from where to where nine tenths of the cosines lie.
+function most(b, counts) {
+  const all = counts.reduce((a, n) => a + n, 0), step = (b.high - b.low) / counts.length;
+  let sum = 0, from = null;
+  for (const [i, n] of counts.entries()) {
+    sum += n;
+    if (from === null && sum > 0.05 * all) from = b.low + i * step;
+    if (sum >= 0.95 * all) return [from, b.low + (i + 1) * step].map((v) => v.toFixed(2));
+  }
+  return ["–", "–"];
+}
+
 export const scores = {
   lines: [], // where the threshold is, in each picture
   cut: null, // below it a score is dim; null: no threshold
@@ -34,7 +46,7 @@ export const scores = {
     const box = element("div"), slide = element("div", "slide"), say = element("div", "say"), b = m.scores;
     const scale = Math.round(m.logit_scale * 10) / 10;
     const slider = element("input");
-    Object.assign(slider, { type: "range", min: this.low, max: this.high, step: 0.001, value: this.cut ?? this.low, ariaLabel: t("threshold") });
+    Object.assign(slider, { type: "range", min: this.low, max: this.high, step: 0.001, value: this.cut ?? this.low, ariaLabel: m.name + ": " + t("threshold") });
     slider.oninput = () => this.set(Number(slider.value));
     if (b) slide.append(this.picture(m.name, b));
     slide.append(slider);
@@ -53,7 +65,7 @@ export const scores = {
 
   picture(name, b) {
     const w = 460, h = 74, base = 60, x = (v) => ((v - this.low) / (this.high - this.low)) * w;
-    const s = shape("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", "aria-label": name });
+    const s = shape("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", "aria-label": t("chartOf", name, ...most(b, b.right), ...most(b, b.other)) });
     for (const [kind, counts] of [["other", b.other], ["own", b.right]]) {
       const step = (b.high - b.low) / counts.length;
       counts.forEach((n, i) => {

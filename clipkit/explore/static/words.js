@@ -21,7 +21,7 @@ const words = {
   cut: ["太长：模型没有读最后 {0} 个词元", "too long: the model does not read the last {0} tokens"],
   rank: ["正确答案排第 {0}", "right answer at rank {0}"],
   beyond: ["正确答案在 1000 名之后", "right answer beyond rank 1000"],
-  sofar: ["已问 {0} 个有答案的查询：R@1 {1}%  R@5 {2}%  R@10 {3}%", "{0} labelled queries so far: R@1 {1}%  R@5 {2}%  R@10 {3}%"],
+  sofar: ["已问 {0} 个有答案的查询：R@1 {1}%  R@5 {2}%  R@10 {3}%", "Labelled queries so far: {0}.  R@1 {1}%  R@5 {2}%  R@10 {3}%"],
   threshold: ["分数的门槛", "Score threshold"],
   above: ["已读入的 {1} 个结果中 {0} 个不低于门槛", "{0} of the {1} results loaded reach it"],
   cosine: [
@@ -36,6 +36,15 @@ const words = {
   useBest: ["用 {0}", "Use {0}"],
   off: ["不设门槛", "No threshold"],
   why: ["为什么", "why"],
+  whyOf: ["第 {0} 个为什么在这里", "Why number {0} ranks there"],
+  place: ["第 {0}，余弦 {1}", "number {0}, cosine {1}"],
+  right: ["正确答案", "a right answer"],
+  numbered: ["图片 {0}", "picture {0}"],
+  asked: ["用来搜索的图片", "the picture that is searched with"],
+  heat: ["图片的各部分：蓝色支持这个分数，橙色妨碍它", "The parts of the picture: blue speaks for the score, orange against it"],
+  chartOf: [
+    "{0}：配对的余弦多在 {1} 到 {2}，不配对的多在 {3} 到 {4}",
+    "{0}: most cosines of right pairs lie from {1} to {2}, of others from {3} to {4}"],
   like: ["找相似的图片", "More like this"],
   captionsOf: ["找它的说明文字", "Find its captions"],
   captions: ["真实的说明", "Its captions"],
@@ -74,6 +83,9 @@ export const isChinese = () => chinese;
 export function t(key, ...values) {
   return words[key][chinese ? 0 : 1].replace(/\{(\d)\}/g, (_, i) => values[i]);
 }
+
+// described is what a picture is to those who do not see it: its captions, or its number.
+export const described = (item) => (item.captions || []).join(isChinese() ? "；" : "; ") || t("numbered", item.id);
 
 export function setChinese(on) {
   chinese = on;

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/index/pgvector"
 	"clipnb/clipkit/internal/atomicfile"
@@ -53,9 +54,21 @@ func Items(ids []int64, split string) []index.Item {
 	return out
 }
 
-// DeleteGone takes out of the index of pictures, which is kept in folder, those that are not among now any more. The file of ids always names at least those that the index has.
-func DeleteGone(ctx context.Context, folder string, pictures index.Index, now []int64) error {
-	path := filepath.Join(folder, "ids.json")
+// DeleteGone takes out of the indexes, which are kept in folder, the pictures and captions that split does not have any more.
+func DeleteGone(ctx context.Context, folder string, of index.Pair, split dataset.Source) error {
+	if err := deleteGone(ctx, folder, "ids.json", of.Images, split.ImageIDs()); err != nil || of.Texts == nil {
+		return err
+	}
+	texts := make([]int64, len(split.Texts()))
+	for i, t := range split.Texts() {
+		texts[i] = t.ID
+	}
+	return deleteGone(ctx, folder, "texts.json", of.Texts, texts)
+}
+
+// deleteGone takes out of one index what is not among now. The file of ids always names at least those that the index has.
+func deleteGone(ctx context.Context, folder, file string, of index.Index, now []int64) error {
+	path := filepath.Join(folder, file)
 	var known []int64
 	b, err := os.ReadFile(path)
 	if err == nil {
@@ -72,7 +85,7 @@ func DeleteGone(ctx context.Context, folder string, pictures index.Index, now []
 	if err := writeIDs(path, slices.Concat(gone, now)); err != nil || len(gone) == 0 {
 		return err
 	}
-	if err := pictures.Delete(ctx, gone...); err != nil {
+	if err := of.Delete(ctx, gone...); err != nil {
 		return err
 	}
 	return writeIDs(path, now)

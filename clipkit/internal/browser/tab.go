@@ -122,6 +122,12 @@ func (b *Tab) Wait(script string) {
 // Type sends keys to what has the focus: text, or a key of package kb such as kb.Enter.
 func (b *Tab) Type(keys string) { b.t.Helper(); b.do(chromedp.KeyEvent(keys)) }
 
+// Size makes the view as large as a phone's, which no window of the browser's can be.
+func (b *Tab) Size(width, height int64) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(width, height))
+}
+
 // Click clicks on the first element that matches.
 func (b *Tab) Click(selector string) { b.t.Helper(); b.do(chromedp.Click(selector, chromedp.ByQuery)) }
 

@@ -35,4 +35,5 @@ func TestQuickstartRunsHeadless(t *testing.T) {
 	if n := strings.Count(visit.DOM, `src="data:image/png`); n < 36 {
 		t.Errorf("%d pictures", n)
 	}
+	onAPhone(t, page)
 }

@@ -43,7 +43,7 @@ func TestRetrievalNotebookRunsHeadless(t *testing.T) {
 			t.Fatalf("pages that answer 2 minutes after their kernel has ended: %v", links)
 		}
 	}
-	for _, part := range []string{"文搜图 · By text: 红心", "狗 – 小狗: ", "我的图片 · My pictures: 红心", "方块 "} {
+	for _, part := range []string{"文搜图 · By text: 红心", "狗 – 小狗: ", "我的图片 · My pictures: 红心", "个方块, 宽"} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page has no %q", part)
 		}
