@@ -70,11 +70,13 @@ var goplsChanges = []change{
 	{"internal/goexec/inspect.go", "	if s.gopls == nil {\n		// gopls not installed.\n		return make(kernel.MIMEMap), nil\n	}\n",
 		"	if why := s.goplsMissing(); why != \"\" {\n		return kernel.MIMEMap{string(protocol.MIMETextPlain): why}, nil\n	}\n"},
 	{"internal/goexec/inspect.go", "	if s.gopls == nil {\n		// gopls not installed.\n		return\n	}\n", "	if why := s.goplsMissing(); why != \"\" {\n		reply.Matches = asComments(why)\n		return\n	}\n"},
-	// It is asked for as soon as it listens, has time to read the packages on a busy machine, and ends with its kernel, however that ends.
+	// It is asked as soon as it listens, does not hold up cells while it reads the packages, and ends with its kernel, however that ends.
 	{"internal/goexec/goplsclient/exec.go", "			case <-time.After(ConnectTimeout):\n", "			case <-time.After(100 * time.Millisecond):\n"},
 	{"internal/goexec/goplsclient/exec.go", "		<-time.After(ConnectTimeout)\n		c.mu.Lock()\n", "		<-time.After(100 * time.Millisecond)\n		c.mu.Lock()\n"},
 	{"internal/goexec/goplsclient/exec.go", "var StartTimeout = 30 * time.Second\n", "var StartTimeout = 2 * time.Minute\n"},
-	{"internal/goexec/goplsclient/conn.go", "	CommunicationTimeout = 8000 * time.Millisecond\n", "	CommunicationTimeout = time.Minute\n"},
+	{"internal/goexec/goplsclient/conn.go", "	CommunicationTimeout = 8000 * time.Millisecond\n", "	CommunicationTimeout = 10 * time.Second\n"},
+	{"internal/goexec/inspect.go", "		err = errors.Cause(err)\n		return\n	}\n	if replaceLength", "		reply.Matches, err = reading(errors.Cause(err))\n		return\n	}\n	if replaceLength"},
+	{"internal/goexec/inspect.go", "		parts := []string{errors.Cause(err).Error()}\n", "		parts := []string{whyNot(errors.Cause(err))}\n"},
 	{"internal/goexec/goplsclient/exec.go", "exec.Command(goplsPath, \"-listen\", addr)", "exec.Command(goplsPath, \"-listen\", addr, \"-listen.timeout\", \"1m\")"},
 	{"internal/goexec/goplsclient/exec.go", "			klog.Warningf(\"gopls failed with: %+v\", err)\n", "			klog.V(1).Infof(\"gopls ended: %+v\", err)\n"},
 	{"internal/goexec/goplsclient/conn.go", "		klog.Errorf(\"gopls jsonrpc2 message delivered to GoNB but not handled: %q\", method)\n", "		return reply(ctx, nil, nil)\n"},
