@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"syscall"
 )
 
@@ -93,6 +94,14 @@ func (s *setup) goplsInBackground() error {
 	if stamp, err := s.goplsStamp(); err != nil || s.goplsProblem(stamp) == "" {
 		return err
 	}
+	if f, err := os.Open(filepath.Join(s.root, ".tools", "gopls.lock")); err == nil {
+		defer f.Close()
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil {
+			fmt.Fprintln(s.out, "completion in cells: gopls is being built (.tools/setup.log)")
+			return nil
+		}
+		f.Close()
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("building gopls: %w", err)
@@ -111,6 +120,7 @@ func (s *setup) goplsInBackground() error {
 func (s *setup) setupGopls(ctx context.Context, background bool) error {
 	if background {
 		s.out = io.Discard
+		runtime.LockOSThread()                               // a priority is a thread's, and what the thread starts has it
 		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 15) // at the usual one it only takes longer for everybody
 	}
 	return s.ensureGopls(ctx)
