@@ -43,7 +43,7 @@ func TestNotebookUnchangedInJupyterLab(t *testing.T) {
 	tab := browser.Drive(t, base+"lab/tree/experiments/"+name+"/"+first+"?token="+token, browser.Look{Width: 1200, Height: 900})
 	for file, data := range files {
 		open := fmt.Sprintf(`[...jupyterapp.shell.widgets("main")].find((w) => w.context?.path === %q)`, "experiments/"+name+"/"+file)
-		tab.Wait(`window.jupyterapp && jupyterapp.restored && true`)
+		tab.Wait(`!!window.jupyterapp?.commands.hasCommand("docmanager:open")`)
 		tab.Eval(fmt.Sprintf(`jupyterapp.commands.execute("docmanager:open", {path: %q}).then(() => true)`, "experiments/"+name+"/"+file), nil)
 		tab.Wait(open + `?.context.isReady && ` + open + `.sessionContext.session?.kernel?.connectionStatus === "connected" && ` + open + `.sessionContext.session.kernel.status === "idle"`)
 		tab.Eval(open+`.sessionContext.session.kernel.info.then(() => true)`, nil)
