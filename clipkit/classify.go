@@ -6,6 +6,7 @@ import (
 	"image"
 	"slices"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/live"
 	"clipnb/clipkit/zeroshot"
@@ -56,16 +57,20 @@ func EvaluateZeroShot(ctx context.Context, m *Model, set zeroshot.Set, o zerosho
 		o.World = exchange.Alone
 	}
 	texts := live.Bar(o.World, "labels", len(o.Labels)*len(o.Templates))
-	defer texts.Finish()
 	c, err := zeroshot.NewClassifier(ctx, o.World, m.Towers, o.Labels, o.Templates, m.Towers.Config.ContextLength, texts.Of)
+	texts.Finish()
 	if err != nil {
 		return nil, err
 	}
 	var record func(int, []float32)
+	skip := live.Skip(o.World, cmp.Or(o.SkipBudget, dataset.SkipBudget), say)
+	if o.Strict || o.Predictions != nil {
+		skip = nil
+	}
 	if o.Predictions != nil {
 		record = o.Predictions.Record
 	}
 	bar := live.Bar(o.World, "classifying "+set.Name(), set.Len())
 	defer bar.Finish()
-	return zeroshot.Classify(ctx, o.World, m.Towers, set, c, record, bar.Of)
+	return zeroshot.Classify(ctx, o.World, m.Towers, set, c, skip, record, bar.Of)
 }

@@ -288,7 +288,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	if _, err := clipkit.OpenDataset(ctx, "Fliker30k-CN"); err == nil || !strings.Contains(err.Error(), `did you mean "Flickr30k-CN"?`) {
 		t.Error(err)
 	}
-	if _, err := clipkit.Recipe("emoji/fintune"); err == nil || !strings.Contains(err.Error(), `did you mean "emoji/finetune"?`) {
+	if _, err := clipkit.Recipe("emoji/fintune"); err == nil || !strings.Contains(err.Error(), "the nearest: emoji/finetune") {
 		t.Error(err)
 	}
 	t.Setenv("CLIPKIT_OFFLINE", "1")

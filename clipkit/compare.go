@@ -7,15 +7,17 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/live"
 )
 
 // Compare evaluates two models on one split: the recalls with the 95 % interval of each difference, and the queries that moved.
 func Compare(ctx context.Context, before, after *Model, split dataset.Source) (*eval.Comparison, error) {
-	was, err := before.features(ctx, exchange.Alone, split, "")
+	skip := live.Skip(exchange.Alone, dataset.SkipBudget, say)
+	was, err := before.features(ctx, exchange.Alone, split, "", skip)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", before.source, err)
 	}
-	is, err := after.features(ctx, exchange.Alone, split, "")
+	is, err := after.features(ctx, exchange.Alone, split, "", skip)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", after.source, err)
 	}

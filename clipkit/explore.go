@@ -129,7 +129,7 @@ func (ix *Index) inPlace(ctx context.Context, sum string) (kept.Location, error)
 	default:
 		return ix.where, nil
 	}
-	copied := &Index{model: ix.model, split: ix.split, where: kept.Location{Folder: filepath.Join(page.Dir(), "index", ix.name(sum))}}
+	copied := &Index{model: ix.model, split: ix.split, skip: ix.skip, where: kept.Location{Folder: filepath.Join(page.Dir(), "index", ix.name(sum))}}
 	var err error
 	if copied.kept, err = copied.where.Open(ctx, sum, ix.features.Dim, len(ix.features.TextIDs) > 0); err != nil {
 		return kept.Location{}, err

@@ -13,6 +13,7 @@ import (
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/checkpoint"
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/dataset/check"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
@@ -128,10 +129,17 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 		job.Teacher = f.teacher.Towers.EncodeImages
 	}
 	if data.Valid != nil {
-		job.Validate = func(ctx context.Context) (experiment.Row, error) { return validate(ctx, f.world, m, data.Valid, cfg) }
+		skip := live.Skip(f.world, cfg.SkipBudget, say)
+		job.Validate = func(ctx context.Context) (experiment.Row, error) {
+			return validate(ctx, f.world, m, data.Valid, cfg, skip)
+		}
+		if bar := live.Bar(f.world, "looking at "+data.Valid.Name(), len(data.Valid.ImageIDs())).Late(); first { // now, and not after an epoch
+			err = check.Headers(ctx, data.Valid, skip, bar.Of)
+			bar.Finish()
+		}
 	}
 	after := func() {}
-	if first {
+	if first && err == nil {
 		after, err = plan.Announce(ctx, m.Towers, data.Train, cfg, run.Dir, f.world.Size(), say)
 	}
 	if err = exchange.Agree(f.world, err); err == nil {
@@ -218,9 +226,9 @@ func OpenRun(name string) (*Run, error) {
 }
 
 // validate is what the trainer records at an epoch's end: the reference's in-batch figures and true recall.
-func validate(ctx context.Context, w exchange.World, m *Model, valid dataset.Source, cfg train.Config) (experiment.Row, error) {
+func validate(ctx context.Context, w exchange.World, m *Model, valid dataset.Source, cfg train.Config, skip *dataset.Skipped) (experiment.Row, error) {
 	return eval.Validate(ctx, w, m.Towers, valid, eval.Validation{
-		ContextLength: cfg.ContextLength, BatchSize: cfg.ValidBatchSize, Ranks: cfg.WorldSize, Seed: cfg.Seed,
+		ContextLength: cfg.ContextLength, BatchSize: cfg.ValidBatchSize, Ranks: cfg.WorldSize, Seed: cfg.Seed, Skip: skip,
 	})
 }
 

@@ -10,13 +10,13 @@ import (
 // and assets are below.
 var floors = [][]string{
 	{"clipkit/internal/nearest", "kernels/traceback"},
-	{"clipkit/internal/atomicfile", "clipkit/internal/machine", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pyjson", "clipkit/internal/repo", "clipkit/internal/progress", "clipkit/imaging/jpeg", "clipkit/imaging/raster", "clipkit/projection", "clipkit/chart/svg", "clipkit/dataset/captions", "clipkit/device/lower", "clipkit/device/ort",
+	{"clipkit/internal/atomicfile", "clipkit/internal/machine", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pybase64", "clipkit/dataset/randperm", "clipkit/internal/pyjson", "clipkit/internal/repo", "clipkit/internal/progress", "clipkit/imaging/jpeg", "clipkit/imaging/raster", "clipkit/projection", "clipkit/chart/svg", "clipkit/dataset/captions", "clipkit/dataset/skipped", "clipkit/device/lower", "clipkit/device/ort",
 		"clipkit/device/ascend", "clipkit/device/blocks", "clipkit/weights/tensor", "assets"},
-	{"clipkit/arch", "clipkit/dataset/shape", "clipkit/train/loss", "clipkit/train/lossscale", "clipkit/train/watch", "clipkit/weights/pytorch", "clipkit/exchange", "clipkit/imaging/bmp", "clipkit/imaging/gif", "clipkit/imaging/png", "clipkit/imaging/pnm"},
+	{"clipkit/arch", "clipkit/internal/download", "clipkit/internal/unpack", "clipkit/dataset/shape", "clipkit/train/loss", "clipkit/train/lossscale", "clipkit/train/watch", "clipkit/weights/pytorch", "clipkit/exchange", "clipkit/imaging/bmp", "clipkit/imaging/gif", "clipkit/imaging/png", "clipkit/imaging/pnm"},
 	{"clipkit/exchange/deal", "clipkit/exchange/mpi", "clipkit/exchange/hccl", "clipkit/train/adamw", "clipkit/train/lora", "clipkit/device", "clipkit/weights", "clipkit/weights/hub", "clipkit/dataset/lmdb", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/dataset/coco", "clipkit/dataset/folder", "clipkit/dataset/parquet", "clipkit/dataset/webdataset"},
 	{"clipkit/train/compiled", "clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
-	{"clipkit/train/batchnorm", "clipkit/train/introduction", "clipkit/dataset/loader"},
+	{"clipkit/train/batchnorm", "clipkit/train/introduction", "clipkit/dataset/loader", "clipkit/dataset/published"},
 	{"clipkit/train/step"},
 	{"clipkit/train/memory"},
 	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},

@@ -4,15 +4,13 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"os"
-	"slices"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/index/kept"
-	"clipnb/clipkit/internal/progress"
+	"clipnb/clipkit/live"
 	"clipnb/clipkit/page"
 	"clipnb/clipkit/tokenizer"
 )
@@ -21,6 +19,7 @@ import (
 type Index struct {
 	model    *Model
 	split    dataset.Source
+	skip     *dataset.Skipped   // what was left out
 	texts    map[int64][]string // captions by picture
 	features *eval.Features     // in memory; or
 	exact    *index.Exact
@@ -29,7 +28,8 @@ type Index struct {
 }
 
 // BuildIndex encodes the pictures and captions of a split. Unless an option says more, they are kept in memory, for exact search. With an
-// engine, what it has already is not encoded again: an interrupted build continues, and one that was finished is only opened.
+// engine, what it has already is not encoded again: an interrupted build continues, and one that was finished is only opened. Pictures that cannot be
+// read are left out and listed (dataset.Skipped).
 func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Option) (*Index, error) {
 	if split == nil {
 		return nil, fmt.Errorf("building an index: the data set has no such split")
@@ -38,39 +38,25 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Opt
 	if err != nil {
 		return nil, err
 	}
-	ix := &Index{model: m, split: split, texts: dataset.CaptionsByImage(split)}
+	ix := &Index{model: m, split: split, skip: live.Skip(exchange.Alone, o.budget, say), texts: dataset.CaptionsByImage(split)}
 	if o.run != "" || o.postgres != "" || o.openIndex != nil {
 		if err := ix.openKept(ctx, o); err != nil {
 			return nil, err
 		}
 		return ix, nil
 	}
-	f, err := extractAny(ctx, m, split)
+	if len(split.Texts()) > 0 {
+		ix.features, err = m.features(ctx, exchange.Alone, split, "", ix.skip)
+	} else {
+		bar := live.Bar(exchange.Alone, "encoding "+split.Name(), len(split.ImageIDs()))
+		ix.features, err = eval.ExtractPictures(ctx, m.Towers, split, ix.skip, bar.Of)
+		bar.Finish()
+	}
 	if err != nil {
 		return nil, err
 	}
-	ix.features = f
-	ix.exact, err = index.NewExact(f.Dim, f.ImageIDs, f.Images)
+	ix.exact, err = index.NewExact(ix.features.Dim, ix.features.ImageIDs, ix.features.Images)
 	return ix, err
-}
-
-// extractAny gives the features of a split, also for pictures that have no captions.
-func extractAny(ctx context.Context, m *Model, split dataset.Source) (*eval.Features, error) {
-	if len(split.Texts()) > 0 {
-		return m.features(ctx, exchange.Alone, split, "")
-	}
-	f := &eval.Features{Dim: m.Towers.Config.EmbedDim, ImageIDs: split.ImageIDs()}
-	bar := progress.New(os.Stderr, "encoding "+split.Name(), len(f.ImageIDs))
-	defer bar.Finish()
-	for part := range slices.Chunk(f.ImageIDs, 256) {
-		v, err := eval.EncodePictures(ctx, exchange.Alone, m.Towers, split, part)
-		if err != nil {
-			return nil, err
-		}
-		f.Images = append(f.Images, v...)
-		bar.Of(len(f.Images)/f.Dim, 0)
-	}
-	return f, nil
 }
 
 // SearchText gives the k pictures nearest to a text, which is prepared as captions are.
@@ -104,13 +90,13 @@ func (ix *Index) search(ctx context.Context, query []float32, k int) ([]page.Hit
 	}
 	var hits []page.Hit
 	for _, h := range found {
-		encoded, err := ix.split.Image(h.ID)
-		if err != nil {
-			return nil, fmt.Errorf("fetching picture %d: %w", h.ID, err)
-		}
 		captions := ix.texts[h.ID]
 		if p, ok := ix.split.(*dataset.Pictures); ok {
 			captions = []string{p.Label(h.ID)}
+		}
+		encoded, err := ix.split.Image(h.ID)
+		if err != nil { // since it was indexed
+			captions = []string{fmt.Sprintf("%s: %v", dataset.Label(ix.split, h.ID), err)}
 		}
 		hits = append(hits, page.Hit{ImageID: h.ID, Score: h.Score, Encoded: encoded, Captions: captions})
 	}

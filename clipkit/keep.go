@@ -8,12 +8,10 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
-	"clipnb/clipkit/index"
 	"clipnb/clipkit/index/kept"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/live"
@@ -77,56 +75,12 @@ func (ix *Index) storedFeatures(ctx context.Context, run, sum string) (*eval.Fea
 	if m.sharedPrefix(split) == "" {
 		return nil, nil
 	}
-	return m.features(ctx, exchange.Alone, split, "")
+	return m.features(ctx, exchange.Alone, split, "", ix.skip)
 }
 
-// fill adds what is missing: from stored features, which are in the split's order, else it encodes. A complete index asks for neither.
+// fill adds what the kept index lacks.
 func (ix *Index) fill(ctx context.Context, stored func() (*eval.Features, error)) error {
-	ids, texts := ix.split.ImageIDs(), ix.split.Texts()
-	stored = sync.OnceValues(stored)
-	vectors := func(of func(*eval.Features) []float32, encode func(context.Context, []int) ([]float32, error)) func(context.Context, []int) ([]float32, error) {
-		return func(ctx context.Context, rows []int) ([]float32, error) {
-			f, err := stored()
-			if err != nil {
-				return nil, err
-			}
-			if f == nil {
-				return encode(ctx, rows)
-			}
-			return index.Rows(of(f), f.Dim, rows), nil
-		}
-	}
-	images := vectors(func(f *eval.Features) []float32 { return f.Images }, ix.encodePictures)
-	captions := vectors(func(f *eval.Features) []float32 { return f.Texts }, ix.encodeCaptions)
 	bar := live.Encoding(exchange.Alone, ix.model.Towers.Config, "indexing", ix.split)
 	defer bar.Finish()
-	if err := index.Build(ctx, ix.kept.Images, kept.Items(ids, ix.split.Name()), images, bar.Of); err != nil {
-		return err
-	}
-	if ix.kept.Texts == nil {
-		return nil
-	}
-	textIDs := make([]int64, len(texts))
-	for i, t := range texts {
-		textIDs[i] = t.ID
-	}
-	return index.Build(ctx, ix.kept.Texts, kept.Items(textIDs, ix.split.Name()), captions, func(done, _ int) { bar.Of(len(ids)+done, 0) })
-}
-
-func (ix *Index) encodePictures(ctx context.Context, rows []int) ([]float32, error) {
-	all := ix.split.ImageIDs()
-	ids := make([]int64, len(rows))
-	for k, i := range rows {
-		ids[k] = all[i]
-	}
-	return eval.EncodePictures(ctx, exchange.Alone, ix.model.Towers, ix.split, ids)
-}
-
-func (ix *Index) encodeCaptions(ctx context.Context, rows []int) ([]float32, error) {
-	all := ix.split.Texts()
-	texts := make([]dataset.Text, len(rows))
-	for k, i := range rows {
-		texts[k] = all[i]
-	}
-	return eval.EncodeCaptions(ctx, exchange.Alone, ix.model.Towers, texts, ix.model.Towers.Config.ContextLength)
+	return kept.Fill(ctx, ix.kept, ix.model.Towers, ix.split, stored, ix.skip, bar.Of)
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"image"
-	"os"
 
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/internal/progress"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
 	"clipnb/clipkit/weights"
@@ -114,4 +114,4 @@ func (m *Model) Save(path string, half bool) error {
 	return weights.Write(path, m.Towers.Config, parts, &pytorch.Checkpoint{Name: m.Towers.Config.Name})
 }
 
-func say(line string) { fmt.Fprintln(os.Stderr, line) }
+func say(line string) { progress.Say(line) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/model"
@@ -40,6 +41,7 @@ type options struct {
 	processes int
 	world     exchange.World
 
+	budget    int
 	run       string
 	files     string
 	answers   int
@@ -54,7 +56,7 @@ type options struct {
 
 // chosen collects a call's options.
 func chosen(call string, v verb, opts []Option) (options, error) {
-	o := options{precision: model.F32, answers: 10, page: "explore", height: 720}
+	o := options{precision: model.F32, budget: dataset.SkipBudget, answers: 10, page: "explore", height: 720}
 	for _, x := range opts {
 		if x.verbs&v == 0 {
 			return o, fmt.Errorf("%s does not take the option %s; go doc clipnb/clipkit.%[2]s says which does", call, strings.TrimPrefix(x.name, "clipkit."))
@@ -117,6 +119,12 @@ func Ranks(w exchange.World) Option {
 // it takes over features that are kept for the same run. Of a folder of pictures (dataset.OpenPictures) only what is new is encoded.
 func Keep(run string) Option {
 	return Option{"Keep", encoding | evaluating | indexing, func(o *options) { o.run = run }}
+}
+
+// SkipBudget is for EvaluateRetrieval, BuildIndex and Model.Features: how many pictures that cannot be read are left out; dataset.SkipBudget unless said,
+// and one more is an error. With 0 the first is.
+func SkipBudget(pictures int) Option {
+	return Option{"SkipBudget", encoding | evaluating | indexing, func(o *options) { o.budget = pictures }}
 }
 
 // ReferenceFiles is for EvaluateRetrieval: it also leaves the reference's files (features, predictions both ways, truth, scores) in a folder

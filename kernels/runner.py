@@ -51,8 +51,8 @@ class Screen:
     shows that something moves."""
 
     def __init__(self, out):
-        self.out, self.live, self.told = out, out.isatty(), time.monotonic()
-        self.pending = {}  # without a terminal: of each stream the line that is not whole
+        self.out, self.live = out, out.isatty()
+        self.pending, self.told = {}, {}  # without a terminal: of each stream the line that is not whole, and when it began or its state was printed
         self.stream, self.redrawn, self.column = "", False, 0  # in a terminal: whose the unfinished line is
         self.ended = set()  # streams whose redrawn line was ended for another's text; they have still to end it themselves
 
@@ -61,13 +61,15 @@ class Screen:
             self._live(text, stream)
         else:
             *whole, rest = (self.pending.get(stream, "") + text).split("\n")
+            if whole or not self.pending.get(stream):
+                self.told[stream] = time.monotonic()  # a line begins
             for line in whole:
                 self.out.write(self._last(line) + "\n")
             self.pending[stream] = "\r".join(rest.split("\r")[-2:])
             state = self._last(rest).strip()
-            if "\r" in rest and state and time.monotonic() - self.told > 15:  # a bar is blanked before it is drawn again
+            if "\r" in rest and state and time.monotonic() - self.told[stream] > 15:  # a bar is blanked before it is drawn again
                 self.out.write(state + "\n")
-                self.told = time.monotonic()
+                self.told[stream] = time.monotonic()
         self.out.flush()
 
     def _live(self, text, stream):
@@ -159,7 +161,8 @@ class Live(NotebookClient):
         self.running, self.number = cell, self.number + 1
         mark = "[%d/%d] " % (self.number, len(code_cells(self.nb)))
         room = self.screen.width() - 1 if self.screen.live else 100
-        self.screen.line(mark + crop(headline(self.nb.cells, cell_index), room - len(mark)))
+        heading, count = headline(self.nb.cells, cell_index)
+        self.screen.line(mark + crop(heading, room - len(mark) - len(count)) + count)
         start = time.monotonic()
         self.places, self.figures = {}, {}
         try:
@@ -216,9 +219,9 @@ def headline(cells, index):
         if cell.cell_type == "code" and cell.source.strip():
             number += 1
         if cell.cell_type == "markdown" and (heading := last_heading(cell.source)):
-            return heading if number == 1 else "%s (%d)" % (heading, number)
+            return heading, " (%d)" % number if number > 1 else ""
     lines = [line for line in cells[index].source.split("\n") if line.strip()]
-    return next((line for line in lines if not line.startswith("%")), lines[0])
+    return next((line for line in lines if not line.startswith("%")), lines[0]), ""
 
 
 def last_heading(markdown):

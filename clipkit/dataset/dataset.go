@@ -77,7 +77,7 @@ type Text = shape.Text
 type Dataset struct {
 	Name               string
 	Train, Valid, Test Source
-	LeftOut            []string // of each split, how many samples Open passed over, and why; only for the shapes of package shape
+	LeftOut            []string // what Open passed over: of a folder of pictures the files of other endings, of each split of package shape the samples and why
 }
 
 // split is a place for a split and the name that its files begin with.
@@ -134,7 +134,7 @@ func open(path string) (*Dataset, error) {
 		if p, ok := FindPublished(filepath.Base(path)); ok {
 			return nil, p.missing(path)
 		}
-		return nil, fmt.Errorf("%w: %s; want a folder with {train,valid,test}_imgs.tsv and _texts.jsonl, or the name emoji for the embedded set%s", ErrNotFound, path, nearest.Hint(filepath.Base(path), names()))
+		return nil, fmt.Errorf("%w: %s; want a folder with {train,valid,test}_imgs.tsv and _texts.jsonl, or the name emoji for the embedded set%s", ErrNotFound, path, nearest.Hint(filepath.Base(path), append(PublishedNames(), "emoji")))
 	case err != nil:
 		return nil, fmt.Errorf("opening data set: %w", err)
 	case !info.IsDir() && captions.HasEnding(path) && !strings.HasSuffix(path, "_texts.jsonl") && !strings.HasSuffix(path, "_imgs.tsv"):

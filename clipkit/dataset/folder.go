@@ -69,6 +69,9 @@ func OpenFolder(dir, captionFile string, split FolderSplit) (*Dataset, error) {
 		return nil, err
 	}
 	d := &Dataset{Name: filepath.Base(dir)}
+	if others := f.PassedOver(); others != "" {
+		d.LeftOut = append(d.LeftOut, others)
+	}
 	for _, s := range d.splits() {
 		mine := func(id int64) bool { return splitOf[id] == s.name }
 		if !slices.ContainsFunc(texts, func(t Text) bool { return mine(t.ImageIDs[0]) }) {
@@ -240,7 +243,7 @@ func (s *folderSource) Image(id int64) ([]byte, error) {
 	if id < 1 || id > int64(len(s.paths)) || !s.mine(id) {
 		return nil, fmt.Errorf("%w: image %d in %s", ErrNotFound, id, s.name)
 	}
-	what := fmt.Sprintf("image %d of %s, %s", id, s.name, filepath.Join(s.dir, filepath.FromSlash(s.paths[id-1])))
+	what := filepath.Join(s.dir, filepath.FromSlash(s.paths[id-1]))
 	f, err := folder.Open(s.root, s.dir, s.paths[id-1])
 	if err != nil {
 		return nil, folderError(fmt.Errorf("opening %s: %w", what, err))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/dataset/captions"
+	"clipnb/clipkit/dataset/randperm"
 )
 
 // split tells which split each picture belongs to: as the captions say, or else at random. Pictures without a caption go with training.
@@ -50,7 +51,7 @@ func deal(texts []Text, share FolderSplit) []int64 {
 	for limit := len(ids); ; limit /= 2 {
 		groups := together(ids, texts, limit)
 		var valid []int64
-		for _, i := range permutation(share.Seed, len(groups)) {
+		for _, i := range randperm.Of(share.Seed, len(groups)) {
 			if len(valid)+len(groups[i]) <= want {
 				valid = append(valid, groups[i]...)
 			}

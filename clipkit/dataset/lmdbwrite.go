@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 
 	"clipnb/clipkit/dataset/lmdb"
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/pybase64"
 )
 
 // LMDBOptions are for [BuildLMDB] and [WriteLMDB]; the zero value will do.
@@ -18,6 +20,8 @@ type LMDBOptions struct {
 	// MapSize is how many bytes of the file are mapped into memory at first; default 64 MiB. It doubles whenever it is full, so that
 	// no system is asked for the reference's 1 TiB, which Windows and small disks refuse.
 	MapSize int64
+	// Reading is told each split before its files are read and checked, which takes a minute from a slow disk; may be nil.
+	Reading func(split, imgs string)
 	// Progress is told after every commit how many of a split's entries are written: pairs, pictures and the two counts. It may be nil.
 	Progress func(split string, done, total int)
 }
@@ -69,12 +73,17 @@ func BuildLMDB(ctx context.Context, dir string, splits []string, out string, o L
 			continue
 		}
 		seen[name] = true
-		s, err := OpenTSV(name, filepath.Join(dir, name+"_imgs.tsv"), filepath.Join(dir, name+"_texts.jsonl"))
+		imgs := filepath.Join(dir, name+"_imgs.tsv")
+		if o.Reading != nil {
+			o.Reading(name, imgs)
+		}
+		s, err := OpenTSV(name, imgs, filepath.Join(dir, name+"_texts.jsonl"))
 		if err != nil {
 			return nil, err
 		}
 		sources = append(sources, s)
 	}
+	debug.FreeOSMemory() // what reading left, before pages of LMDBs come
 	var sizes []LMDBSize
 	for _, s := range sources {
 		size, err := WriteLMDB(ctx, s, filepath.Join(out, s.Name()), o)
@@ -119,36 +128,34 @@ func WriteLMDB(ctx context.Context, s Source, dir string, o LMDBOptions) (LMDBSi
 			o.Progress(s.Name(), done, size.Pairs+size.Images+2)
 		}
 	}
-	err := lmdb.Write(ctx, filepath.Join(building, "pairs"), lmdb.Options{MapSize: o.MapSize, Commit: commitPairs, Written: progress}, func(put func(key string, value []byte) error) error {
-		for i, p := range pairs {
-			value, err := appendPair(nil, p)
-			if err != nil {
-				return fmt.Errorf("pair %d (image %d, text %d): %w", i, p.ImageID, p.TextID, err)
-			}
-			if err := put(strconv.Itoa(i), value); err != nil {
-				return err
-			}
+	order := lmdb.ByDigits(len(pairs))
+	var key, value []byte // of an entry, until the next
+	err := lmdb.Write(ctx, filepath.Join(building, "pairs"), lmdb.Options{MapSize: o.MapSize, Commit: commitPairs, Sorted: true, Written: progress}, len(pairs)+1, func(i int) (_, _ []byte, err error) {
+		if i == len(pairs) {
+			return []byte(keySamples), strconv.AppendInt(nil, int64(i), 10), nil
 		}
-		return put(keySamples, []byte(strconv.Itoa(len(pairs))))
+		i = int(order[i])
+		p := pairs[i]
+		if value, err = appendPair(value[:0], p); err != nil {
+			err = fmt.Errorf("pair %d (image %d, text %d): %w", i, p.ImageID, p.TextID, err)
+		}
+		key = strconv.AppendInt(key[:0], int64(i), 10)
+		return key, value, err
 	})
 	if err != nil {
 		return fail(err)
 	}
-	err = lmdb.Write(ctx, filepath.Join(building, "imgs"), lmdb.Options{MapSize: o.MapSize, Commit: commitImages, Written: progress}, func(put func(key string, value []byte) error) error {
-		for _, id := range s.ImageIDs() {
-			picture, err := s.Image(id)
-			if err != nil {
-				return err
-			}
-			value := base64.StdEncoding.AppendEncode(nil, picture)
-			if len(value) > maxImageLine {
-				return fmt.Errorf("%w: image %d has %d bytes, want at most %d", ErrFormat, id, len(picture), maxImageLine/4*3)
-			}
-			if err := put(strconv.FormatInt(id, 10), value); err != nil {
-				return err
-			}
+	ids := s.ImageIDs()
+	encoded := base64Of(s)
+	err = lmdb.Write(ctx, filepath.Join(building, "imgs"), lmdb.Options{MapSize: o.MapSize, Commit: commitImages, Written: progress}, len(ids)+1, func(i int) (_, _ []byte, err error) {
+		if i == len(ids) {
+			return []byte(keyImages), strconv.AppendInt(nil, int64(i), 10), nil
 		}
-		return put(keyImages, []byte(strconv.Itoa(size.Images)))
+		if value, err = encoded(ids[i], value); err == nil && len(value) > maxImageLine {
+			err = fmt.Errorf("%w: image %d has %d bytes, want at most %d", ErrFormat, ids[i], len(value)/4*3, maxImageLine/4*3)
+		}
+		key = strconv.AppendInt(key[:0], ids[i], 10)
+		return key, value, err
 	})
 	if err != nil {
 		return fail(err)
@@ -166,4 +173,31 @@ func WriteLMDB(ctx context.Context, s Source, dir string, o LMDBOptions) (LMDBSi
 		return fail(err)
 	}
 	return size, nil
+}
+
+// base64Of gives pictures as an LMDB holds them, in standard base64; buf may be used for the result. Where they are stored so, as in most tsv files, they are
+// neither decoded nor encoded.
+func base64Of(s Source) func(id int64, buf []byte) ([]byte, error) {
+	if l, ok := s.(located); ok {
+		s = l.Source
+	}
+	stored, _ := s.(*storedSource)
+	return func(id int64, buf []byte) (encoded []byte, err error) {
+		var picture []byte
+		if stored == nil {
+			picture, err = s.Image(id)
+		} else if encoded, err = stored.encoded(id, buf); err == nil {
+			if pybase64.Plain(encoded) {
+				var head [3]byte
+				if n, _ := base64.StdEncoding.Decode(head[:], encoded[:4]); pythonBytes(head[:n]) == "" {
+					return encoded, nil
+				}
+			}
+			picture, err = stored.decoded(id, encoded)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return base64.StdEncoding.AppendEncode(buf[:0], picture), nil
+	}
 }

@@ -1,6 +1,6 @@
 package dataset
 
-import "gonum.org/v1/gonum/mathext/prng"
+import "clipnb/clipkit/dataset/randperm"
 
 // Order returns the pairs that process rank of world reads in an epoch, as indexes into [Pairs]; batch k is elements k*batch to (k+1)*batch.
 // It is the reference's order (cn_clip/training/data.py:118 and :166): the epoch is padded to a multiple of batch*world, its positions are
@@ -9,7 +9,7 @@ import "gonum.org/v1/gonum/mathext/prng"
 // batch is per process; one process of batch 8 and two of batch 4 see the same pairs in step k. Validation always uses epoch 0.
 // Arguments that describe no epoch (pairs, batch or world below 1, rank outside the world) give nil.
 func Order(seed uint64, epoch, pairs, batch, world, rank int) []int {
-	return order(pairs, batch, world, rank, func(n int) []int { return permutation(seed+uint64(epoch), n) })
+	return order(pairs, batch, world, rank, func(n int) []int { return randperm.Of(seed+uint64(epoch), n) })
 }
 
 // FileOrder is [Order] without the shuffle.
@@ -34,20 +34,4 @@ func order(pairs, batch, world, rank int, permute func(n int) []int) []int {
 		mine[i] = positions[i*world+rank] % pairs
 	}
 	return mine
-}
-
-// permutation is torch.randperm(n) with a generator seeded with seed, for n below 2³²/20 (214 million), where PyTorch draws 32 bits
-// an element. Only the low 32 bits of seed count, as in PyTorch.
-func permutation(seed uint64, n int) []int {
-	p := make([]int, max(n, 0))
-	for i := range p {
-		p[i] = i
-	}
-	g := prng.NewMT19937() // PyTorch's generator on the CPU
-	g.Seed(seed)
-	for i := 0; i < n-1; i++ {
-		j := i + int(g.Uint32()%uint32(n-i))
-		p[i], p[j] = p[j], p[i]
-	}
-	return p
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"clipnb/clipkit/dataset/randperm"
 )
 
 // TestOrderIsTheReferenceSampler compares with PyTorch's DistributedSampler.
@@ -93,7 +95,7 @@ func TestOrderOfNothing(t *testing.T) {
 			t.Errorf("%v: %v, want nil", c, got)
 		}
 	}
-	if got := permutation(1, -1); len(got) != 0 {
+	if got := randperm.Of(1, -1); len(got) != 0 {
 		t.Errorf("permutation of -1: %v", got)
 	}
 }

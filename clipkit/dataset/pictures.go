@@ -10,14 +10,16 @@ import (
 	"sync"
 
 	"clipnb/clipkit/dataset/folder"
+	"clipnb/clipkit/dataset/skipped"
 )
 
 // Pictures are the picture files of a folder, without captions: a split to search, not to train on. An id is made of a file's path, size and
 // time, so it stays as it is while others come and go, and a file that is changed has another.
 type Pictures struct {
 	folderSource
-	Dir string // absolute
-	at  map[int64]int
+	Dir        string // absolute
+	PassedOver string // how many files of what endings are not taken for pictures; "" for none
+	at         map[int64]int
 }
 
 var _ Source = (*Pictures)(nil)
@@ -37,7 +39,7 @@ func OpenPictures(dir string) (*Pictures, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", dir, err)
 	}
-	p := &Pictures{Dir: dir, at: make(map[int64]int, len(paths))}
+	p := &Pictures{Dir: dir, PassedOver: listed.PassedOver(), at: make(map[int64]int, len(paths))}
 	p.folderSource = folderSource{name: filepath.Base(dir) + "/pictures", dir: dir, root: root, paths: paths, close: sync.OnceValue(root.Close)}
 	p.mine = func(int64) bool { return true }
 	for i, path := range paths {
@@ -89,3 +91,9 @@ func Label(s Source, id int64) string {
 	}
 	return fmt.Sprintf("image %d", id)
 }
+
+// SkipBudget is how many bad pictures a job goes on without where nothing else is said.
+const SkipBudget = skipped.Budget
+
+// Skipped are those pictures.
+type Skipped = skipped.Pictures

@@ -41,6 +41,14 @@ var publishedSets = []Published{
 	}},
 }
 
+// PublishedNames are those of the retrieval sets.
+func PublishedNames() (names []string) {
+	for _, p := range publishedSets {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
 // FindPublished finds a set by its name; case, hyphens and underscores do not count.
 func FindPublished(name string) (Published, bool) {
 	plain := strings.NewReplacer("-", "", "_", "")
@@ -50,15 +58,6 @@ func FindPublished(name string) (Published, bool) {
 		}
 	}
 	return Published{}, false
-}
-
-// names are what Open takes that is not a path.
-func names() []string {
-	list := []string{"emoji"}
-	for _, p := range publishedSets {
-		list = append(list, p.Name)
-	}
-	return list
 }
 
 // Recognise tells which published set d is, by what is in it and not by its folder's name: the split that published figures are of has the numbers of pictures,
@@ -105,16 +104,12 @@ func (p Published) Differs(d *Dataset) string {
 func OpenPublished(root, name string) (*Dataset, error) {
 	p, ok := FindPublished(name)
 	if !ok {
-		var names []string
-		for _, p := range publishedSets {
-			names = append(names, p.Name)
-		}
-		return nil, fmt.Errorf("%w: no published set is called %q; those known are %s", ErrNotFound, name, strings.Join(names, ", "))
+		return nil, fmt.Errorf("%w: no published set is called %q; those known are %s", ErrNotFound, name, strings.Join(PublishedNames(), ", "))
 	}
 	return Open(filepath.Join(root, "datasets", p.Name))
 }
 
 func (p Published) missing(path string) error {
-	return fmt.Errorf("%w: %s; download %s and unpack it in %s, so that %s exists",
-		ErrNotFound, path, p.Address, filepath.Dir(path), filepath.Join(path, p.Report+"_imgs.tsv"))
+	return fmt.Errorf("%w: %s; \"go run ./clipkit/cmd/clipkit fetch %s\" brings it, or download %s and unpack it in %s, so that %s exists",
+		ErrNotFound, path, p.Name, p.Address, filepath.Dir(path), filepath.Join(path, p.Report+"_imgs.tsv"))
 }

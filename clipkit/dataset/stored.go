@@ -2,10 +2,11 @@ package dataset
 
 import (
 	"bytes"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
+
+	"clipnb/clipkit/internal/pybase64"
 )
 
 // storedSource is a split whose pictures lie as base64 in one file, at known places.
@@ -35,34 +36,50 @@ func (s *storedSource) Texts() []Text     { return s.texts }
 func (s *storedSource) Close() error      { return s.close() }
 
 func (s *storedSource) Image(id int64) ([]byte, error) {
+	encoded, err := s.encoded(id, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.decoded(id, encoded)
+}
+
+// encoded reads the base64 of a picture into buf, which grows where it must.
+func (s *storedSource) encoded(id int64, buf []byte) ([]byte, error) {
 	e, ok := s.at[id]
 	if !ok {
 		return nil, fmt.Errorf("%w: image %d in %s", ErrNotFound, id, s.name)
 	}
-	place := s.imgs.name
-	if e.line > 0 {
-		place = fmt.Sprintf("%s:%d", place, e.line)
-	}
-	encoded := make([]byte, e.length)
-	switch n, err := s.imgs.data.ReadAt(encoded, e.offset); {
-	case n == len(encoded):
+	buf = slices.Grow(buf[:0], int(e.length))[:e.length]
+	switch n, err := s.imgs.data.ReadAt(buf, e.offset); {
+	case n == len(buf):
+		return bytes.TrimSpace(buf), nil
 	case err == io.EOF:
-		return nil, fmt.Errorf("%w: image %d, %s: the file ends in the middle of it, and did not when it was opened; leave it alone, and open it again", ErrFormat, id, place)
+		return nil, fmt.Errorf("%w: image %d, %s: the file ends in the middle of it, and did not when it was opened; leave it alone, and open it again", ErrFormat, id, s.place(id))
 	default:
-		return nil, fmt.Errorf("reading image %d, %s: %w", id, place, err)
+		return nil, fmt.Errorf("reading image %d, %s: %w", id, s.place(id), err)
 	}
+}
+
+func (s *storedSource) decoded(id int64, encoded []byte) ([]byte, error) {
 	problem := pythonBytes(encoded)
-	data, err := decodeBase64(encoded)
+	data, err := pybase64.Decode(encoded)
 	if err == nil && problem == "" {
 		problem = pythonBytes(data)
 	}
 	if problem != "" {
-		return nil, fmt.Errorf("%w: image %d, %s: %s", ErrFormat, id, place, problem)
+		return nil, fmt.Errorf("%w: image %d, %s: %s", ErrFormat, id, s.place(id), problem)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: image %d, %s: %v; write the picture again, or take it and its captions out", ErrFormat, id, place, err)
+		return nil, fmt.Errorf("%w: image %d, %s: %v; write the picture again, or take it and its captions out", ErrFormat, id, s.place(id), err)
 	}
 	return data, nil
+}
+
+func (s *storedSource) place(id int64) string {
+	if line := s.at[id].line; line > 0 {
+		return fmt.Sprintf("%s:%d", s.imgs.name, line)
+	}
+	return s.imgs.name
 }
 
 // pythonBytes says that data is how Python prints bytes, b'…', which programs write that convert with str() where they should decode. No picture
@@ -92,43 +109,4 @@ func (s *storedSource) checkImages(captionPlace func(text int) string) error {
 		return fmt.Errorf("%w; %d such ids in all: add the pictures, or take the ids out of image_ids", first, len(missing))
 	}
 	return nil
-}
-
-// base64Value translates the characters of both alphabets to the standard one; 0 is for bytes that are skipped.
-var base64Value = func() (value [256]byte) {
-	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" {
-		value[c] = byte(c)
-	}
-	value['-'], value['_'] = '+', '/'
-	return value
-}()
-
-// decodeBase64 is Python's urlsafe_b64decode, which the reference reads pictures with (cn_clip/training/data.py:110): both alphabets, other
-// bytes skipped, padding required, nothing read after it. It uses encoded as scratch.
-func decodeBase64(encoded []byte) ([]byte, error) {
-	kept, pads := encoded[:0], 0
-	padded := false
-	for _, c := range encoded {
-		if c == '=' {
-			if pads++; len(kept)%4 >= 2 && len(kept)%4+pads >= 4 {
-				padded = true
-				break
-			}
-			continue
-		}
-		if v := base64Value[c]; v != 0 {
-			kept, pads = append(kept, v), 0
-		}
-	}
-	switch {
-	case len(kept)%4 == 1:
-		return nil, fmt.Errorf("not base64: %d characters of data, which no padding completes", len(kept))
-	case len(kept)%4 != 0 && !padded:
-		return nil, fmt.Errorf("base64 without padding after %d characters; the line is probably cut off", len(kept))
-	case len(kept) == 0:
-		return nil, errors.New("no base64 data")
-	}
-	data := make([]byte, base64.RawStdEncoding.DecodedLen(len(kept)))
-	n, err := base64.RawStdEncoding.Decode(data, kept)
-	return data[:n], err
 }

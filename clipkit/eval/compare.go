@@ -54,6 +54,8 @@ func Compare(before, after *Features, texts []dataset.Text, seed uint64) (*Compa
 		return nil, fmt.Errorf("%w: %d pictures and %d texts before, %d and %d after, or others; evaluate both models on the same split",
 			ErrCompare, len(before.ImageIDs), len(before.TextIDs), len(after.ImageIDs), len(after.TextIDs))
 	}
+	after, _ = rest(after, texts)
+	before, texts = rest(before, texts)
 	textsBefore, imagesBefore, err := Ranks(before, texts)
 	if err != nil {
 		return nil, err

@@ -1,8 +1,8 @@
 // Package eval measures retrieval: features of a split, exact top-k, recall both ways, and the in-batch figures that the reference logs in
 // training. Zero-shot classification is package zeroshot's.
 //
-//	f, err := eval.Extract(ctx, w, m, split, length, progress)              // unit vectors of every picture and text
-//	f, err = eval.ExtractTo(ctx, w, path, m, sum, split, length, progress)  // the same, kept in a file; a killed one continues
+//	f, err := eval.Extract(ctx, w, m, split, length, skip, progress)              // unit vectors of every picture and text
+//	f, err = eval.ExtractTo(ctx, w, path, m, sum, split, length, skip, progress)  // the same, kept in a file; a killed one continues
 //	rep, err := eval.Retrieval(f, split.Texts())                            // R@1, R@5, R@10 and their mean, percent, both directions
 //	err = rep.Save("experiments/run/eval/test.json")
 //	list, err := eval.TopK(ctx, f, eval.TextToImage, 10, nil)               // for the reference's prediction files
@@ -15,7 +15,12 @@
 // # Ranks
 //
 // w is exchange.Alone, or the ranks of a run: they share the batches, as package deal says, and each of them gets the whole. What is computed does
-// not depend on their number, nor do files, which rank 0 alone writes. A picture that one rank cannot read ends all of them.
+// not depend on their number, nor do files, which rank 0 alone writes.
+//
+// # Pictures that cannot be read
+//
+// They are left out within a budget, and listed ([dataset.Skipped]): recall is then that of the set without them and without the texts that are theirs
+// alone, and a report counts them. The reference's files need every picture, so its tools take no budget (nil). All ranks leave out the same.
 //
 // # Files
 //
@@ -60,10 +65,14 @@ type Report struct {
 	ImagesAsked     int     `json:"images_asked"`      // pictures that have a text
 	TextMedianRank  float64 `json:"text_median_rank"`  // of the first right picture, over the texts that have one
 	ImageMedianRank float64 `json:"image_median_rank"` // of the first right text
+
+	LeftOut int `json:"left_out,omitempty"` // pictures that cannot be read: they are in none of the figures
 }
 
-// Retrieval computes recall both ways from features and the texts that say which pictures are theirs.
+// Retrieval computes recall both ways from features and the texts that say which pictures are theirs. Texts all of whose pictures were left out are too.
 func Retrieval(f *Features, texts []dataset.Text) (*Report, error) {
+	leftOut := len(f.leftOut)
+	f, texts = rest(f, texts)
 	ofText, ofImage, err := Ranks(f, texts)
 	if err != nil {
 		return nil, err
@@ -76,7 +85,7 @@ func Retrieval(f *Features, texts []dataset.Text) (*Report, error) {
 	}
 	return &Report{
 		Images: len(f.ImageIDs), Texts: len(texts), TextToImage: Recall(ofText), ImageToText: Recall(asked),
-		ImagesAsked: len(asked), TextMedianRank: median(slices.DeleteFunc(ofText, none)), ImageMedianRank: median(asked),
+		ImagesAsked: len(asked), TextMedianRank: median(slices.DeleteFunc(ofText, none)), ImageMedianRank: median(asked), LeftOut: leftOut,
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
@@ -23,6 +24,8 @@ type Features struct {
 	Images   []float32
 	TextIDs  []int64
 	Texts    []float32
+
+	leftOut map[int64]bool // pictures of the split that cannot be read, which ImageIDs lacks; nil where it is not known, as after LoadFeatures
 }
 
 const (
@@ -31,10 +34,10 @@ const (
 )
 
 // Extract encodes every picture and text of a split. progress, when not nil, receives samples done and in all, of all ranks.
-// A picture that cannot be decoded is an error: evaluation never leaves one out silently.
+// A picture that cannot be read is left out of the features and told to skip, whose budget may be spent; with a skip of nil it is an error.
 //
 // The ranks of w share the batches, and all get the features of all. They have loaded the same weights.
-func Extract(ctx context.Context, w exchange.World, m *model.Model, s dataset.Source, contextLength int, progress func(done, total int)) (*Features, error) {
+func Extract(ctx context.Context, w exchange.World, m *model.Model, s dataset.Source, contextLength int, skip *dataset.Skipped, progress func(done, total int)) (*Features, error) {
 	f, err := newFeatures(m.Config.EmbedDim, s)
 	if err := exchange.Agree(w, err); err != nil {
 		return nil, err
@@ -44,8 +47,11 @@ func Extract(ctx context.Context, w exchange.World, m *model.Model, s dataset.So
 			return nil, err
 		}
 	}
-	e := extraction{world: w, model: m, source: s, contextLength: contextLength, progress: progress}
-	return f, e.run(ctx, f, func([]float32) error { return nil })
+	e := extraction{world: w, model: m, source: s, contextLength: contextLength, skip: skip, progress: progress}
+	if err := e.run(ctx, f, func([]float32) error { return nil }); err != nil {
+		return nil, err
+	}
+	return f, f.compact(s.Name())
 }
 
 // newFeatures has the ids of s and no vectors yet.
@@ -66,6 +72,7 @@ type extraction struct {
 	model         *model.Model
 	source        dataset.Source
 	contextLength int
+	skip          *dataset.Skipped
 	progress      func(done, total int)
 }
 
@@ -85,7 +92,7 @@ func (e extraction) run(ctx context.Context, f *Features, store func([]float32) 
 			return nil
 		}
 	}
-	err := e.encodeImages(ctx, f.ImageIDs[images:], add(&f.Images))
+	err := e.encodeImages(ctx, f.ImageIDs[images:], e.noting(ctx, f.ImageIDs[images:], add(&f.Images)))
 	if err == nil {
 		err = e.encodeTexts(ctx, e.source.Texts()[texts:], textBatch, add(&f.Texts))
 	}
@@ -104,21 +111,26 @@ func (e extraction) encodeImages(ctx context.Context, ids []int64, add func([]fl
 func (e extraction) images(ctx context.Context, ids []int64) iter.Seq2[[]float32, error] {
 	r := e.model.Config.ImageResolution
 	prepare := func(i int) ([]float32, error) {
-		encoded, err := e.source.Image(ids[i])
+		pixels, err := e.pixels(ids[i])
 		if err != nil {
-			return nil, fmt.Errorf("picture %d: %w", ids[i], err)
-		}
-		pixels, err := imaging.Transform(encoded, r)
-		if err != nil {
-			return nil, fmt.Errorf("picture %d: %w", ids[i], err)
+			return nil, (*dataset.Skipped)(nil).Add(dataset.Label(e.source, ids[i]), err)
 		}
 		return pixels, nil
+	}
+	var bad sync.Map // numbers of pictures that cannot be read
+	if e.skip != nil {
+		prepare = imaging.OrBlank(r, prepare, func(i int, _ error) { bad.Store(i, true) })
 	}
 	return func(yield func([]float32, error) bool) {
 		for b, err := range imaging.Batches(ctx, len(ids), batch, r, prepare) {
 			var v []float32
 			if err == nil {
 				v, err = e.model.EncodeImages(ctx, b.Pixels, b.N)
+			}
+			for i := range b.N {
+				if _, is := bad.Load(b.First + i); is && err == nil {
+					deal.SetAbsent(v[i*len(v)/b.N : (i+1)*len(v)/b.N])
+				}
 			}
 			if !yield(v, err) || err != nil {
 				return
@@ -154,11 +166,24 @@ func (e extraction) texts(ctx context.Context, texts []dataset.Text, together in
 	}
 }
 
+// ExtractPictures is Extract in one process for a split without texts.
+func ExtractPictures(ctx context.Context, m *model.Model, s dataset.Source, skip *dataset.Skipped, progress func(done, total int)) (*Features, error) {
+	f := &Features{Dim: m.Config.EmbedDim, ImageIDs: s.ImageIDs()}
+	if len(f.ImageIDs) == 0 {
+		return nil, fmt.Errorf("%w: %s has no pictures", ErrEmpty, s.Name())
+	}
+	e := extraction{world: exchange.Alone, model: m, source: s, skip: skip, progress: progress}
+	if err := e.run(ctx, f, func([]float32) error { return nil }); err != nil {
+		return nil, err
+	}
+	return f, f.compact(s.Name())
+}
+
 // EncodePictures encodes some pictures of a split, [len(ids), dim]: for indexes, which keep vectors themselves. The ranks of w share them, and all get
-// all vectors.
-func EncodePictures(ctx context.Context, w exchange.World, m *model.Model, s dataset.Source, ids []int64) (vectors []float32, err error) {
-	e := extraction{world: w, model: m, source: s}
-	err = e.encodeImages(ctx, ids, func(v []float32) error { vectors = append(vectors, v...); return nil })
+// all vectors. The row of a picture that is left out is absent (deal.Absent), and the picture is told to skip; with a skip of nil it is an error.
+func EncodePictures(ctx context.Context, w exchange.World, m *model.Model, s dataset.Source, ids []int64, skip *dataset.Skipped) (vectors []float32, err error) {
+	e := extraction{world: w, model: m, source: s, skip: skip}
+	err = e.encodeImages(ctx, ids, e.noting(ctx, ids, func(v []float32) error { vectors = append(vectors, v...); return nil }))
 	if err != nil {
 		return nil, fmt.Errorf("encoding pictures of %s: %w", s.Name(), err)
 	}

@@ -19,7 +19,7 @@ const killedTo = "CLIPKIT_EVAL_EXTRACT_TO"
 // TestExtractionSurvivesKill kills the process without warning (SIGKILL) while it extracts; the next one continues and gives the same features.
 func TestExtractionSurvivesKill(t *testing.T) {
 	if path := os.Getenv(killedTo); path != "" {
-		_, _ = ExtractTo(context.Background(), exchange.Alone, path, tiny(t), "sum", manyOf(fixtureSplit(t, "train"), 960), 52, nil)
+		_, _ = ExtractTo(context.Background(), exchange.Alone, path, tiny(t), "sum", manyOf(fixtureSplit(t, "train"), 960), 52, nil, nil)
 		return
 	}
 	m, s := tiny(t), manyOf(fixtureSplit(t, "train"), 960)
@@ -58,14 +58,14 @@ func TestExtractionSurvivesKill(t *testing.T) {
 	if done < 128 || done%batch != 0 {
 		t.Fatalf("%d of %d pictures were kept", done, len(f.ImageIDs))
 	}
-	got, err := ExtractTo(context.Background(), exchange.Alone, path, m, "sum", s, 52, nil)
+	got, err := ExtractTo(context.Background(), exchange.Alone, path, m, "sum", s, 52, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if looked := int(s.looked.Load()); looked != len(s.ids)-done {
 		t.Errorf("%d pictures were decoded after %d had been kept of %d", looked, done, len(s.ids))
 	}
-	want, err := Extract(context.Background(), exchange.Alone, m, s, 52, nil)
+	want, err := Extract(context.Background(), exchange.Alone, m, s, 52, nil, nil)
 	if err != nil || !slices.Equal(got.Images, want.Images) || !slices.Equal(got.Texts, want.Texts) {
 		t.Errorf("not the features of an undisturbed extraction: %v", err)
 	}

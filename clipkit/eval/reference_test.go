@@ -225,7 +225,7 @@ func TestExtractEqualsTheReference(t *testing.T) {
 	m := tiny(t)
 	for _, split := range []string{"train", "test"} {
 		s := fixtureSplit(t, split)
-		f, err := Extract(context.Background(), exchange.Alone, m, s, 52, nil)
+		f, err := Extract(context.Background(), exchange.Alone, m, s, 52, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

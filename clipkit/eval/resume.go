@@ -27,14 +27,15 @@ var ErrBusy = errors.New("eval: another process is writing these features")
 // ExtractTo is Extract that keeps the features in a file. A path that is already complete is only read. While the work lasts, finished batches
 // gather in path.part, and an extraction that was killed continues after the last of them, on any number of ranks. Features of another model, split
 // or preparation are refused (ErrOtherModel, ErrOtherSplit). Only rank 0 reads and writes the files; they are those of one process to the byte.
-func ExtractTo(ctx context.Context, w exchange.World, path string, m *model.Model, weightsSum string, s dataset.Source, contextLength int, progress func(done, total int)) (*Features, error) {
+// Pictures that were left out are tried again, and those that can be read now are added.
+func ExtractTo(ctx context.Context, w exchange.World, path string, m *model.Model, weightsSum string, s dataset.Source, contextLength int, skip *dataset.Skipped, progress func(done, total int)) (*Features, error) {
 	origin := OriginOf(m, weightsSum, s, contextLength)
 	if err := deal.Same(w, "weights, pictures or captions", origin); err != nil {
 		return nil, err
 	}
 	f, err := newFeatures(m.Config.EmbedDim, s)
 	store := func([]float32) error { return nil }
-	save := func() error { return nil }
+	save := func(bool) error { return nil }
 	if w.Rank() == 0 && err == nil {
 		kept, missing := loadFor(path, origin)
 		if errors.Is(missing, os.ErrNotExist) {
@@ -42,15 +43,21 @@ func ExtractTo(ctx context.Context, w exchange.World, path string, m *model.Mode
 			if part, err = openPart(path+".part", origin, f); err == nil {
 				defer part.Close()
 				store = part.append
-				save = func() error {
+				save = func(bool) error {
 					if err := f.Save(path, origin); err != nil {
 						return err
 					}
 					return os.Remove(path + ".part")
 				}
 			}
-		} else {
-			f, err = kept, missing
+		} else if f, err = kept, missing; err == nil {
+			f.expand(s.ImageIDs())
+			save = func(more bool) error {
+				if !more {
+					return nil
+				}
+				return f.Save(path, origin)
+			}
 		}
 	}
 	if err := exchange.Agree(w, err); err != nil {
@@ -59,11 +66,18 @@ func ExtractTo(ctx context.Context, w exchange.World, path string, m *model.Mode
 	if err := f.share(w); err != nil {
 		return nil, err
 	}
-	e := extraction{world: w, model: m, source: s, contextLength: contextLength, progress: progress}
+	e := extraction{world: w, model: m, source: s, contextLength: contextLength, skip: skip, progress: progress}
+	more, err := e.retry(ctx, f)
+	if err != nil {
+		return nil, err
+	}
 	if err := e.run(ctx, f, store); err != nil {
 		return nil, err
 	}
-	if err := exchange.Agree(w, save()); err != nil {
+	if err := f.compact(s.Name()); err != nil {
+		return nil, err
+	}
+	if err := exchange.Agree(w, save(more)); err != nil {
 		return nil, err
 	}
 	return f, nil

@@ -88,14 +88,14 @@ var errKilled = errors.New("killed")
 func TestExtractionContinues(t *testing.T) {
 	m, s := tiny(t), manyOf(fixtureSplit(t, "train"), 150)
 	ctx, dir := context.Background(), t.TempDir()
-	want, err := ExtractTo(ctx, exchange.Alone, filepath.Join(dir, "whole"), m, "sum", s, 52, nil)
+	want, err := ExtractTo(ctx, exchange.Alone, filepath.Join(dir, "whole"), m, "sum", s, 52, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, stop := range []int{1, 64, 65, 128, 150, 151} { // samples after which it is killed
 		path := filepath.Join(dir, "killed")
 		killed, cancel := context.WithCancel(ctx)
-		_, err := ExtractTo(killed, exchange.Alone, path, m, "sum", s, 52, func(done, total int) {
+		_, err := ExtractTo(killed, exchange.Alone, path, m, "sum", s, 52, nil, func(done, total int) {
 			if total != 300 {
 				t.Errorf("%d in all", total)
 			}
@@ -116,7 +116,7 @@ func TestExtractionContinues(t *testing.T) {
 			file.Close()
 		}
 		s.looked.Store(0)
-		got, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 52, nil)
+		got, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 52, nil, nil)
 		if err != nil || !slices.Equal(got.Images, want.Images) || !slices.Equal(got.Texts, want.Texts) {
 			t.Fatalf("stopped at %d: %v", stop, err)
 		}
@@ -135,22 +135,22 @@ func TestExtractionContinues(t *testing.T) {
 func TestStoredFeaturesAreOfOneModelAndSplit(t *testing.T) {
 	m, s := tiny(t), fixtureSplit(t, "test")
 	ctx, path := context.Background(), filepath.Join(t.TempDir(), "f")
-	want, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 52, nil)
+	want, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 52, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 52, func(int, int) { t.Error("extracted again") })
+	got, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 52, nil, func(int, int) { t.Error("extracted again") })
 	if err != nil || !slices.Equal(got.Images, want.Images) || !slices.Equal(got.TextIDs, want.TextIDs) {
 		t.Error(err)
 	}
-	_, err = ExtractTo(ctx, exchange.Alone, path, m, "another", s, 52, nil)
+	_, err = ExtractTo(ctx, exchange.Alone, path, m, "another", s, 52, nil, nil)
 	if !errors.Is(err, ErrOtherModel) || !strings.Contains(err.Error(), "another") {
 		t.Error(err)
 	}
-	if _, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 51, nil); !errors.Is(err, ErrOtherSplit) {
+	if _, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 51, nil, nil); !errors.Is(err, ErrOtherSplit) {
 		t.Error(err)
 	}
-	if _, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", fixtureSplit(t, "train"), 52, nil); !errors.Is(err, ErrOtherSplit) {
+	if _, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", fixtureSplit(t, "train"), 52, nil, nil); !errors.Is(err, ErrOtherSplit) {
 		t.Error(err)
 	}
 
@@ -164,14 +164,14 @@ func TestStoredFeaturesAreOfOneModelAndSplit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 52, nil); !errors.Is(err, ErrBusy) {
+	if _, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 52, nil, nil); !errors.Is(err, ErrBusy) {
 		t.Error(err)
 	}
 	p.Close()
-	if _, err := ExtractTo(ctx, exchange.Alone, path, m, "another", s, 52, nil); !errors.Is(err, ErrOtherModel) {
+	if _, err := ExtractTo(ctx, exchange.Alone, path, m, "another", s, 52, nil, nil); !errors.Is(err, ErrOtherModel) {
 		t.Error(err)
 	}
-	if _, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 52, nil); err != nil {
+	if _, err := ExtractTo(ctx, exchange.Alone, path, m, "sum", s, 52, nil, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -179,11 +179,11 @@ func TestStoredFeaturesAreOfOneModelAndSplit(t *testing.T) {
 func TestABadPictureEndsExtraction(t *testing.T) {
 	m, s := tiny(t), manyOf(fixtureSplit(t, "train"), 70)
 	s.broken = 66
-	if _, err := Extract(context.Background(), exchange.Alone, m, s, 52, nil); err == nil || !strings.Contains(err.Error(), "picture 66") {
+	if _, err := Extract(context.Background(), exchange.Alone, m, s, 52, nil, nil); err == nil || !strings.Contains(err.Error(), "image 66") {
 		t.Error(err)
 	}
 	s.ids = nil
-	if _, err := Extract(context.Background(), exchange.Alone, m, s, 52, nil); !errors.Is(err, ErrEmpty) {
+	if _, err := Extract(context.Background(), exchange.Alone, m, s, 52, nil, nil); !errors.Is(err, ErrEmpty) {
 		t.Error(err)
 	}
 }

@@ -15,6 +15,8 @@ type Validation struct {
 	BatchSize     int // pairs in a batch, of each of the reference's ranks
 	Ranks         int // of the reference; 0 is one
 	Seed          uint64
+
+	Skip *dataset.Skipped // takes pictures that cannot be read, over all validations of a run; nil: they are an error
 }
 
 // order is the pairs of all batches, one rank's after the other's. Every rank has the same number of them, because the reference repeats pairs from the
@@ -33,7 +35,7 @@ func (v Validation) order(pairs int) (order []int) {
 // The ranks of w, which have the same weights, share the encoding. The figures are rank 0's, and the row of the others is empty: what is decided by
 // figures of each rank's own, which may differ in a last bit between hosts, would not be decided alike.
 func Validate(ctx context.Context, w exchange.World, m *model.Model, split dataset.Source, v Validation) (row experiment.Row, err error) {
-	f, err := Extract(ctx, w, m, split, v.ContextLength, nil)
+	f, err := Extract(ctx, w, m, split, v.ContextLength, v.Skip, nil)
 	if err != nil {
 		return row, err
 	}
@@ -53,7 +55,8 @@ func (v Validation) measure(m *model.Model, f *Features, split dataset.Source) (
 	if err != nil {
 		return row, err
 	}
-	pairs := dataset.Pairs(split)
+	row.LeftOut = len(split.ImageIDs()) - len(f.ImageIDs)
+	pairs := f.pairsOf(split)
 	row.Loss, row.ImageToTextAcc, row.TextToImageAcc, err = InBatch(f, pairs, v.order(len(pairs)), v.BatchSize, scale)
 	return row, err
 }

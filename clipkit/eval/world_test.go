@@ -24,7 +24,7 @@ func TestRanksExtractTheSame(t *testing.T) {
 	m, s := tiny(t), manyOf(fixtureSplit(t, "train"), 321) // 6 batches of pictures, 1 of texts
 	dir := t.TempDir()
 	one := filepath.Join(dir, "one")
-	want, err := ExtractTo(t.Context(), exchange.Alone, one, m, "sum", s, 52, nil)
+	want, err := ExtractTo(t.Context(), exchange.Alone, one, m, "sum", s, 52, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestRanksExtractTheSame(t *testing.T) {
 			if w.Rank() > 0 {
 				to = filepath.Join(dir, "no disk of mine", "f")
 			}
-			got, err := ExtractTo(t.Context(), w, to, m, "sum", s, 52, func(done, total int) {
+			got, err := ExtractTo(t.Context(), w, to, m, "sum", s, 52, nil, func(done, total int) {
 				if done <= before || total != 642 {
 					t.Errorf("%d of %d after %d", done, total, before)
 				}
@@ -62,7 +62,7 @@ func TestRanksExtractTheSame(t *testing.T) {
 			t.Errorf("%d ranks wrote another file: %v", ranks, err)
 		}
 		for rank, err := range exchangetest.Everywhere(ranks, func(w exchange.World) error { // the finished file is only read, by rank 0
-			got, err := ExtractTo(t.Context(), w, path+strings.Repeat("/none", w.Rank()), m, "sum", s, 52, func(int, int) { t.Error("extracted again") })
+			got, err := ExtractTo(t.Context(), w, path+strings.Repeat("/none", w.Rank()), m, "sum", s, 52, nil, func(int, int) { t.Error("extracted again") })
 			if err == nil && (!slices.Equal(got.Images, want.Images) || !slices.Equal(got.Texts, want.Texts)) {
 				err = errors.New("other features")
 			}
@@ -79,7 +79,7 @@ func TestRanksExtractTheSame(t *testing.T) {
 func TestExtractionContinuesOnOtherRanks(t *testing.T) {
 	m, s := tiny(t), manyOf(fixtureSplit(t, "train"), 530) // 9 batches of pictures, 2 of texts
 	dir := t.TempDir()
-	want, err := ExtractTo(t.Context(), exchange.Alone, filepath.Join(dir, "one"), m, "sum", s, 52, nil)
+	want, err := ExtractTo(t.Context(), exchange.Alone, filepath.Join(dir, "one"), m, "sum", s, 52, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestExtractionContinuesOnOtherRanks(t *testing.T) {
 		for rank, err := range exchangetest.Everywhere(part.ranks, func(w exchange.World) error {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			got, err := ExtractTo(ctx, w, path, m, "sum", s, 52, func(done, _ int) {
+			got, err := ExtractTo(ctx, w, path, m, "sum", s, 52, nil, func(done, _ int) {
 				if done >= part.stop && w.Rank() == w.Size()-1 { // one rank is interrupted
 					cancel()
 				}
@@ -140,33 +140,33 @@ func TestOneRankFails(t *testing.T) {
 		says string
 		run  func(w exchange.World) error
 	}{
-		"a broken picture": {1, "picture 70", func(w exchange.World) error {
+		"a broken picture": {1, "image 70", func(w exchange.World) error {
 			s := manyOf(fixtureSplit(t, "train"), 150)
 			s.broken = 70
-			_, err := Extract(t.Context(), w, m, s, 52, nil)
+			_, err := Extract(t.Context(), w, m, s, 52, nil, nil)
 			return err
 		}},
-		"a broken picture of the last batch": {2, "picture 149", func(w exchange.World) error {
+		"a broken picture of the last batch": {2, "image 149", func(w exchange.World) error {
 			s := manyOf(fixtureSplit(t, "train"), 150)
 			s.broken = 149
-			_, err := ExtractTo(t.Context(), w, filepath.Join(dir, "broken"), m, "sum", s, 52, nil)
+			_, err := ExtractTo(t.Context(), w, filepath.Join(dir, "broken"), m, "sum", s, 52, nil, nil)
 			return err
 		}},
 		"no place to write": {0, "no such folder", func(w exchange.World) error {
-			_, err := ExtractTo(t.Context(), w, filepath.Join(dir, "no such folder", "f"), m, "sum", small, 52, nil)
+			_, err := ExtractTo(t.Context(), w, filepath.Join(dir, "no such folder", "f"), m, "sum", small, 52, nil, nil)
 			return err
 		}},
 		"no data": {1, "nothing to evaluate", func(w exchange.World) error {
 			s := manyOf(small, 70*(1-w.Rank()%2))
-			_, err := Extract(t.Context(), w, m, s, 52, nil)
+			_, err := Extract(t.Context(), w, m, s, 52, nil, nil)
 			return err
 		}},
 		"other data": {0, "rank 2 has other pictures or captions", func(w exchange.World) error {
-			_, err := Extract(t.Context(), w, m, manyOf(small, 70+w.Rank()/2), 52, nil)
+			_, err := Extract(t.Context(), w, m, manyOf(small, 70+w.Rank()/2), 52, nil, nil)
 			return err
 		}},
 		"other weights": {0, "rank 1 has other weights", func(w exchange.World) error {
-			_, err := ExtractTo(t.Context(), w, filepath.Join(dir, "weights"), m, fmt.Sprint("sum", w.Rank()%2), small, 52, nil)
+			_, err := ExtractTo(t.Context(), w, filepath.Join(dir, "weights"), m, fmt.Sprint("sum", w.Rank()%2), small, 52, nil, nil)
 			return err
 		}},
 	} {
@@ -186,7 +186,7 @@ func TestOneRankFails(t *testing.T) {
 // The validation of R ranks of the reference, whatever ranks compute it: the batches of each, summed and divided by all pairs, the repeated ones among them.
 func TestValidateCountsTheReferencesRanks(t *testing.T) {
 	m, s := tiny(t), manyOf(fixtureSplit(t, "train"), 50)
-	f, err := Extract(t.Context(), exchange.Alone, m, s, 52, nil)
+	f, err := Extract(t.Context(), exchange.Alone, m, s, 52, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestRanksEncodeTheSameForAnIndex(t *testing.T) {
 	}
 	ctx := t.Context()
 	encode := func(w exchange.World, at, end int) (images, texts []float32, err error) {
-		if images, err = EncodePictures(ctx, w, m, s, s.ids[at:end]); err == nil {
+		if images, err = EncodePictures(ctx, w, m, s, s.ids[at:end], nil); err == nil {
 			texts, err = EncodeCaptions(ctx, w, m, s.texts[at:end], 52)
 		}
 		return images, texts, err

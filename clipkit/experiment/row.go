@@ -24,6 +24,7 @@ type Row struct {
 
 	TextToImage *Recall `json:"text_to_image,omitempty"` // kind "valid"
 	ImageToText *Recall `json:"image_to_text,omitempty"` // kind "valid"
+	LeftOut     int     `json:"left_out,omitempty"`      // kind "valid": pictures that cannot be read, and are in none of its figures
 
 	Note string `json:"note,omitempty"`
 }

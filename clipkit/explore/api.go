@@ -165,7 +165,7 @@ func (h *Handler) info(*http.Request) (any, error) {
 	}
 	return map[string]any{
 		"title": h.title, "set": h.set, "source": h.source.Name(),
-		"pictures": len(h.source.ImageIDs()), "texts": len(h.source.Texts()), "models": sides,
+		"pictures": len(h.ids), "texts": len(h.source.Texts()), "models": sides,
 		"limits": map[string]int{"picture_bytes": maxPicture, "text": maxText, "k": maxK, "page": maxPage},
 	}, nil
 }
@@ -190,16 +190,15 @@ func (h *Handler) item(id int64) item {
 }
 
 func (h *Handler) listPictures(r *http.Request) (any, error) {
-	ids := h.source.ImageIDs()
-	from, to, err := span(r, len(ids))
+	from, to, err := span(r, len(h.ids))
 	if err != nil {
 		return nil, err
 	}
 	list := []item{}
-	for _, id := range ids[from:to] {
+	for _, id := range h.ids[from:to] {
 		list = append(list, h.item(id))
 	}
-	return map[string]any{"total": len(ids), "pictures": list}, nil
+	return map[string]any{"total": len(h.ids), "pictures": list}, nil
 }
 
 func (h *Handler) listTexts(r *http.Request) (any, error) {
@@ -215,7 +214,7 @@ func (h *Handler) listTexts(r *http.Request) (any, error) {
 	}
 	list := []text{}
 	for _, t := range texts[from:to] {
-		list = append(list, text{t.ID, t.Text, t.ImageIDs})
+		list = append(list, text{t.ID, t.Text, h.texts[t.ID].ImageIDs})
 	}
 	return map[string]any{"total": len(texts), "texts": list}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/explore"
@@ -21,7 +22,7 @@ func TestRanksAreTheEvaluations(t *testing.T) {
 	s, e := serve(t, 2, ""), embedded()
 	texts := e.split.Texts()
 	for side, m := range e.models {
-		f, err := eval.Extract(t.Context(), exchange.Alone, m.Towers, e.split, m.Towers.Config.ContextLength, nil)
+		f, err := eval.Extract(t.Context(), exchange.Alone, m.Towers, e.split, m.Towers.Config.ContextLength, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -307,5 +308,53 @@ func TestHealthAndMetrics(t *testing.T) {
 		if !strings.Contains(metrics(), line) {
 			t.Errorf("metrics lack %s", line)
 		}
+	}
+}
+
+// oneMore is a split with a picture that no index has, which its first text names too.
+type oneMore struct{ dataset.Source }
+
+func (s oneMore) ImageIDs() []int64 { return slices.Concat([]int64{-5}, s.Source.ImageIDs()) }
+
+func (s oneMore) Texts() []dataset.Text {
+	texts := slices.Clone(s.Source.Texts())
+	texts[0].ImageIDs = slices.Concat([]int64{-5}, texts[0].ImageIDs)
+	return texts
+}
+
+// A picture that could not be read when the index was built is nowhere on the page: the rest is listed, counted and ranked.
+func TestPicturesOfNoIndexAreNotShown(t *testing.T) {
+	e := small()
+	if e.err != nil {
+		t.Fatal(e.err)
+	}
+	s := start(t, explore.Config{Title: "one more", Source: oneMore{e.split}, Sides: e.sides[:1]})
+	ids, text := e.split.ImageIDs(), e.split.Texts()[0]
+	var list struct {
+		Total    int
+		Pictures []struct{ ID int64 }
+		Texts    []struct{ Pictures []int64 }
+	}
+	call(t, "GET", s.URL+"/api/pictures?n=1", nil, &list)
+	if list.Total != len(ids) || list.Pictures[0].ID != ids[0] {
+		t.Errorf("%+v", list)
+	}
+	call(t, "GET", s.URL+"/api/texts?n=1", nil, &list)
+	if !slices.Equal(list.Texts[0].Pictures, text.ImageIDs) {
+		t.Errorf("%+v", list.Texts)
+	}
+	var found struct {
+		Total    int
+		Labelled struct{ Right int }
+	}
+	call(t, "POST", s.URL+"/api/search", map[string]any{"text": text.Text}, &found)
+	right := 0
+	for _, other := range e.split.Texts() {
+		if other.Text == text.Text {
+			right += len(other.ImageIDs)
+		}
+	}
+	if found.Total != len(ids) || found.Labelled.Right != right {
+		t.Errorf("%+v, want %d pictures, %d right", found, len(ids), right)
 	}
 }

@@ -13,7 +13,7 @@
 // Answers are JSON; an error is {"error": "what was wrong and what to do"} with a status of 4xx or 5xx. Paths are relative to the page's own.
 //
 //	GET  api/info                          models, sizes, limits, the range of cosines
-//	GET  api/pictures?from=0&n=100         pictures in storage order, with their captions
+//	GET  api/pictures?from=0&n=100         pictures in storage order, with their captions; those that could not be read for an index are not among them
 //	GET  api/texts?from=0&n=100            captions, with their pictures
 //	POST api/search  {"text": "红色的猫", "k": 20}                 the nearest pictures of a text
 //	                 {"image": 301, "to": "texts"}                 the nearest captions of a picture of the set
@@ -55,6 +55,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"clipnb/clipkit/dataset"
@@ -89,7 +90,8 @@ type Handler struct {
 	title      string
 	token      string
 	source     dataset.Source
-	set        string // in addresses that browsers may keep for ever: another handler's are others
+	ids        []int64 // of the pictures that an index has, in the source's order; others are not shown
+	set        string  // in addresses that browsers may keep for ever: another handler's are others
 	sides      []*side
 	captions   map[int64][]string // by picture
 	captionIDs map[int64][]int64
@@ -127,6 +129,11 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	case len(c.Sides) < 1 || len(c.Sides) > 2:
 		return nil, fmt.Errorf("%w: %d models, want one, or two to compare", ErrConfig, len(c.Sides))
 	}
+	for i, s := range c.Sides {
+		if s.Model == nil || s.Images == nil {
+			return nil, fmt.Errorf("%w: side %d (%q) lacks a model or an index of pictures", ErrConfig, i, s.Name)
+		}
+	}
 	if err := checkToken(c.Token); err != nil {
 		return nil, err
 	}
@@ -137,7 +144,14 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	}
 	h.pictures, _ = lru.New[string, *picture](keptPictures)
 	h.thumbs, _ = lru.New[thumb, thumbnail](keptThumbs)
+	absent, err := c.absent(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("explore: %w", err)
+	}
+	gone := func(id int64) bool { _, is := slices.BinarySearch(absent, id); return is }
+	h.ids = slices.DeleteFunc(slices.Clone(c.Source.ImageIDs()), gone)
 	for _, t := range c.Source.Texts() {
+		t.ImageIDs = slices.DeleteFunc(slices.Clone(t.ImageIDs), gone)
 		h.texts[t.ID] = t
 		for _, id := range t.ImageIDs {
 			h.captions[id], h.captionIDs[id] = append(h.captions[id], t.Text), append(h.captionIDs[id], t.ID)
@@ -145,9 +159,6 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 		}
 	}
 	for i, s := range c.Sides {
-		if s.Model == nil || s.Images == nil {
-			return nil, fmt.Errorf("%w: side %d (%q) lacks a model or an index of pictures", ErrConfig, i, s.Name)
-		}
 		scores, err := s.scores(ctx, c.Source.Texts())
 		if err != nil {
 			return nil, fmt.Errorf("explore: side %d (%q): %w", i, s.Name, err)
@@ -163,6 +174,17 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	}
 	h.handler = h.guard(h.routes())
 	return h, nil
+}
+
+// absent are the pictures that no index has, sorted: those that could not be read when it was built.
+func (c Config) absent(ctx context.Context) (ids []int64, err error) {
+	ids = c.Source.ImageIDs()
+	for _, s := range c.Sides {
+		if ids, err = s.Images.Missing(ctx, ids...); err != nil {
+			return nil, err
+		}
+	}
+	return slices.Sorted(slices.Values(ids)), nil
 }
 
 // ServeHTTP answers one request.

@@ -1,6 +1,7 @@
 package explore_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/explore"
+	"clipnb/clipkit/index"
 	"clipnb/clipkit/internal/browser"
 
 	"github.com/chromedp/chromedp/kb"
@@ -299,11 +301,16 @@ func (r renamed) Texts() []dataset.Text {
 	return texts
 }
 
+// whole claims to have every picture.
+type whole struct{ index.Index }
+
+func (whole) Missing(context.Context, ...int64) ([]int64, error) { return nil, nil }
+
 // 100,000 pictures are as many cells as fit into the view, wherever one scrolls, and a pull through all of them loads what is looked at.
 func TestPageScrollsThroughManyPictures(t *testing.T) {
 	const n = 100_000
 	c := wide(t, 200)
-	c.Source = manyPictures(n)
+	c.Source, c.Sides[0].Images = manyPictures(n), whole{c.Sides[0].Images}
 	s := start(t, c)
 	tab := visit(t, s.URL+"/", browser.Look{Width: 1100, Height: 800})
 	var longest float64

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/imaging"
 )
 
@@ -127,7 +128,7 @@ func (h *Handler) ofSet(ctx context.Context, id int64) (*picture, error) {
 	}
 	p, err := h.prepare(ctx, encoded)
 	if err != nil {
-		return nil, fmt.Errorf("picture %d: %w", id, err)
+		return nil, fmt.Errorf("%s: %w", dataset.Label(h.source, id), err)
 	}
 	h.pictures.Add(key, p)
 	return p, nil

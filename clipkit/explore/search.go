@@ -74,7 +74,7 @@ func (h *Handler) search(r *http.Request) (any, error) {
 	out := &found{Cut: cut, EncodeMS: ms(start)}
 	start = time.Now()
 	defer func() { h.metrics.searched(time.Since(start)) }()
-	where, total, own, right := s.Images, len(h.source.ImageIDs()), int64(-1), h.named[caption(q.Text)]
+	where, total, own, right := s.Images, len(h.ids), int64(-1), h.named[caption(q.Text)]
 	if q.To == "texts" {
 		where, total, right = s.Texts, len(h.source.Texts()), nil
 	}

@@ -21,6 +21,8 @@ type Finisher interface {
 // [len(rows), dim] of items[rows[0]], items[rows[1]], …: it encodes pictures, or takes rows out of stored features. progress, when not nil,
 // receives items that are in and in all.
 //
+// An item whose row is absent (deal.Absent), such as a picture that cannot be read, is not added, and asked for again by the next Build.
+//
 // Items are known by their IDs: a picture that has changed under its ID, and tags that have changed, are not noticed; delete those first. What
 // dst has beside items stays.
 func Build(ctx context.Context, dst Index, items []Item, encode func(ctx context.Context, rows []int) ([]float32, error), progress func(done, total int)) error {
@@ -111,12 +113,17 @@ func addRows(ctx context.Context, dst Index, items []Item, rows []int, vectors [
 	}
 	dim := len(vectors) / len(rows)
 	for part := range slices.Chunk(rows, BuildBatch) {
-		some := make([]Item, len(part))
+		var some []Item
+		var theirs []float32
 		for i, r := range part {
-			some[i] = items[r]
+			if row := vectors[i*dim : (i+1)*dim]; !deal.Absent(row) {
+				some, theirs = append(some, items[r]), append(theirs, row...)
+			}
 		}
-		if err := dst.Add(ctx, some, vectors[:len(part)*dim]); err != nil {
-			return err
+		if len(some) > 0 {
+			if err := dst.Add(ctx, some, theirs); err != nil {
+				return err
+			}
 		}
 		vectors = vectors[len(part)*dim:]
 		report(len(part))

@@ -1,12 +1,14 @@
 package live
 
 import (
+	"fmt"
 	"os"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/internal/progress"
+	"clipnb/clipkit/tokenizer"
 	"clipnb/clipkit/train/plan"
 )
 
@@ -19,11 +21,29 @@ func Bar(w exchange.World, what string, total int) *progress.Line {
 }
 
 // Encoding counts the pictures of a split and then its texts, which a model of this architecture encodes in a part of the time.
+// Captions that are too long for the model are counted before.
 func Encoding(w exchange.World, cfg arch.Config, what string, split dataset.Source) *progress.Line {
 	pictures, texts := len(split.ImageIDs()), len(split.Texts())
 	bar := Bar(w, what+" "+split.Name(), pictures+texts)
 	if bar == nil {
 		return nil
 	}
+	fmt.Fprint(os.Stderr, cut(split, cfg.ContextLength))
 	return bar.Then(pictures, cfg.ImageFLOPs()).Then(texts, cfg.TextFLOPs(plan.MeanTokens(split, cfg.ContextLength)))
+}
+
+// cut says how many captions are longer than what the model reads; "" where none is.
+func cut(split dataset.Source, length int) string {
+	n, first, row, texts := 0, int64(0), make([]int32, length), split.Texts()
+	for _, t := range texts {
+		if tokenizer.Default().Encode(row, tokenizer.Prepare(t.Text)) > 0 {
+			if n++; n == 1 {
+				first = t.ID
+			}
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of the %d texts of %s are longer than the model's %d tokens and are cut; the first has text_id %d\n", n, len(texts), split.Name(), length, first)
 }

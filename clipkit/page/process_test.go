@@ -65,7 +65,7 @@ func openEmoji(ctx context.Context, spec json.RawMessage, token string) (*explor
 	if err := weights.Load(m, cfg, f); err != nil {
 		return nil, nil, err
 	}
-	features, err := eval.Extract(ctx, exchange.Alone, m, data.Valid, cfg.ContextLength, nil)
+	features, err := eval.Extract(ctx, exchange.Alone, m, data.Valid, cfg.ContextLength, nil, nil)
 	if err != nil {
 		return nil, nil, err
 	}

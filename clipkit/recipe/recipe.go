@@ -19,7 +19,6 @@ import (
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
-	"clipnb/clipkit/internal/nearest"
 	"clipnb/clipkit/train"
 )
 
@@ -63,7 +62,7 @@ type Reach struct {
 	Source      string
 }
 
-// Find gives a recipe by its name.
+// Find gives a recipe by its name. The error for a wrong one has the nearest.
 func Find(name string) (Recipe, error) {
 	var names []string
 	for _, r := range All() {
@@ -73,10 +72,10 @@ func Find(name string) (Recipe, error) {
 		names = append(names, r.Name)
 	}
 	meant := ""
-	if near := nearest.Name(name, names); near != "" {
-		meant = fmt.Sprintf("; did you mean %q?", near)
+	if near := nearest(name, names); near != nil {
+		meant = fmt.Sprintf("the nearest: %s (\"go run ./clipkit/cmd/clipkit recipes\" says what each does); ", strings.Join(near, ", "))
 	}
-	return Recipe{}, fmt.Errorf("%w: %q%s; there are %s", ErrUnknown, name, meant, strings.Join(names, ", "))
+	return Recipe{}, fmt.Errorf("%w: %q; %sthere are %s", ErrUnknown, name, meant, strings.Join(names, ", "))
 }
 
 // Result is what Load opens after the run: its best checkpoint where it keeps one (train.Config.BestMetric), else its newest.

@@ -19,6 +19,18 @@ func (r Recipe) String() string {
 	return b.String()
 }
 
+// Promise is the recipe in two lines: what it takes, and what it reaches.
+func (r Recipe) Promise() string {
+	reaches := "not measured"
+	if len(r.Reaches) > 0 {
+		reaches = r.Reaches[0].String()
+	}
+	if r.Speed != "" {
+		reaches += "; " + r.Speed
+	}
+	return r.needs() + "\n" + reaches
+}
+
 // HTML is the recipe as a table (chart.Figure).
 func (r Recipe) HTML() string {
 	var rows [][]string

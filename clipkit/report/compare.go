@@ -34,31 +34,31 @@ func MovedTexts(split dataset.Source, moved []eval.Moved, n int) ([]chart.Pictur
 	for _, t := range split.Texts() {
 		of[t.ID] = t
 	}
-	return movedPictures(split, moved, n, func(id int64) (int64, string) {
+	return movedPictures(split, moved, n, func(id int64) (int64, string, bool) {
 		t := of[id]
 		if len(t.ImageIDs) == 0 {
-			return 0, t.Text
+			return 0, "", false
 		}
-		return t.ImageIDs[0], t.Text
+		return t.ImageIDs[0], t.Text, true
 	})
 }
 
 // MovedImages is MovedTexts for pictures that moved, such as c.ImageToText.Worsened, each with its first caption.
 func MovedImages(split dataset.Source, moved []eval.Moved, n int) ([]chart.Picture, error) {
 	of := dataset.CaptionsByImage(split)
-	return movedPictures(split, moved, n, func(id int64) (int64, string) { return id, first(of[id]) })
+	return movedPictures(split, moved, n, func(id int64) (int64, string, bool) { return id, first(of[id]), len(of[id]) > 0 })
 }
 
-func movedPictures(split dataset.Source, moved []eval.Moved, n int, picture func(query int64) (id int64, text string)) ([]chart.Picture, error) {
+func movedPictures(split dataset.Source, moved []eval.Moved, n int, picture func(query int64) (id int64, text string, known bool)) ([]chart.Picture, error) {
 	var out []chart.Picture
 	for _, m := range moved[:min(n, len(moved))] {
-		id, text := picture(m.Query)
-		encoded, err := split.Image(id)
-		if err != nil {
-			return nil, fmt.Errorf("showing query %d: %w", m.Query, err)
+		id, text, known := picture(m.Query)
+		if !known {
+			return nil, fmt.Errorf("query %d has no picture in %s; take the comparison of this split", m.Query, split.Name())
 		}
-		better := m.After < m.Before
-		out = append(out, chart.Picture{Encoded: encoded, Caption: fmt.Sprintf("%s: %d → %d", text, m.Before, m.After), Right: &better})
+		p, better := pictureOf(split, id, fmt.Sprintf("%s: %d → %d", text, m.Before, m.After)), m.After < m.Before
+		p.Right = &better
+		out = append(out, p)
 	}
 	return out, nil
 }

@@ -18,26 +18,22 @@ func Map(f *eval.Features, split dataset.Source, n int) (*chart.Chart, error) {
 		return nil, fmt.Errorf("mapping %s: %w", split.Name(), err)
 	}
 	at := spread(len(points), n)
-	pictures, err := picturesAt(f, split, at)
-	if err != nil {
-		return nil, err
-	}
 	chosen := make([][2]float64, len(at))
 	for k, i := range at {
 		chosen[k] = points[i]
 	}
-	return chart.Map(chosen, nil, pictures), nil
+	return chart.Map(chosen, nil, picturesAt(f, split, at)), nil
 }
 
 // Heatmap draws the cosines of n pictures, evenly spread over a split, with the first captions of each.
 func Heatmap(f *eval.Features, split dataset.Source, n int) (*chart.Chart, error) {
-	at := spread(len(f.ImageIDs), n)
-	pictures, err := picturesAt(f, split, at)
-	if err != nil {
-		return nil, err
+	texts := split.Texts()
+	if len(texts) != len(f.TextIDs) {
+		return nil, fmt.Errorf("cosines of %s: it has %d texts, and the features are of %d; take the features of this split", split.Name(), len(texts), len(f.TextIDs))
 	}
+	at := spread(len(f.ImageIDs), n)
 	textAt := make(map[int64]int, len(f.TextIDs)) // the first caption of a picture, by its row
-	for row, t := range split.Texts() {
+	for row, t := range texts {
 		for _, id := range t.ImageIDs {
 			if _, known := textAt[id]; !known {
 				textAt[id] = row
@@ -46,9 +42,9 @@ func Heatmap(f *eval.Features, split dataset.Source, n int) (*chart.Chart, error
 	}
 	var columns []string
 	var rows []int
-	for k, i := range at {
+	for _, i := range at {
 		if row, ok := textAt[f.ImageIDs[i]]; ok {
-			columns, rows = append(columns, pictures[k].Caption), append(rows, row)
+			columns, rows = append(columns, texts[row].Text), append(rows, row)
 		}
 	}
 	values := make([][]float64, len(at))
@@ -57,7 +53,7 @@ func Heatmap(f *eval.Features, split dataset.Source, n int) (*chart.Chart, error
 			values[k] = append(values[k], cosine(f.Images, f.Texts, f.Dim, i, row))
 		}
 	}
-	return chart.Heatmap(values, pictures, columns), nil
+	return chart.Heatmap(values, picturesAt(f, split, at), columns), nil
 }
 
 // Similarities draws how the cosines of captions with their own pictures and with others are spread, and the threshold that parts them best: what a
@@ -101,18 +97,13 @@ func spread(total, n int) []int {
 }
 
 // picturesAt gives the pictures of some rows of the features, each with its first caption.
-func picturesAt(f *eval.Features, split dataset.Source, at []int) ([]chart.Picture, error) {
+func picturesAt(f *eval.Features, split dataset.Source, at []int) []chart.Picture {
 	of := dataset.CaptionsByImage(split)
 	out := make([]chart.Picture, len(at))
 	for k, i := range at {
-		id := f.ImageIDs[i]
-		encoded, err := split.Image(id)
-		if err != nil {
-			return nil, fmt.Errorf("showing picture %d of %s: %w", id, split.Name(), err)
-		}
-		out[k] = chart.Picture{Encoded: encoded, Caption: first(of[id])}
+		out[k] = pictureOf(split, f.ImageIDs[i], first(of[f.ImageIDs[i]]))
 	}
-	return out, nil
+	return out
 }
 
 // cosine is that of a picture's and a text's unit vectors.

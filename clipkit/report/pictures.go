@@ -19,19 +19,45 @@ func Hits(hits []page.Hit) []chart.Picture {
 	return out
 }
 
-// Sample takes n pictures of a split, evenly spread over it, each with its first caption.
+// Sample takes n pictures of a split, evenly spread over it, each with its first caption. In place of one that cannot be read it takes the next that can, up to
+// where another begins.
 func Sample(split dataset.Source, n int) ([]chart.Picture, error) {
 	of, ids := dataset.CaptionsByImage(split), split.ImageIDs()
 	var out []chart.Picture
-	for _, i := range spread(len(ids), n) {
-		id := ids[i]
-		encoded, err := split.Image(id)
-		if err != nil {
-			return nil, err
+	var bad error
+	at := spread(len(ids), n)
+	for k, i := range at {
+		end := len(ids)
+		if k+1 < len(at) {
+			end = at[k+1]
 		}
-		out = append(out, chart.Picture{Encoded: encoded, Caption: first(of[id])})
+		for _, id := range ids[i:end] {
+			encoded, err := split.Image(id)
+			if err == nil {
+				_, err = imaging.Decode(encoded)
+			}
+			if err == nil {
+				out = append(out, chart.Picture{Encoded: encoded, Caption: first(of[id])})
+				break
+			}
+			if bad == nil {
+				bad = fmt.Errorf("%s: %w", dataset.Label(split, id), err)
+			}
+		}
+	}
+	if len(out) == 0 && bad != nil {
+		return nil, fmt.Errorf("no picture of %s can be read; the first is %w", split.Name(), bad)
 	}
 	return out, nil
+}
+
+// pictureOf is a picture of a split with a caption. In place of one that cannot be read any more there is the reason.
+func pictureOf(split dataset.Source, id int64, caption string) chart.Picture {
+	encoded, err := split.Image(id)
+	if err != nil {
+		caption = fmt.Sprintf("%s (%s: %v)", caption, dataset.Label(split, id), err)
+	}
+	return chart.Picture{Encoded: encoded, Caption: caption}
 }
 
 // Images decodes pictures, for clipkit.Classify and Model.EncodeImages.

@@ -16,6 +16,9 @@ func RecallTable(reports ...*eval.Report) chart.Figure {
 	var rows [][]string
 	for _, r := range reports {
 		row := []string{r.Name}
+		if r.LeftOut > 0 {
+			row[0] += fmt.Sprintf(" (%d 张图片读不出 · %[1]d left out)", r.LeftOut)
+		}
 		for _, x := range []float64{r.TextToImage.R1, r.TextToImage.R5, r.TextToImage.R10, r.ImageToText.R1, r.ImageToText.R5, r.ImageToText.R10} {
 			row = append(row, fmt.Sprintf("%.1f", x))
 		}

@@ -1,6 +1,9 @@
 package report
 
 import (
+	"bytes"
+	"errors"
+	"io/fs"
 	"math"
 	"strings"
 	"testing"
@@ -79,5 +82,53 @@ func TestKeptReports(t *testing.T) {
 	}
 	if _, err := Kept("run", "before"); err == nil {
 		t.Error("a report that nobody kept was read")
+	}
+}
+
+// spoilt is a split some of whose pictures are missing or no pictures.
+type spoilt struct {
+	dataset.Source
+	bad map[int64]error // nil: no picture
+}
+
+func (s spoilt) Image(id int64) ([]byte, error) {
+	switch err, is := s.bad[id]; {
+	case is && err != nil:
+		return nil, err
+	case is:
+		return []byte("<html>"), nil
+	}
+	return s.Source.Image(id)
+}
+
+// In place of a bad picture a sample has the next, and what is compared by it is shown with the reason.
+func TestBadPicturesAreShown(t *testing.T) {
+	data, err := dataset.Open("emoji")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	ids := data.Valid.ImageIDs()
+	want, err := data.Valid.Image(ids[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := spoilt{data.Valid, map[int64]error{ids[0]: fs.ErrNotExist, ids[1]: nil}}
+	sample, err := Sample(s, 3)
+	if err != nil || len(sample) != 3 || !bytes.Equal(sample[0].Encoded, want) {
+		t.Errorf("%d pictures: %v", len(sample), err)
+	}
+	if _, err := Images(sample); err != nil {
+		t.Error(err)
+	}
+	moved, err := MovedImages(s, []eval.Moved{{Query: ids[0], Before: 2, After: 1}}, 1)
+	if err != nil || len(moved) != 1 || moved[0].Encoded != nil || !strings.Contains(moved[0].Caption, fs.ErrNotExist.Error()) {
+		t.Errorf("%+v, %v", moved, err)
+	}
+	for _, id := range ids {
+		s.bad[id] = fs.ErrNotExist
+	}
+	if _, err := Sample(s, 3); err == nil || !strings.Contains(err.Error(), "no picture of emoji/valid") || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no picture is left: %v", err)
 	}
 }

@@ -145,11 +145,11 @@ func TestBadDataInARun(t *testing.T) {
 		{"row 5: repeated texts and pictures keep the loss at ln(batch)", split{pictures[:1], slices.Repeat([]string{"促销"}, 8)}, func(c *Config) { c.MaxEpochs, c.SaveEpochInterval, c.ValidEpochInterval = 30, 0, 0 }, nil,
 			[]string{"the loss has stayed at ln(4) = 1.386, that of guessing, for 50 steps", "a learning rate that is too high for the batch, captions that repeat"}, "the loss has stayed at ln(4)"},
 		{"row 30: a picture that is cut off, within the budget", split{spoiled, captions}, func(c *Config) { c.MaxEpochs = 2 }, nil,
-			[]string{"skipped picture 3: imaging: reading a "}, ""},
+			[]string{"left out: image 3: imaging: reading a "}, ""},
 		{"row 30: beyond the budget", split{spoiled, captions}, func(c *Config) { c.SkipBudget = 0 },
 			[]string{"epoch 1, batch ", "spoiled/train (image 3, text 3)", "damaged picture", "repair them or take them out"}, nil, ""},
 		{"row 30: no picture is sound", split{[][]byte{[]byte("<html>")}, captions}, func(c *Config) {},
-			[]string{"all 8 pairs are bad", "not a picture format that can be read", "repair them or take them out"}, []string{"skipped picture 0"}, ""},
+			[]string{"all 8 pairs are bad", "not a picture format that can be read", "repair them or take them out"}, []string{"left out: image 0"}, ""},
 		{"§4.3: hidden answers", split{pictures, nil}, func(c *Config) {}, []string{"spoiled/train has no pairs to train on"}, nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

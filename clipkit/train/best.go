@@ -3,51 +3,14 @@ package train
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
 )
 
 // The best checkpoint and early stopping (Config.BestMetric, Config.Patience). The best one lies in checkpoints/best, which neither
 // resuming nor pruning looks at. What has been reached is part of the state, so a resumed run stops where an uninterrupted one would.
-
-// metrics are what a validation can be judged by, all but the loss better when larger.
-var metrics = []struct {
-	name  string
-	value func(experiment.Row) (value float64, measured bool)
-}{
-	{"loss", func(r experiment.Row) (float64, bool) { return r.Loss, true }},
-	{"image_to_text_acc", func(r experiment.Row) (float64, bool) { return r.ImageToTextAcc, true }},
-	{"text_to_image_acc", func(r experiment.Row) (float64, bool) { return r.TextToImageAcc, true }},
-	{"text_to_image_r1", func(r experiment.Row) (float64, bool) {
-		return recallValue(r.TextToImage, func(x *experiment.Recall) float64 { return x.R1 })
-	}},
-	{"image_to_text_r1", func(r experiment.Row) (float64, bool) {
-		return recallValue(r.ImageToText, func(x *experiment.Recall) float64 { return x.R1 })
-	}},
-	{"mean_recall", func(r experiment.Row) (float64, bool) { // of R@1, 5 and 10 in both directions
-		if r.TextToImage == nil || r.ImageToText == nil {
-			return 0, false
-		}
-		return (r.TextToImage.Mean + r.ImageToText.Mean) / 2, true
-	}},
-}
-
-func recallValue(r *experiment.Recall, value func(*experiment.Recall) float64) (float64, bool) {
-	if r == nil {
-		return 0, false
-	}
-	return value(r), true
-}
-
-// Metrics are the names that Config.BestMetric takes. Recall is that of the whole validation split, the accuracies are within a batch.
-func Metrics() (names []string) {
-	for _, m := range metrics {
-		names = append(names, m.name)
-	}
-	return names
-}
 
 // BestCheckpoint is the checkpoint with the best validation of the run in dir. It wraps checkpoint.ErrNone where there is none.
 func BestCheckpoint(dir string, warn func(string)) (path string, err error) {
@@ -79,17 +42,12 @@ func (j *Job) judge(row experiment.Row) error {
 	if c.BestMetric == "" {
 		return nil
 	}
-	at := slices.Index(Metrics(), c.BestMetric)
-	value, measured := metrics[at].value(row)
+	value, measured := row.Metric(c.BestMetric)
 	if !measured {
 		return fmt.Errorf("%w: best_metric is %q, which Job.Validate does not measure", ErrConfig, c.BestMetric)
 	}
 	best := j.state.Best
-	better := best == nil || value > best.Value
-	if c.BestMetric == "loss" && best != nil {
-		better = value < best.Value
-	}
-	if better {
+	if best == nil || experiment.Better(c.BestMetric, value, best.Value) {
 		j.state.Best = &checkpoint.Best{Metric: c.BestMetric, Value: value, Step: row.Step}
 		saved := true
 		if j.writes() {
@@ -98,7 +56,7 @@ func (j *Job) judge(row experiment.Row) error {
 				return err
 			}
 		}
-		if err := shareJSON(j.world(), &saved); err != nil {
+		if err := exchange.ShareJSON(j.world(), &saved); err != nil {
 			return err
 		}
 		if !saved {

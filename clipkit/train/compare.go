@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/train/introduction"
 )
 
@@ -20,7 +21,7 @@ func (j *Job) compare() error {
 	if j.world().Rank() == 0 {
 		first = mine
 	}
-	if err := shareJSON(j.world(), &first); err != nil {
+	if err := exchange.ShareJSON(j.world(), &first); err != nil {
 		return err
 	}
 	if err = mine.DiffersFrom(first); err != nil {

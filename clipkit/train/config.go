@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/step"
 )
@@ -68,8 +69,8 @@ type Config struct {
 
 	LogInterval        int `json:"log_interval"`         // steps between rows of metrics.jsonl; 0 = only the first and the last [--log-interval]
 	ValidBatchSize     int `json:"valid_batch_size"`     // [--valid-batch-size]
-	ValidEpochInterval int `json:"valid_epoch_interval"` // epochs between validations; 0 = off [--valid-epoch-interval]
-	ValidStepInterval  int `json:"valid_step_interval"`  // steps between validations; 0 = off [--valid-step-interval]
+	ValidEpochInterval int `json:"valid_epoch_interval"` // epochs between validations; 0 or less = off [--valid-epoch-interval]
+	ValidStepInterval  int `json:"valid_step_interval"`  // steps between validations; 0 or less = off; with both off none at the end either, but for best_metric [--valid-step-interval]
 	SaveEpochInterval  int `json:"save_epoch_interval"`  // epochs between checkpoints; 0 = only at the end [--save-epoch-frequency]
 	SaveStepInterval   int `json:"save_step_interval"`   // steps between checkpoints; 0 = off [--save-step-frequency]
 	KeepCheckpoints    int `json:"keep_checkpoints"`     // older ones are removed; 0 = keep all
@@ -81,7 +82,7 @@ type Config struct {
 	// several are kept, the oldest makes room before.
 	OnFailedSave string `json:"on_failed_save,omitempty"`
 
-	BestMetric  string  `json:"best_metric"`  // the checkpoint with the best value of this is kept in checkpoints/best (Metrics has the names); "" = none is
+	BestMetric  string  `json:"best_metric"`  // the checkpoint with the best value of this is kept in checkpoints/best (experiment.Metrics has the names); "" = none is
 	Patience    int     `json:"patience"`     // stop after so many validations without a better value of best_metric; 0 = never
 	SpikeFactor float64 `json:"spike_factor"` // stop when the loss is more than so many times the median of the last 50; 0 = never
 
@@ -157,8 +158,8 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("valid_batch_size", c.ValidBatchSize, "at least 2")
 	case !(c.SaveMinutes >= 0):
 		return bad("save_minutes", c.SaveMinutes, "0 (off) or a positive number")
-	case c.BestMetric != "" && !slices.Contains(Metrics(), c.BestMetric):
-		return bad("best_metric", fmt.Sprintf("%q", c.BestMetric), "one of "+strings.Join(Metrics(), ", "))
+	case c.BestMetric != "" && !slices.Contains(experiment.Metrics(), c.BestMetric):
+		return bad("best_metric", fmt.Sprintf("%q", c.BestMetric), "one of "+strings.Join(experiment.Metrics(), ", "))
 	case c.Patience > 0 && c.BestMetric == "":
 		return bad("patience", c.Patience, "a best_metric with it")
 	case c.OnFailedSave != "" && c.OnFailedSave != "continue" && c.OnFailedSave != "stop":
@@ -173,8 +174,7 @@ func (c Config) Check(cfg arch.Config) error {
 	if err := c.step().Check(cfg); err != nil {
 		return err
 	}
-	for field, v := range map[string]int{"log_interval": c.LogInterval, "valid_epoch_interval": c.ValidEpochInterval, "valid_step_interval": c.ValidStepInterval,
-		"save_epoch_interval": c.SaveEpochInterval, "save_step_interval": c.SaveStepInterval, "keep_checkpoints": c.KeepCheckpoints,
+	for field, v := range map[string]int{"log_interval": c.LogInterval, "save_epoch_interval": c.SaveEpochInterval, "save_step_interval": c.SaveStepInterval, "keep_checkpoints": c.KeepCheckpoints,
 		"patience": c.Patience, "skip_budget": c.SkipBudget} {
 		if v < 0 {
 			return bad(field, v, "0 (off) or a positive number")

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/golden"
 )
 
@@ -89,7 +88,7 @@ func TestBadSettings(t *testing.T) {
 		"augment":                func(c *Config) { c.Augment = "heavy" },
 		"crop_scale":             func(c *Config) { c.Augment, c.CropScale = "crop", [2]float64{0, 1} },
 		"log_interval":           func(c *Config) { c.LogInterval = -1 },
-		"valid_step_interval":    func(c *Config) { c.ValidStepInterval = -1 },
+		"save_step_interval":     func(c *Config) { c.SaveStepInterval = -1 },
 		"best_metric":            func(c *Config) { c.BestMetric = "luck" },
 		"patience":               func(c *Config) { c.Patience = 3 },
 		"spike_factor":           func(c *Config) { c.SpikeFactor = 1 },
@@ -187,18 +186,5 @@ func TestNotices(t *testing.T) {
 	}
 	if lines := (Config{BatchSize: 48, LR: 1e-3}).notices(500, false); len(lines) > 0 {
 		t.Errorf("of a new model: %q", lines)
-	}
-}
-
-func TestMetrics(t *testing.T) {
-	row := experiment.Row{Loss: 1, ImageToTextAcc: 2, TextToImageAcc: 3, TextToImage: &experiment.Recall{R1: 4, Mean: 6}, ImageToText: &experiment.Recall{R1: 5, Mean: 8}}
-	want := map[string]float64{"loss": 1, "image_to_text_acc": 2, "text_to_image_acc": 3, "text_to_image_r1": 4, "image_to_text_r1": 5, "mean_recall": 7}
-	for _, m := range metrics {
-		if v, ok := m.value(row); !ok || v != want[m.name] {
-			t.Errorf("%s is %v, %v", m.name, v, ok)
-		}
-		if _, ok := m.value(experiment.Row{}); ok != slices.Contains([]string{"loss", "image_to_text_acc", "text_to_image_acc"}, m.name) {
-			t.Errorf("%s of a row without recall: %v", m.name, ok)
-		}
 	}
 }

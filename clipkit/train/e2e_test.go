@@ -81,7 +81,7 @@ func e2eData(t testing.TB) *dataset.Dataset {
 // inBatch is a Job.Validate that measures what the reference's validation does.
 func inBatch(m *model.Model, valid dataset.Source, c Config) func(context.Context) (experiment.Row, error) {
 	return func(ctx context.Context) (row experiment.Row, err error) {
-		f, err := eval.Extract(ctx, exchange.Alone, m, valid, c.ContextLength, nil)
+		f, err := eval.Extract(ctx, exchange.Alone, m, valid, c.ContextLength, nil, nil)
 		if err != nil {
 			return row, err
 		}

@@ -12,6 +12,7 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/tokenizer"
+	"clipnb/clipkit/train/memory"
 	"clipnb/clipkit/train/step"
 )
 
@@ -33,14 +34,14 @@ func (j *Job) epoch(ctx context.Context) error {
 		Transform: j.transform(), SkipBudget: c.SkipBudget,
 		OnSkip: func(p dataset.Pair, err error) {
 			j.skipped = append(j.skipped, p)
-			j.Say(fmt.Sprintf("skipped picture %d: %v", p.ImageID, err))
+			_ = j.told.Add(dataset.Label(j.Train, p.ImageID), err) // the loader keeps the budget
 		},
 	})
 	if err != nil {
 		return fmt.Errorf("epoch %d: %w", j.state.Epoch+1, err)
 	}
 	defer l.Close()
-	defer boundGarbage(4 * int64(own*c.computed().BatchSize*pixels(j.Model.Config)))()
+	defer memory.BoundGarbage(4 * int64(own*c.computed().BatchSize*pixels(j.Model.Config)))()
 	peak := j.Model.Device.PeakGFLOPS()
 	last := j.Now()
 	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
@@ -58,12 +59,13 @@ func (j *Job) epoch(ctx context.Context) error {
 		loaded := j.Now()
 		lr := c.learningRate(j.state.Step, j.perRun)
 		j.stepper.Passed = j.passed(loaded)
-		res, err := j.stepper.StepOn(ctx, b.Images, b.IDs, j.pictures(b), lr, c.Seed)
+		pictures, captions := j.rows(b)
+		res, err := j.stepper.StepOn(ctx, b.Images, b.IDs, pictures, lr, c.Seed)
 		if errors.Is(err, step.ErrStopped) {
 			return j.interrupted(ctx)
 		}
 		if err == nil {
-			err = j.watch(b, res)
+			err = j.watch(b, res, pictures, captions)
 		}
 		if err != nil {
 			j.note(err.Error())
@@ -102,21 +104,23 @@ func (j *Job) epoch(ctx context.Context) error {
 	return nil
 }
 
-// pictures are the ids of a batch's pictures.
-func (j *Job) pictures(b *loader.Batch) []int64 {
-	ids := make([]int64, len(b.Pairs))
-	for i, p := range b.Pairs {
-		ids[i] = j.pairs[p].ImageID
+// rows are the pictures and captions of a batch.
+func (j *Job) rows(b *loader.Batch) (pictures []int64, captions []string) {
+	for _, p := range b.Pairs {
+		pictures, captions = append(pictures, j.pairs[p].ImageID), append(captions, j.pairs[p].Text)
 	}
-	return ids
+	return pictures, captions
 }
 
 // watch looks at what a step saw and gave, before it counts.
-func (j *Job) watch(b *loader.Batch, res step.Result) error {
+func (j *Job) watch(b *loader.Batch, res step.Result, pictures []int64, captions []string) error {
 	c, at := j.Config, j.state.Step+1
 	if b.Truncated > 0 && !j.saidTruncated {
 		j.saidTruncated = true
 		j.Say(fmt.Sprintf("%d of the %d captions of batch %d are longer than context_length %d and are cut", b.Truncated, len(b.Pairs), b.Index+1, c.ContextLength))
+	}
+	if text := j.repeats.In(at, pictures, captions); text != "" && !c.MultiPositive {
+		j.Say(text)
 	}
 	if res.Skipped {
 		j.Say(fmt.Sprintf("step %d was left out: its gradients overflow float16; the loss scale is now %g", at, j.stepper.LossScale().Factor))
@@ -159,7 +163,8 @@ func (j *Job) after(ctx context.Context, row experiment.Row, endOfEpoch bool) er
 		}
 	}
 	j.tell(Progress{Row: row})
-	if j.Validate != nil && (final || every(c.ValidStepInterval, step) || endOfEpoch && every(c.ValidEpochInterval, row.Epoch)) {
+	validates := c.ValidEpochInterval > 0 || c.ValidStepInterval > 0 || c.BestMetric != "" // else it is switched off at the end too
+	if j.Validate != nil && (final && validates || every(c.ValidStepInterval, step) || endOfEpoch && every(c.ValidEpochInterval, row.Epoch)) {
 		if err := j.validate(ctx, row); err != nil {
 			return err
 		}
@@ -219,7 +224,7 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 	if err := j.agree(err); err != nil {
 		return err
 	}
-	if err := shareJSON(j.world(), &row); err != nil {
+	if err := exchange.ShareJSON(j.world(), &row); err != nil {
 		return fmt.Errorf("validation at step %d: %w", at.Step, err)
 	}
 	row.Kind, row.Step, row.Epoch, row.Samples, row.LogitScale = "valid", at.Step, at.Epoch, at.Samples, at.LogitScale
@@ -227,6 +232,11 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 		row.Epoch, row.Step, row.Loss, row.ImageToTextAcc, row.TextToImageAcc, row.LogitScale, j.Config.ValidBatchSize)
 	if err != nil {
 		return err
+	}
+	if row.LeftOut > 0 {
+		if err := j.log("%d pictures of the validation set cannot be read, and are in none of these figures", row.LeftOut); err != nil {
+			return err
+		}
 	}
 	j.tell(Progress{Row: row})
 	if err := j.record(row); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -57,11 +58,13 @@ type Job struct {
 	saved         int       // step of the newest checkpoint, -1 = there is none
 	savedAt       time.Time // when the run began, or last saved on its way
 	guard         watch.Loss
+	repeats       watch.Repeats
 	pace          watch.Pace
 	saidTruncated bool // captions that are too long
 	saidFull      bool // that the disk does not take the run's rows
 
 	loaded, rebased bool              // resume took a model; it is what LoRA adds to
+	told            *dataset.Skipped  // pictures that a person was told of: each once in a run, not in every epoch
 	skipped         []dataset.Pair    // bad ones that this process met since the last step
 	bad             map[[2]int64]bool // those of all processes in this epoch, when there are several: picture, text
 }
@@ -121,7 +124,7 @@ func (j *Job) do(ctx context.Context) (err error) {
 	if j.Teacher != nil {
 		j.stepper.Teacher = j.Teacher
 	}
-	j.guard, j.pace, j.saidTruncated, j.loaded, j.rebased = watch.Loss{}, watch.Pace{}, false, false, false
+	j.guard, j.repeats, j.pace, j.saidTruncated, j.loaded, j.rebased = watch.Loss{}, watch.Repeats{}, watch.Pace{}, false, false, false
 	j.state, j.saved = checkpoint.State{Arch: j.Model.Config}, -1
 	if err := j.resumeTogether(); err != nil {
 		return err
@@ -143,6 +146,13 @@ func (j *Job) do(ctx context.Context) (err error) {
 			return j.interrupted(ctx)
 		}
 		if err := j.epoch(ctx); err != nil {
+			return err
+		}
+	}
+	if c := j.Config; j.state.Step == c.MaxSteps && j.state.Step > j.first && j.writes() {
+		text := fmt.Sprintf("stopping: step %d has reached max_steps, in epoch %d", c.MaxSteps, j.lastEpoch())
+		j.Say(text)
+		if err := j.log("%s", text); err != nil {
 			return err
 		}
 	}
@@ -172,6 +182,7 @@ func (j *Job) prepare() error {
 	if j.Say == nil {
 		j.Say = func(string) {}
 	}
+	j.told = &dataset.Skipped{Budget: math.MaxInt, Say: j.Say}
 	if j.Train == nil {
 		return fmt.Errorf("%w: there is no data to train on", ErrConfig)
 	}
@@ -214,6 +225,10 @@ func (j *Job) greet() error {
 	scale, err := j.Model.LogitScale()
 	if err != nil {
 		return err
+	}
+	across := j.Config.BatchSize * max(1, j.Config.WorldSize)
+	if text := watch.Filled(len(j.pairs), batches(len(j.pairs), j.Config), across, j.perPass, max(1, j.Config.AccumFreq)); text != "" {
+		j.Say(text)
 	}
 	for _, line := range j.Config.notices(len(j.pairs), scale > 95) {
 		j.Say(line)

@@ -212,7 +212,7 @@ func TestConfigCheck(t *testing.T) {
 		"name": func(c *Config) { c.Name = "../x" }, "batch_size": func(c *Config) { c.BatchSize = 1 }, "max_epochs": func(c *Config) { c.MaxEpochs = 0 },
 		"lr": func(c *Config) { c.LR = math.NaN() }, "warmup": func(c *Config) { c.Warmup = -1 }, "beta": func(c *Config) { c.Beta2 = 1 },
 		"eps": func(c *Config) { c.Epsilon = 0 }, "weight_decay": func(c *Config) { c.WeightDecay = -1 }, "context_length": func(c *Config) { c.ContextLength = 600 },
-		"crop_scale": func(c *Config) { c.Augment, c.CropScale[0] = "crop", 0 }, "augment": func(c *Config) { c.Augment = "much" }, "valid_epoch_interval": func(c *Config) { c.ValidEpochInterval = -1 },
+		"crop_scale": func(c *Config) { c.Augment, c.CropScale[0] = "crop", 0 }, "augment": func(c *Config) { c.Augment = "much" }, "save_epoch_interval": func(c *Config) { c.SaveEpochInterval = -1 },
 		"workers": func(c *Config) { c.Workers = 0 }, "accum_freq": func(c *Config) { c.AccumFreq = -1 }, "mask_ratio": func(c *Config) { c.MaskRatio = 0.95 },
 		"kd_loss_weight": func(c *Config) { c.KDLossWeight = math.NaN() },
 	} {

@@ -1,8 +1,6 @@
 package train
 
 import (
-	"runtime/debug"
-
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/train/memory"
 )
@@ -34,13 +32,3 @@ func (c Config) prefetch(own int, onProcessor bool) int {
 
 // prefetchedPairs are made ahead at most, where two micro-batches are not more.
 const prefetchedPairs = 256
-
-// boundGarbage keeps what decoding leaves for the collector below memory.Garbage, where the pixels of a step, so many bytes which the collector counts, would
-// let as many gather.
-func boundGarbage(step int64) (restore func()) {
-	if step <= memory.Garbage {
-		return func() {}
-	}
-	before := debug.SetGCPercent(int(max(10, 100*memory.Garbage/step)))
-	return func() { debug.SetGCPercent(before) }
-}

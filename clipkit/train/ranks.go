@@ -2,11 +2,11 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/train/lossscale"
@@ -54,28 +54,6 @@ func (j *Job) agree(mine error) error {
 	return known{err}
 }
 
-// shareJSON makes v everywhere what it is on rank 0.
-func shareJSON(w exchange.World, v any) error {
-	if w.Size() == 1 {
-		return nil
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	size := []int64{int64(len(text))}
-	if err := exchange.Share(w, size, 0); err != nil {
-		return err
-	}
-	if w.Rank() != 0 {
-		text = make([]byte, size[0])
-	}
-	if err := w.Share(text, 0); err != nil {
-		return err
-	}
-	return json.Unmarshal(text, v)
-}
-
 // position is where a run begins, for those who do not read it from the disk.
 type position struct {
 	State   checkpoint.State
@@ -100,7 +78,7 @@ func (j *Job) resumeTogether() error {
 		return nil
 	}
 	at := position{State: j.state, Saved: j.saved, Loaded: j.loaded, Rebased: j.rebased, Updates: j.stepper.Updates(), Scale: j.stepper.LossScale()}
-	if err := shareJSON(w, &at); err != nil {
+	if err := exchange.ShareJSON(w, &at); err != nil {
 		return err
 	}
 	j.state, j.saved = at.State, at.Saved
@@ -168,6 +146,9 @@ func (j *Job) boundary(ctx context.Context) (stop bool, err error) {
 		for i := range all[2*rank+1] {
 			at := 2 * (int64(rank)*most + i)
 			j.bad[[2]int64{every[at], every[at+1]}] = true
+			if rank != w.Rank() {
+				_ = j.told.Add(dataset.Label(j.Train, every[at]), fmt.Errorf("process %d cannot read it", rank))
+			}
 		}
 	}
 	if len(j.bad) > j.Config.SkipBudget {

@@ -48,11 +48,12 @@ type captioned struct {
 	class  []int
 }
 
-func (s *captioned) Name() string     { return s.split.Name() }
-func (s *captioned) Labels() []string { return s.labels }
-func (s *captioned) Len() int         { return len(s.ids) }
-func (s *captioned) Class(i int) int  { return s.class[i] }
-func (s *captioned) Close() error     { return nil } // the split belongs to the caller
+func (s *captioned) Name() string       { return s.split.Name() }
+func (s *captioned) Labels() []string   { return s.labels }
+func (s *captioned) Len() int           { return len(s.ids) }
+func (s *captioned) Class(i int) int    { return s.class[i] }
+func (s *captioned) Label(i int) string { return dataset.Label(s.split, s.ids[i]) }
+func (s *captioned) Close() error       { return nil } // the split belongs to the caller
 
 func (s *captioned) Picture(i int) (*imaging.Picture, error) {
 	encoded, err := s.split.Image(s.ids[i])
@@ -61,7 +62,7 @@ func (s *captioned) Picture(i int) (*imaging.Picture, error) {
 	}
 	p, err := imaging.Decode(encoded)
 	if err != nil {
-		return nil, fmt.Errorf("picture %d of %s: %w", s.ids[i], s.Name(), err)
+		return nil, fmt.Errorf("%s of %s: %w", s.Label(i), s.Name(), err)
 	}
 	return p, nil
 }

@@ -2,11 +2,14 @@ package zeroshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
 	"slices"
+	"sync"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/deal"
 	"clipnb/clipkit/imaging"
@@ -155,10 +158,11 @@ func (c *Classifier) Logits(features []float32) ([]float32, error) {
 
 // Classify asks c for every picture of a set. record, when not nil, receives the probabilities [classes] of every picture in order, and may keep
 // them. progress, when not nil, receives pictures done and in all.
-// A picture that cannot be decoded is an error that names it: evaluation never leaves one out silently.
+// A picture that cannot be read is left out of the result and told to skip, whose budget may be spent; with a skip of nil it is an error. ELEVATER's
+// file needs every picture.
 //
 // The ranks of w share the pictures, and all get the whole result. They have the same set, and c is of one NewClassifier.
-func Classify(ctx context.Context, w exchange.World, m *model.Model, set Set, c *Classifier, record func(i int, probabilities []float32), progress func(done, total int)) (*Result, error) {
+func Classify(ctx context.Context, w exchange.World, m *model.Model, set Set, c *Classifier, skip *dataset.Skipped, record func(i int, probabilities []float32), progress func(done, total int)) (*Result, error) {
 	if err := exchange.Agree(w, checkSet(set, c)); err != nil {
 		return nil, err
 	}
@@ -174,23 +178,53 @@ func Classify(ctx context.Context, w exchange.World, m *model.Model, set Set, c 
 	z.Model, z.Set, z.Templates = m.Config.Name, set.Name(), c.Templates
 	add := func(logits []float32) error {
 		for row := range slices.Chunk(logits, classes) {
-			i := z.Pictures
+			i := z.Pictures + z.LeftOut
+			if deal.Absent(row) {
+				if err := skip.Add(label(set, i), why(ctx, set, i)); err != nil {
+					return err
+				}
+				z.LeftOut++
+				continue
+			}
 			if err := z.Add(set.Class(i), row); err != nil {
-				return fmt.Errorf("picture %d: %w", i, err)
+				return fmt.Errorf("%s: %w", label(set, i), err)
 			}
 			if record != nil {
 				record(i, Softmax(row))
 			}
 		}
 		if progress != nil {
-			progress(z.Pictures, set.Len())
+			progress(z.Pictures+z.LeftOut, set.Len())
 		}
 		return nil
 	}
-	if err := deal.Collect(w, set.Len(), batch, classes, c.logitsOf(ctx, m, set, deal.Mine(w, all, batch)), add); err != nil {
+	if err := deal.Collect(w, set.Len(), batch, classes, c.logitsOf(ctx, m, set, deal.Mine(w, all, batch), skip != nil), add); err != nil {
 		return nil, fmt.Errorf("classifying %s: %w", set.Name(), err)
 	}
+	if z.Pictures == 0 {
+		return nil, fmt.Errorf("%w: none of the %d pictures of %s can be read", ErrInput, set.Len(), set.Name())
+	}
 	return z, nil
+}
+
+// label names a picture of a set by its path, where it has one.
+func label(set Set, i int) string {
+	if l, ok := set.(interface{ Label(i int) string }); ok {
+		return l.Label(i)
+	}
+	return fmt.Sprintf("picture %d", i)
+}
+
+// why reads a picture again to say what is wrong with it: another rank may have met it.
+func why(ctx context.Context, set Set, i int) error {
+	err := imaging.Each(ctx, 1, func(int) error {
+		_, err := set.Picture(i)
+		return err
+	})
+	if err == nil {
+		return errors.New("it could not be read at first, or not by another process")
+	}
+	return err
 }
 
 // numbers are those of a set's pictures.
@@ -213,16 +247,25 @@ func checkSet(set Set, c *Classifier) error {
 	return nil
 }
 
-// logitsOf gives the logits of some pictures of a set, batch by batch.
-func (c *Classifier) logitsOf(ctx context.Context, m *model.Model, set Set, numbers []int) iter.Seq2[[]float32, error] {
+// logitsOf gives the logits of some pictures of a set, batch by batch. Those of a picture that cannot be read are absent, if it may be left out.
+func (c *Classifier) logitsOf(ctx context.Context, m *model.Model, set Set, numbers []int, lenient bool) iter.Seq2[[]float32, error] {
 	return func(yield func([]float32, error) bool) {
-		for b, err := range prepare(ctx, set, numbers, m.Config.ImageResolution) {
+		bad := new(sync.Map) // numbers of pictures that cannot be read
+		if !lenient {
+			bad = nil
+		}
+		for b, err := range prepare(ctx, set, numbers, m.Config.ImageResolution, bad) {
 			var v []float32
 			if err == nil {
 				v, err = m.EncodeImages(ctx, b.Pixels, b.N)
 			}
 			if err == nil {
 				v, err = c.Logits(v)
+			}
+			for i := 0; err == nil && lenient && i < b.N; i++ {
+				if _, is := bad.Load(b.First + i); is {
+					deal.SetAbsent(v[i*len(c.Labels) : (i+1)*len(c.Labels)])
+				}
 			}
 			if !yield(v, err) || err != nil {
 				return
@@ -232,15 +275,19 @@ func (c *Classifier) logitsOf(ctx context.Context, m *model.Model, set Set, numb
 }
 
 // prepare makes batches of some pictures in the order of the reference's image folders: RGB first, then the size (torchvision's ImageFolder, as
-// in cn_clip/eval/data.py:155).
-func prepare(ctx context.Context, set Set, numbers []int, resolution int) iter.Seq2[imaging.Batch, error] {
-	return imaging.Batches(ctx, len(numbers), batch, resolution, func(i int) ([]float32, error) {
+// in cn_clip/eval/data.py:155). bad, where it is not nil, gets the numbers of those that cannot be read, which are blank.
+func prepare(ctx context.Context, set Set, numbers []int, resolution int, bad *sync.Map) iter.Seq2[imaging.Batch, error] {
+	one := func(i int) ([]float32, error) {
 		p, err := set.Picture(numbers[i])
 		if err != nil {
 			return nil, err
 		}
 		return p.TensorConvertFirst(resolution), nil
-	})
+	}
+	if bad != nil {
+		one = imaging.OrBlank(resolution, one, func(i int, _ error) { bad.Store(i, true) })
+	}
+	return imaging.Batches(ctx, len(numbers), batch, resolution, one)
 }
 
 // Softmax turns logits into probabilities.

@@ -20,7 +20,7 @@ const maxPredictionFile = 1 << 30 // bytes
 // Predictions are what is handed in to ELEVATER's benchmark: the probabilities of every picture.
 //
 //	p := NewPredictions("food-101", m.Config)
-//	z, err := Classify(ctx, exchange.Alone, m, set, c, p.Record, nil)
+//	z, err := Classify(ctx, exchange.Alone, m, set, c, nil, p.Record, nil)
 //	err = p.Save("food-101.json", nil)
 //
 // All are kept in memory, 4 bytes for each picture and class.

@@ -50,7 +50,7 @@ func openClassFolders(dir string, labels []string) (Set, error) {
 }
 
 // classEndings are ImageFolder's, not imaging's: which pictures are counted decides the accuracy. TIFF is not read: such a
-// picture is an error that names it, and is not left out silently.
+// picture is named, and is not left out silently.
 var classEndings = []string{".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"}
 
 var _ Set = (*classFolders)(nil)
@@ -65,11 +65,12 @@ type classFolders struct {
 	close  func() error
 }
 
-func (s *classFolders) Name() string     { return s.name }
-func (s *classFolders) Labels() []string { return s.labels }
-func (s *classFolders) Len() int         { return len(s.paths) }
-func (s *classFolders) Class(i int) int  { return s.class[i] }
-func (s *classFolders) Close() error     { return s.close() }
+func (s *classFolders) Name() string       { return s.name }
+func (s *classFolders) Labels() []string   { return s.labels }
+func (s *classFolders) Len() int           { return len(s.paths) }
+func (s *classFolders) Class(i int) int    { return s.class[i] }
+func (s *classFolders) Label(i int) string { return s.paths[i] }
+func (s *classFolders) Close() error       { return s.close() }
 
 func (s *classFolders) Picture(i int) (*imaging.Picture, error) {
 	name := s.paths[i]

@@ -14,5 +14,8 @@ type Options struct {
 	Templates   Templates    // nil: ChineseTemplates
 	Predictions *Predictions // keeps every picture's probabilities, for ELEVATER; nil: they are not kept
 
+	SkipBudget int  // pictures that cannot be read are left out, so many at most; 0: dataset.SkipBudget
+	Strict     bool // such a picture is an error, as it is with Predictions
+
 	World exchange.World // the ranks that share the texts and pictures; nil: this process alone
 }

@@ -17,8 +17,9 @@ type Result struct {
 	Templates int      `json:"templates"` // over how many templates a class's vector is the mean; 0: not known
 	Labels    []string `json:"labels"`
 	Pictures  int      `json:"pictures"`
-	First     int      `json:"first"`      // pictures whose class came first
-	FirstFive int      `json:"first_five"` // pictures whose class was among the first five
+	LeftOut   int      `json:"left_out,omitempty"` // pictures that cannot be read: they are in none of the figures
+	First     int      `json:"first"`              // pictures whose class came first
+	FirstFive int      `json:"first_five"`         // pictures whose class was among the first five
 	// Confusion counts pictures: Confusion[class][what it was taken for]. The diagonal is what was right.
 	Confusion [][]int `json:"confusion"`
 }
@@ -128,6 +129,9 @@ func (z *Result) String() string {
 		fmt.Fprintf(&b, ", %d templates", z.Templates)
 	}
 	b.WriteByte('\n')
+	if z.LeftOut > 0 {
+		fmt.Fprintf(&b, "left out, as they cannot be read: %d\n", z.LeftOut)
+	}
 	fmt.Fprintf(&b, "top-1 %.2f%%   top-5 %.2f%%   mean of the classes %.2f%%   (guessing: %.2f%%)\n", z.Top1(), z.Top5(), z.MeanPerClass(), 100/float64(max(len(z.Labels), 1)))
 	for _, m := range z.Mistakes(5) {
 		if m.Pictures == 1 {

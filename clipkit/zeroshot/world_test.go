@@ -61,7 +61,7 @@ func TestRanksClassifyTheSame(t *testing.T) {
 			return o, err
 		}
 		p := NewPredictions("set", m.Config)
-		if o.result, err = Classify(t.Context(), w, m, set, o.classifier, p.Record, func(done, _ int) { o.at = done }); err != nil {
+		if o.result, err = Classify(t.Context(), w, m, set, o.classifier, nil, p.Record, func(done, _ int) { o.at = done }); err != nil {
 			return o, err
 		}
 		path := filepath.Join(t.TempDir(), "f")

@@ -4,7 +4,7 @@
 //	set, err := zeroshot.Open("datasets/cifar-100")                            // class folders, ELEVATER's folders, CIFAR-100's own files
 //	set := zeroshot.ByCaption(data.Test, nil)                                  // any split with captions
 //	c, err := zeroshot.NewClassifier(ctx, w, m, set.Labels(), zeroshot.ChineseTemplates, 52, nil) // w is exchange.Alone, or ranks that share the work
-//	r, err := zeroshot.Classify(ctx, w, m, set, c, nil, nil)                   // r.Top1(), r.PerClass(), r.Confusion
+//	r, err := zeroshot.Classify(ctx, w, m, set, c, skip, nil, nil)                 // r.Top1(), r.PerClass(), r.Confusion
 //
 // Each label is put into every template ("一张{}的照片"), the texts are prepared as captions are and encoded, and the mean of their unit
 // vectors is the class's. A picture belongs to the class of the greatest cosine. That is zeroshot_evaluation.py of Chinese-CLIP, with its

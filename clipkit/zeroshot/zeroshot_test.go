@@ -57,7 +57,7 @@ func openFixture(t *testing.T) Set {
 }
 
 func prepared(t *testing.T, set Set, resolution int) (pixels []float32, err error) {
-	for b, err := range prepare(t.Context(), set, numbers(set), resolution) {
+	for b, err := range prepare(t.Context(), set, numbers(set), resolution, nil) {
 		if err != nil {
 			return nil, err
 		}

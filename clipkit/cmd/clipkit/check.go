@@ -17,7 +17,9 @@ func checkCommand() *cobra.Command {
 		Example: "  " + goRun + " check --batch-size 256 --decode datasets/MUGE\n  " + goRun + " check emoji",
 		Args:    takes(1, 1, "one data set"),
 		RunE: func(c *cobra.Command, args []string) error {
+			opened := slow(c.ErrOrStderr(), "opening", args[0])
 			data, err := clipkit.OpenDataset(c.Context(), args[0])
+			opened()
 			if err != nil {
 				return err
 			}

@@ -22,6 +22,7 @@ import (
 // exploreFlags are what the page is made of.
 type exploreFlags struct {
 	target, data, split, model, beside, engine, addr, token string
+	skip                                                    skipFlags
 	computing
 }
 
@@ -49,10 +50,14 @@ func exploreCommand() *cobra.Command {
 	} {
 		c.Flags().StringVar(s.to, s.name, s.value, s.help)
 	}
+	f.skip.add(c, "")
 	f.computing.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f.target, f.token = args[0], cmp.Or(f.token, os.Getenv("CLIPKIT_TOKEN"))
 		if err := f.computing.check(); err != nil {
+			return err
+		}
+		if err := f.skip.check(); err != nil {
 			return err
 		}
 		return f.serve(c.Context(), c.OutOrStdout())
@@ -67,7 +72,9 @@ func (f *exploreFlags) serve(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer l.Close()
+	opened := slow(os.Stderr, "opening", f.target)
 	source, closeSource, err := f.open(ctx)
+	opened()
 	if err != nil {
 		return err
 	}
@@ -82,7 +89,7 @@ func (f *exploreFlags) serve(ctx context.Context, out io.Writer) error {
 			return err
 		}
 		defer m.Close()
-		options := []clipkit.Option{clipkit.Keep(f.keeper())}
+		options := []clipkit.Option{clipkit.Keep(f.keeper()), clipkit.SkipBudget(f.skip.budget)}
 		if f.engine != "exact" {
 			options = append(options, clipkit.InPostgres(f.engine))
 		}
@@ -134,6 +141,9 @@ func (f *exploreFlags) open(ctx context.Context) (dataset.Source, func() error, 
 	data, err := clipkit.OpenDataset(ctx, name)
 	if errors.Is(err, dataset.ErrNotFound) && f.split == "" {
 		if p, none := dataset.OpenPictures(name); none == nil {
+			if p.PassedOver != "" {
+				fmt.Fprintln(os.Stderr, p.PassedOver)
+			}
 			return p, p.Close, nil
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/internal/progress"
+	"clipnb/clipkit/live"
 
 	"github.com/spf13/cobra"
 )
@@ -19,6 +21,7 @@ type extractFlags struct {
 	images, texts       bool
 	imageData, textData string
 	imageOut, textOut   string
+	skip                skipFlags
 	model               modelFlags
 	ranks               rankFlags
 }
@@ -30,7 +33,8 @@ func extractCommand() *cobra.Command {
 		Short: "Write the features of a split as the reference does; continue where it was interrupted",
 		Long: "Write the features of a split, FOLDER/<split>_texts.txt_feat.jsonl and <split>_imgs.img_feat.jsonl, as the reference's extract_features.py does.\n" +
 			"The whole is kept in FOLDER/<split>-<model's hash>.features.safetensors: an interrupted run continues there, a second one only reads it.\n" +
-			"Where all output paths are given it is kept beside them, and nothing is written in FOLDER.",
+			"Where all output paths are given it is kept beside them, and nothing is written in FOLDER.\n" +
+			"Pictures that could not be read are tried again by the next run, and added.",
 		Example: "  " + goRun + " extract --extract-image-feats --extract-text-feats --image-data datasets/MUGE/lmdb/valid/imgs --text-data datasets/MUGE/valid_texts.jsonl \\\n" +
 			"      --context-length 52 --resume clip_cn_vit-b-16.pt --vision-model ViT-B-16 --text-model RoBERTa-wwm-ext-base-chinese",
 		SuggestFor: []string{"extract_features"},
@@ -44,6 +48,7 @@ func extractCommand() *cobra.Command {
 	c.Flags().StringVar(&f.textOut, "text-feat-output-path", "", "`FILE` instead of <split>_texts.txt_feat.jsonl beside the texts")
 	unused(c, "img-batch-size", 64, "batches are chosen here, and features do not depend on them")
 	unused(c, "text-batch-size", 64, "as --img-batch-size")
+	f.skip.add(c, "")
 	f.model.add(c, "", " (needed)")
 	f.ranks.add(c)
 	say := debug(c)
@@ -63,10 +68,15 @@ func (f *extractFlags) run(c *cobra.Command, w exchange.World) error {
 	if err := f.model.check(); err != nil {
 		return err
 	}
+	if err := f.skip.check(); err != nil {
+		return err
+	}
 	if !f.images && !f.texts {
 		f.images, f.texts = true, true
 	}
+	opened := slow(c.ErrOrStderr(), "opening", base)
 	split, err := openSplit(base, f.imageData)
+	opened()
 	if err := exchange.Agree(w, err); err != nil {
 		return err
 	}
@@ -77,9 +87,13 @@ func (f *extractFlags) run(c *cobra.Command, w exchange.World) error {
 		return err
 	}
 	defer m.Close()
-	features, err := m.KeptFeatures(c.Context(), w, split, f.kept(base))
+	skip := live.Skip(w, f.skip.budget, progress.Say)
+	features, err := m.KeptFeatures(c.Context(), w, split, f.kept(base), skip)
 	if err == nil && w.Rank() == 0 {
 		err = f.write(c, base, features)
+		if n := skip.Count(); err == nil && n > 0 {
+			progress.Say(fmt.Sprintf("pictures that cannot be read: %d; they have no features there, and scores of image to text need all", n))
+		}
 	}
 	return exchange.Agree(w, err)
 }

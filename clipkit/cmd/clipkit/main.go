@@ -14,7 +14,7 @@
 //	invert       cn_clip/eval/transform_ir_annotation_to_tr.py
 //	zeroshot     cn_clip/eval/zeroshot_evaluation.py
 //
-// The others, check, fetch, convert and explore, are this project's own. Words in a flag may be joined by - or _. Results go to standard output,
+// The others, check, fetch, convert, recipes, export and explore, are this project's own. Words in a flag may be joined by - or _. Results go to standard output,
 // progress and errors to standard error. Exit status: 0; 1 after an error, which is one line; 2 for wrong arguments; 130 when interrupted.
 // (`go run` itself turns all but 0 into 1.)
 //
@@ -41,7 +41,7 @@ import (
 
 // commands in the order of help: from data to a page.
 var commands = []func() *cobra.Command{
-	checkCommand, lmdbCommand, fetchCommand, convertCommand, trainCommand, extractCommand, topkCommand, scoreCommand, invertCommand, zeroshotCommand, exploreCommand,
+	checkCommand, lmdbCommand, fetchCommand, convertCommand, recipesCommand, trainCommand, exportCommand, extractCommand, topkCommand, scoreCommand, invertCommand, zeroshotCommand, exploreCommand,
 }
 
 // goRun is how help names this program.

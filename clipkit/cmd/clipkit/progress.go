@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"time"
 
 	"clipnb/clipkit/internal/progress"
 )
@@ -24,4 +26,10 @@ func (p *perSplit) set(split string, done, total int) {
 func (p *perSplit) finish() {
 	p.line.Finish()
 	p.line = nil
+}
+
+// slow says what is being done where it takes longer than two seconds and has no progress of its own; stop is called when it is done.
+func slow(out io.Writer, doing, what string) (stop func()) {
+	t := time.AfterFunc(2*time.Second, func() { fmt.Fprintln(out, doing, what) })
+	return func() { t.Stop() }
 }

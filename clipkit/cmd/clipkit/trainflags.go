@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/train"
 
 	"github.com/spf13/cobra"
@@ -114,7 +115,7 @@ func (f *configFlags) add(c *cobra.Command) {
 	complete(c, "augment", "none", "crop", "reference")
 	complete(c, "on-failed-save", "continue", "stop")
 	complete(c, "loss", "contrastive", "siglip")
-	complete(c, "best-metric", train.Metrics()...)
+	complete(c, "best-metric", experiment.Metrics()...)
 }
 
 // over gives the settings: defaults, over them the file's, over these the flags'.

@@ -3,38 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 
-	"clipnb/clipkit/internal/progress"
-	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/weights"
-	"clipnb/clipkit/weights/hub"
 
 	"github.com/spf13/cobra"
 )
-
-func fetchCommand() *cobra.Command {
-	names := strings.Join(hub.Published(), ", ")
-	return &cobra.Command{
-		Use:   "fetch MODEL",
-		Short: "Download a published model's weights into pretrained_weights/, or say where they lie already",
-		Long: "Download a published model's weights into pretrained_weights/, or say where they lie already. The models: " + names + ".\n" +
-			"Mirrors, folders of one's own and offline mode: go doc clipnb/clipkit/weights.",
-		Example:   "  " + goRun + " fetch ViT-B-16",
-		Args:      takes(1, 1, "the name of one model, one of "+names),
-		ValidArgs: hub.Published(),
-		RunE: func(c *cobra.Command, args []string) error {
-			bar := progress.Bytes(c.ErrOrStderr(), "downloading "+args[0])
-			defer bar.Finish()
-			path, err := hub.Locate(c.Context(), args[0], hub.Options{Folder: repo.Weights(), Progress: bar.Set})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(c.OutOrStdout(), path)
-			return nil
-		},
-	}
-}
 
 func convertCommand() *cobra.Command {
 	var o weights.ConvertOptions

@@ -25,7 +25,12 @@ func TestConvertAndFetch(t *testing.T) {
 	fails(t, command(t, "convert", "--half", out), 2, "a model and where to write it")
 	fails(t, command(t, "convert", "main.go", out), 1, "main.go")
 	fails(t, command(t, "fetch"), 2, "ViT-H-14")
+	fails(t, command(t, "fetch", "LAION"), 2, "MUGE, Flickr30k-CN, COCO-CN")
 	offline := command(t, "fetch", "RN50")
 	offline.Env = append(offline.Env, "CLIPKIT_OFFLINE=1", "CLIPKIT_WEIGHTS=", "HOME="+t.TempDir())
 	fails(t, offline, 1, "clip_cn_rn50.pt")
+	root := t.TempDir()
+	set := command(t, "fetch", "flickr30k-cn")
+	set.Env = append(set.Env, "CLIPKIT_OFFLINE=1", "CLIPKIT_ROOT="+root)
+	fails(t, set, 1, filepath.Join(root, "datasets", "Flickr30k-CN.zip"))
 }

@@ -17,6 +17,7 @@ type zeroshotFlags struct {
 	folder, labels, dataset string
 	templates, templateSet  string
 	index, saveDir          string
+	skip                    skipFlags
 	model                   modelFlags
 	ranks                   rankFlags
 }
@@ -41,6 +42,7 @@ func zeroshotCommand() *cobra.Command {
 	c.Flags().StringVar(&f.saveDir, "save-dir", "", "the `FOLDER` for ELEVATER's JSON, <dataset>.json; default: it is not written")
 	c.Flags().StringVar(&f.templates, "templates", "", "the reference's cvinw_zeroshot_templates.py, or JSON; default our own 20")
 	c.Flags().StringVar(&f.templateSet, "template-set", "", "which of its sets; default the one that the reference takes for --dataset")
+	f.skip.add(c, ", as with --save-dir")
 	f.model.add(c, "emoji", "")
 	unused(c, "img-batch-size", 64, "batches are chosen here, and results do not depend on them")
 	unused(c, "num-workers", 4, "pictures are decoded on all processors")
@@ -64,6 +66,9 @@ func (f *zeroshotFlags) run(c *cobra.Command, w exchange.World) error {
 	if err := f.model.check(); err != nil {
 		return err
 	}
+	if err := f.skip.check(); err != nil {
+		return err
+	}
 	if f.index != "" && f.saveDir == "" {
 		return wrong("--index orders the file of --save-dir, which is not given")
 	}
@@ -79,7 +84,7 @@ func (f *zeroshotFlags) run(c *cobra.Command, w exchange.World) error {
 	if err := exchange.Agree(w, err); err != nil {
 		return err
 	}
-	o.World = w
+	o.World, o.SkipBudget, o.Strict = w, f.skip.budget, f.skip.budget == 0
 	f.model.world = w
 	m, err := f.model.load(ctx)
 	if err := exchange.Agree(w, err); err != nil {

@@ -57,7 +57,7 @@ func Dataset(ctx context.Context, d *dataset.Dataset, o Options) (*Report, error
 	if o.Tokenizer == nil {
 		o.Tokenizer = tokenizer.Default()
 	}
-	r := &Report{Name: d.Name, BatchSize: o.BatchSize, ContextLength: o.ContextLength, Decoded: o.Decode}
+	r := &Report{Name: d.Name, LeftOut: d.LeftOut, BatchSize: o.BatchSize, ContextLength: o.ContextLength, Decoded: o.Decode}
 	var seen []*checked
 	for _, split := range splits(d) {
 		if split.source == nil {

@@ -10,9 +10,10 @@ import (
 // Report is what [Dataset] found. String tells it in plain language with advice.
 type Report struct {
 	Name          string
-	BatchSize     int  // that FalseNegatives and Ceiling are for
-	ContextLength int  // that Truncated is for
-	Decoded       bool // whether pictures were decoded whole
+	BatchSize     int      // that FalseNegatives and Ceiling are for
+	ContextLength int      // that Truncated is for
+	Decoded       bool     // whether pictures were decoded whole
+	LeftOut       []string // what was passed over when the set was opened
 	Splits        []SplitReport
 	Leaks         []Leak
 	Findings      []Finding // by split, then what the splits have in common, then how a published set differs from its publication
@@ -123,7 +124,7 @@ func (r *Report) findPictures(s SplitReport) {
 		one, many, advice string
 	}{
 		{s.Missing, "picture is missing", "pictures are missing", "add them, or take out the captions that name them"},
-		{s.Corrupt, "picture cannot be read", "pictures cannot be read", "replace them or take them out; training skips as many bad pairs as its budget allows, evaluation stops at the first"},
+		{s.Corrupt, "picture cannot be read", "pictures cannot be read", "replace them or take them out; training skips as many bad pairs as its budget allows, and evaluation, validation and indexes leave out as many pictures; the reference's files need all"},
 		{s.Huge, "picture is huge", "pictures are huge", "they slow down loading; make smaller copies, 512 pixels on the shorter side are plenty"},
 	} {
 		if f.of.Count > 0 {
@@ -208,6 +209,9 @@ func (r *Report) String() string {
 		how = "pictures decoded whole"
 	}
 	fmt.Fprintf(&b, "%s, checked for batches of %d, %s\n", r.Name, r.BatchSize, how)
+	for _, line := range r.LeftOut {
+		fmt.Fprintf(&b, "%s\n", line)
+	}
 	for _, s := range r.Splits {
 		fmt.Fprintf(&b, "%s: %d pictures (%d distinct), %d captions, %d pairs (%d distinct captions)\n", s.Split, s.Images, s.DistinctPictures, s.Texts, s.Pairs, s.DistinctCaptions)
 		r.writeFindings(&b, func(f Finding) bool { return f.Split == s.Split })

@@ -11,14 +11,17 @@
 package folder
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"clipnb/clipkit/dataset/captions"
 	"clipnb/clipkit/imaging"
 )
 
@@ -28,12 +31,13 @@ type Folder struct {
 	Pictures []string // sorted
 	texts    map[string]string
 	links    []string          // to folders
+	others   map[string]int    // how many files are neither pictures nor captions, by their endings
 	parents  map[string]string // where folders lie behind links
 }
 
 // List lists what is in dir and below it. Hidden files, links to folders, devices and pipes are passed over.
 func List(dir string) (*Folder, error) {
-	f := &Folder{Dir: dir, texts: map[string]string{}, parents: map[string]string{}}
+	f := &Folder{Dir: dir, texts: map[string]string{}, others: map[string]int{}, parents: map[string]string{}}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -59,6 +63,8 @@ func List(dir string) (*Folder, error) {
 			f.Pictures = append(f.Pictures, p)
 		case strings.EqualFold(path.Ext(p), ".txt"):
 			f.texts[strings.TrimSuffix(p, path.Ext(p))] = p
+		case !captions.HasEnding(p):
+			f.others[strings.ToLower(path.Ext(p))]++
 		}
 		return nil
 	})
@@ -67,6 +73,18 @@ func List(dir string) (*Folder, error) {
 	}
 	slices.Sort(f.Pictures)
 	return f, nil
+}
+
+// PassedOver counts by their endings the files that List took neither for pictures nor for captions; "" where there are none.
+func (f *Folder) PassedOver() string {
+	var parts []string
+	for _, ending := range slices.Sorted(maps.Keys(f.others)) {
+		parts = append(parts, fmt.Sprintf("%d %s", f.others[ending], cmp.Or(ending, "without an ending")))
+	}
+	if parts == nil {
+		return ""
+	}
+	return "passed over, as their endings are no picture's: " + strings.Join(parts, ", ")
 }
 
 // Unfollowed is a remark on links that were not followed, for a message about pictures that are not there; "" without such links.

@@ -1,6 +1,6 @@
 // Package lmdb reads and writes single LMDB files as datasets need them: entries in key order, and the place of each value in the file.
 //
-//	err := lmdb.Write(ctx, "imgs", lmdb.Options{}, func(put func(key string, value []byte) error) error { return put("7", jpeg) })
+//	err := lmdb.Write(ctx, "imgs", lmdb.Options{}, 1, func(i int) (key, value []byte, err error) { return []byte("7"), jpeg, nil })
 //	f, err := lmdb.Open("imgs/data.mdb")
 //	err = f.Walk(func(key []byte, offset, length int64) error { … })      // values are not read
 //	err = f.Read(value, offset)

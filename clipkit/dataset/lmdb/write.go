@@ -15,15 +15,19 @@ import (
 type Options struct {
 	// MapSize is how many bytes of the file are mapped into memory at first; default 64 MiB. It doubles whenever it is full.
 	MapSize int64
-	Commit  int           // entries in a transaction; default 1000
-	Written func(now int) // told after every transaction how many entries it wrote; may be nil
+	Commit  int           // entries in a transaction at most; default 1000
+	Sorted  bool          // the entries come in the order of their keys, which fills pages whole and reads none again
+	Written func(now int) // told after every transaction how many entries it wrote, and of the last when they are durable; may be nil
 }
 
-// commitBytes ends a transaction early.
-const commitBytes = 64 << 20
+// commitBytes ends a transaction early: its pages are in memory until it is written.
+const commitBytes = 4 << 20
 
-// Write makes dir/data.mdb of what fill puts. It is durable when Write returns without an error; after an error, or a crash, it is not whole.
-func Write(ctx context.Context, dir string, o Options, fill func(put func(key string, value []byte) error) error) (err error) {
+// Write makes dir/data.mdb of n entries, at least one. It is durable when Write returns without an error; after an error, or a crash, it is not whole.
+//
+// entry gives the entry of a number. It is called in ascending order, but again for those of a transaction that did not fit into the map; its slices are
+// used before the next call, so that one buffer does for all.
+func Write(ctx context.Context, dir string, o Options, n int, entry func(i int) (key, value []byte, err error)) (err error) {
 	mapSize := o.MapSize
 	if mapSize <= 0 {
 		mapSize = 64 << 20
@@ -47,56 +51,69 @@ func Write(ctx context.Context, dir string, o Options, fill func(put func(key st
 	if err := env.Open(dir, lmdb.NoLock|lmdb.NoSync, 0o644); err != nil {
 		return fmt.Errorf("mapping %d bytes: %w; take a smaller MapSize, or see that %s can be written", mapSize, err, dir)
 	}
-	type entry struct{ key, value []byte }
-	var waiting []entry
-	bytes := 0
-	commit := func() error {
+	flags := uint(0)
+	if o.Sorted {
+		flags = lmdb.Append
+	}
+	for done := 0; done < n; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		write := func(txn *lmdb.Txn) error {
+		next := done
+		err := env.Update(func(txn *lmdb.Txn) error {
 			db, err := txn.OpenRoot(0)
 			if err != nil {
 				return err
 			}
-			for _, e := range waiting {
-				if err := txn.Put(db, e.key, e.value, 0); err != nil {
+			for bytes := 0; next < n && next < done+o.Commit && bytes < commitBytes; next++ {
+				key, value, err := entry(next)
+				if err != nil {
 					return err
 				}
+				if err := txn.Put(db, key, value, flags); err != nil {
+					return err
+				}
+				bytes += len(value)
 			}
 			return nil
-		}
-		err := env.Update(write)
-		for lmdb.IsMapFull(err) {
+		})
+		if lmdb.IsMapFull(err) {
 			mapSize *= 2
 			if err := env.SetMapSize(mapSize); err != nil {
 				return fmt.Errorf("mapping %d bytes: %w", mapSize, err)
 			}
-			err = env.Update(write)
+			continue
 		}
-		if err == nil {
-			if o.Written != nil {
-				o.Written(len(waiting))
+		if err != nil {
+			return err
+		}
+		if next == n {
+			if err := errors.Join(env.Sync(true), atomicfile.SyncDir(dir)); err != nil {
+				return err
 			}
-			waiting, bytes = waiting[:0], 0
 		}
-		return err
-	}
-	err = fill(func(key string, value []byte) error {
-		waiting = append(waiting, entry{[]byte(key), value})
-		if bytes += len(value); len(waiting) < o.Commit && bytes < commitBytes {
-			return nil
+		if o.Written != nil {
+			o.Written(next - done)
 		}
-		return commit()
-	})
-	if err == nil {
-		err = commit()
+		done = next
 	}
-	if err == nil {
-		err = env.Sync(true)
+	return nil
+}
+
+// ByDigits has the numbers below n in the order of their decimal digits, as an LMDB keeps them: 0, 1, 10, 100, 101, …; see Options.Sorted.
+func ByDigits(n int) []int32 {
+	order := make([]int32, 0, n)
+	var add func(number int)
+	add = func(number int) {
+		if number < n {
+			order = append(order, int32(number))
+			for digit := range 10 {
+				if next := 10*number + digit; next > 0 {
+					add(next)
+				}
+			}
+		}
 	}
-	if err == nil {
-		err = atomicfile.SyncDir(dir)
-	}
-	return err
+	add(0)
+	return order
 }

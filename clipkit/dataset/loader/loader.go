@@ -367,8 +367,8 @@ func (l *Loader) settle(p *pending) error {
 			l.bad[bad.index] = true
 			pair := l.pairs[bad.index]
 			if len(l.bad) > l.cfg.SkipBudget {
-				return fmt.Errorf("loading pair %d of %s (image %d, text %d), bad pair number %d with a budget of %d: %w; repair them or take them out (package dataset/check finds them), or raise the budget",
-					bad.index, l.source.Name(), pair.ImageID, pair.TextID, len(l.bad), l.cfg.SkipBudget, bad.err)
+				return fmt.Errorf("loading pair %d of %s (%s, text %d), bad pair number %d with a budget of %d: %w; repair them or take them out (package dataset/check finds them), or raise the budget",
+					bad.index, l.source.Name(), dataset.Label(l.source, pair.ImageID), pair.TextID, len(l.bad), l.cfg.SkipBudget, bad.err)
 			}
 			if l.cfg.OnSkip != nil {
 				l.cfg.OnSkip(pair, bad.err)

@@ -157,7 +157,7 @@ func run(t *testing.T, d *dataset.Dataset) (res result) {
 			t.Fatalf("checkpoints %v, %d validations, %v", paths, validated, err)
 		}
 		res.values = modeltest.AllValues(t, m)
-		f, err := eval.Extract(context.Background(), exchange.Alone, m, d.Test, cfg.ContextLength, nil)
+		f, err := eval.Extract(context.Background(), exchange.Alone, m, d.Test, cfg.ContextLength, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

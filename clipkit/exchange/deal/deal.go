@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 
 	"clipnb/clipkit/exchange"
 )
@@ -63,4 +64,22 @@ func Collect(w exchange.World, rows, size, width int, mine iter.Seq2[[]float32, 
 		}
 	}
 	return exchange.Agree(w, failed)
+}
+
+// SetAbsent makes a row stand for an item of which nothing can be made, such as a picture that cannot be read: all ranks see it, and so agree on
+// what is left out. It is +Inf everywhere, which no unit vector and no score of one is.
+func SetAbsent(row []float32) {
+	for i := range row {
+		row[i] = float32(math.Inf(1))
+	}
+}
+
+// Absent tells such a row.
+func Absent(row []float32) bool {
+	for _, x := range row {
+		if !math.IsInf(float64(x), 1) {
+			return false
+		}
+	}
+	return len(row) > 0
 }

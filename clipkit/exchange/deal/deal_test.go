@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -121,6 +122,31 @@ func TestSame(t *testing.T) {
 	for rank, err := range exchangetest.Everywhere(3, func(w exchange.World) error { return deal.Same(w, "labels", []string{"猫", "狗"}, 52+w.Rank()/2) }) {
 		if err == nil || !strings.Contains(err.Error(), "rank 2 has other labels") || errors.Is(err, deal.ErrDiffer) != (rank == 0) {
 			t.Errorf("rank %d: %v", rank, err)
+		}
+	}
+}
+
+// An absent row is told from rows with single infinities and from numbers that are none, and gathered as it is.
+func TestAbsent(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, row := range [][]float32{nil, {0, 0}, {inf, 0}, {-inf, -inf}, {float32(math.NaN()), inf}} {
+		if deal.Absent(row) {
+			t.Errorf("%v is taken for absent", row)
+		}
+	}
+	for _, err := range exchangetest.Everywhere(2, func(w exchange.World) error {
+		row := make([]float32, 2)
+		if w.Rank() == 1 {
+			deal.SetAbsent(row)
+		}
+		all, err := exchange.Gather(w, row)
+		if err == nil && (deal.Absent(all[:2]) || !deal.Absent(all[2:])) {
+			err = fmt.Errorf("gathered %v", all)
+		}
+		return err
+	}) {
+		if err != nil {
+			t.Error(err)
 		}
 	}
 }

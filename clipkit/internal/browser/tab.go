@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -124,8 +125,29 @@ func (b *Tab) Type(keys string) { b.t.Helper(); b.do(chromedp.KeyEvent(keys)) }
 // Click clicks on the first element that matches.
 func (b *Tab) Click(selector string) { b.t.Helper(); b.do(chromedp.Click(selector, chromedp.ByQuery)) }
 
-// Print shows the page from now on as it is printed.
-func (b *Tab) Print() { b.t.Helper(); b.do(emulation.SetEmulatedMedia().WithMedia("print")) }
+// Hover moves the mouse to the middle of the first element that matches, which must be in view.
+func (b *Tab) Hover(selector string) {
+	b.t.Helper()
+	var at [2]float64
+	b.Eval(fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()`, selector), &at)
+	b.do(chromedp.MouseEvent(input.MouseMoved, at[0]-20, at[1]), chromedp.MouseEvent(input.MouseMoved, at[0], at[1]))
+}
+
+// Zoom makes everything larger, as a reader does with Ctrl and +.
+func (b *Tab) Zoom(look Look, factor float64) {
+	b.t.Helper()
+	b.do(emulation.SetDeviceMetricsOverride(int64(float64(look.Width)/factor), int64(float64(look.Height)/factor), factor, false))
+}
+
+// Paper shows the page as it is printed, or again as a screen does.
+func (b *Tab) Paper(on bool) {
+	b.t.Helper()
+	media := "screen"
+	if on {
+		media = "print"
+	}
+	b.do(emulation.SetEmulatedMedia().WithMedia(media))
+}
 
 // Shot writes a PNG of what is in view.
 func (b *Tab) Shot(file string) {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// shown is how many names a hint lists.
-const shown = 12
+// Shown is how many names a hint lists.
+const Shown = 20
 
 // Hint is what to add to an error about a name that is none of known: which of them was probably meant, and which there are. It is "" where there are none.
 func Hint(name string, known []string) string {
@@ -23,8 +23,8 @@ func Hint(name string, known []string) string {
 		hint += fmt.Sprintf(" did you mean %q?", near)
 	}
 	list, more := known, ""
-	if len(list) > shown {
-		list, more = list[:shown], fmt.Sprintf(" and %d more", len(known)-shown)
+	if len(list) > Shown {
+		list, more = list[:Shown], fmt.Sprintf(" and %d more", len(known)-Shown)
 	}
 	return hint + " there are " + strings.Join(list, ", ") + more
 }

@@ -22,10 +22,10 @@ func TestHint(t *testing.T) {
 		t.Errorf("nothing is known: %q", got)
 	}
 	var many []string
-	for i := range 20 {
+	for i := range 28 {
 		many = append(many, fmt.Sprintf("run-of-a-name-%02d", i))
 	}
-	if got, want := Hint("x", many), "run-of-a-name-11 and 8 more"; got[len(got)-len(want):] != want {
+	if got, want := Hint("x", many), "run-of-a-name-19 and 8 more"; got[len(got)-len(want):] != want {
 		t.Errorf("of many: %q", got)
 	}
 }

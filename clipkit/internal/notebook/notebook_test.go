@@ -67,7 +67,7 @@ func TestPageIsPrintedWhole(t *testing.T) {
 	if onScreen := tab.Text(cut); onScreen == "" {
 		t.Error("nothing is too wide for the screen: this test shows nothing")
 	}
-	tab.Print()
+	tab.Paper(true)
 	if onPaper := tab.Text(cut); onPaper != "" {
 		t.Errorf("cut at the right: %s", onPaper)
 	}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -29,6 +30,7 @@ type Line struct {
 	left  time.Duration
 
 	now      func() time.Time
+	from     time.Time // Late: nothing is said before
 	begun    time.Time // of the first report; zero: there was none
 	done, of int64     // what was reported last
 	drawn    time.Time
@@ -66,15 +68,26 @@ func (l *Line) Whole() *Line {
 	return l
 }
 
+// Late keeps the line back for a second: work that is done sooner says nothing.
+func (l *Line) Late() *Line {
+	if l != nil {
+		l.from = l.now().Add(time.Second)
+	}
+	return l
+}
+
 // Set reports how much is done; a total of 0 is not known yet. A total that New was given stands.
 func (l *Line) Set(done, total int64) {
 	if l == nil {
 		return
 	}
+	now := l.now()
+	if l.begun.IsZero() && now.Before(l.from) {
+		return
+	}
 	if l.total > 0 {
 		total = l.total
 	}
-	now := l.now()
 	if l.begun.IsZero() {
 		l.begun = now
 	}
@@ -115,9 +128,21 @@ func (l *Line) Finish() {
 	if text := l.text(); text != l.shown {
 		l.draw(l.now())
 	}
-	if !l.whole {
-		fmt.Fprintln(l.out)
+	if l.whole || l.out == os.Stderr && !standing.Swap(false) {
+		return
 	}
+	fmt.Fprintln(l.out)
+}
+
+// standing is whether a line that is drawn again stands on standard error, not ended.
+var standing atomic.Bool
+
+// Say writes a line of text to standard error. If a line of progress stands there it is ended, and drawn again below by its next report.
+func Say(text string) {
+	if standing.Swap(false) {
+		text = "\n" + text
+	}
+	fmt.Fprintln(os.Stderr, text)
 }
 
 func (l *Line) draw(now time.Time) {
@@ -129,4 +154,7 @@ func (l *Line) draw(now time.Time) {
 	}
 	blanks := strings.Repeat(" ", max(0, before-columns(l.shown))) // over the end of what was there
 	fmt.Fprint(l.out, "\r"+l.shown+blanks)
+	if l.out == os.Stderr {
+		standing.Store(true)
+	}
 }

@@ -114,3 +114,19 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// A line that is late says nothing of work that is done at once, and is there when its second has passed.
+func TestLate(t *testing.T) {
+	var out strings.Builder
+	l := New(&out, "looking", 2).Late()
+	l.Of(2, 2)
+	l.Finish()
+	if out.String() != "" {
+		t.Errorf("at once: %q", out.String())
+	}
+	l.from = time.Now()
+	l.Of(1, 2)
+	if !strings.Contains(out.String(), "looking") {
+		t.Errorf("after its second: %q", out.String())
+	}
+}

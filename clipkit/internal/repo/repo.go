@@ -7,6 +7,7 @@
 package repo
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,24 +42,33 @@ func Experiments() string { return filepath.Join(Root(), "experiments") }
 // Weights is the folder of downloaded weights.
 func Weights() string { return filepath.Join(Root(), "pretrained_weights") }
 
-// Run is the folder of a run that is there.
+// Run is the folder of a run that is there: of this name, or at this path if it has a separator.
 func Run(name string) (string, error) {
 	dir := filepath.Join(Experiments(), name)
-	if _, err := os.Stat(dir); err != nil {
-		return "", fmt.Errorf("no run %q in %s%s", name, Experiments(), nearest.Hint(name, Runs()))
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
 	}
-	return dir, nil
+	if filepath.Base(name) != name && isRun(name) {
+		return name, nil
+	}
+	hint := cmp.Or(nearest.Hint(filepath.Base(name), Runs()), "; there is none yet")
+	return "", fmt.Errorf("no run %q in %s%s", name, Experiments(), hint)
 }
 
 // Runs are the names of the runs that are there.
 func Runs() (names []string) {
-	entries, _ := os.ReadDir(Experiments()) // none yet: no runs
+	entries, _ := os.ReadDir(Experiments()) // one that cannot be read has no run that can be opened
 	for _, e := range entries {
-		if _, err := os.Stat(filepath.Join(Experiments(), e.Name(), "config.json")); err == nil {
+		if isRun(filepath.Join(Experiments(), e.Name())) {
 			names = append(names, e.Name())
 		}
 	}
 	return names
+}
+
+func isRun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "config.json"))
+	return err == nil
 }
 
 // Find looks a relative path up in the working directory, in the repository and in its datasets/ folder. What is in none of them stays as it is.

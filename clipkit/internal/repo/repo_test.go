@@ -3,8 +3,11 @@ package repo
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"clipnb/clipkit/internal/nearest"
 )
 
 func TestRoot(t *testing.T) {
@@ -33,11 +36,39 @@ func TestRoot(t *testing.T) {
 	}
 }
 
+func TestRun(t *testing.T) {
+	root := t.TempDir()
+	t.Setenv("CLIPKIT_ROOT", root)
+	t.Chdir(root)
+	if _, err := Run("mine"); err == nil || !strings.HasSuffix(err.Error(), "there is none yet") {
+		t.Error(err)
+	}
+	for i := range nearest.Shown + 2 {
+		dir := filepath.Join(root, "experiments", "run"+strconv.Itoa(100+i))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{"run100": filepath.Join(root, "experiments", "run100"), filepath.Join("experiments", "run101"): filepath.Join("experiments", "run101")} {
+		if dir, err := Run(name); err != nil || dir != want {
+			t.Errorf("%s: %s, %v", name, dir, err)
+		}
+	}
+	for _, name := range []string{"mine", "experiments", "experiments/mine"} {
+		if dir, err := Run(name); err == nil || !strings.Contains(err.Error(), "there are run100, run101, ") || !strings.HasSuffix(err.Error(), " and 2 more") {
+			t.Errorf("%s: %s, %v", name, dir, err)
+		}
+	}
+}
+
 // A misspelt run is told with the one that was meant, and with those that are there; a folder without a run's settings is none.
 func TestMisspeltRun(t *testing.T) {
 	root := t.TempDir()
 	t.Setenv("CLIPKIT_ROOT", root)
-	if _, err := Run("quickstart"); err == nil || !strings.HasSuffix(err.Error(), "in "+filepath.Join(root, "experiments")) {
+	if _, err := Run("quickstart"); err == nil || !strings.HasSuffix(err.Error(), "in "+filepath.Join(root, "experiments")+"; there is none yet") {
 		t.Errorf("without runs: %v", err)
 	}
 	for _, name := range []string{"quickstart/config.json", "mine/config.json", "retrieval/index"} {

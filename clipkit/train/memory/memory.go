@@ -127,9 +127,6 @@ func convOutputs(cfg arch.Config) (n float64) {
 	return n
 }
 
-// Garbage is how many bytes decoding may leave for the collector at most, before the trainer has it run oftener.
-const Garbage = 128 << 20
-
 // pixels are those of a step, and those of the next that are ready, with what decoding leaves for the collector: it waits for as much as there is.
 func (r Run) pixels() float64 {
 	held := r.Ahead + 1

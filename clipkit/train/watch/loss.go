@@ -1,5 +1,5 @@
-// Package watch looks at the figures of a run's steps: a loss that leaps or stays where guessing is (Loss), and how long the steps that are left take
-// (Pace).
+// Package watch looks at a run's steps: a loss that leaps or stays where guessing is (Loss), how long the steps that are left take (Pace), what repeats in a
+// step (Repeats), and how an epoch's pairs make its steps (Filled).
 package watch
 
 import (

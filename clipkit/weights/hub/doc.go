@@ -8,9 +8,7 @@
 //
 // # Downloads
 //
-// A download that was interrupted, in this process or an earlier one, continues where it stopped. The file appears under its name only when
-// it is whole and its size and SHA-256 are those that the server states. Two processes that want the same file fetch it once. Only https is
-// spoken (http to this machine, for tests and tunnels), redirects included, and no more is taken than four times the model's float32 values.
+// Downloads continue where they stopped and are checked (package internal/download); no more is taken than four times the model's float32 values.
 //
 // # Errors
 //

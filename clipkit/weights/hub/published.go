@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/internal/download"
 )
 
 // Release is one published model.
@@ -20,7 +21,7 @@ type Release struct {
 }
 
 // releases are the five published models in the order of cn_clip/clip/utils.py:19-25. Their sizes and hashes stand in no document: HF's hub
-// states both when a file is fetched, and fetch checks them.
+// states both when a file is fetched, and package download checks them.
 var releases = []Release{
 	{"ViT-B-16", "clip_cn_vit-b-16.pt", "chinese-clip-vit-base-patch16"},
 	{"ViT-L-14", "clip_cn_vit-l-14.pt", "chinese-clip-vit-large-patch14"},
@@ -29,8 +30,12 @@ var releases = []Release{
 	{"RN50", "clip_cn_rn50.pt", "chinese-clip-rn50"},
 }
 
-// ErrNotPublished is wrapped for a model that has no published weights.
-var ErrNotPublished = errors.New("no weights are published")
+// ErrNotPublished is wrapped for a model that has no published weights, ErrDownload when a file could not be fetched, ErrOffline when it was not tried.
+var (
+	ErrNotPublished = errors.New("no weights are published")
+	ErrDownload     = download.ErrFailed
+	ErrOffline      = download.ErrOffline
+)
 
 // Published lists the names of the models with published weights.
 func Published() []string {
@@ -53,22 +58,14 @@ func FindRelease(name string) (Release, error) {
 }
 
 const (
-	hfHub      = "https://huggingface.co"
 	modelScope = "https://www.modelscope.cn/models/AI-ModelScope/"
 	oss        = "https://clip-cn-beijing.oss-cn-beijing.aliyuncs.com/checkpoints/"
 )
 
-// urls are the checkpoint's addresses in the order in which they are tried. CLIPKIT_MIRROR, or HF_ENDPOINT if that is not set, replaces HF's
-// hub: by an address inside a company, for example, or a public mirror.
+// urls are the checkpoint's addresses in the order in which they are tried.
 func (r Release) urls(getenv func(string) string) []string {
-	host := hfHub
-	for _, key := range []string{"HF_ENDPOINT", "CLIPKIT_MIRROR"} {
-		if v := getenv(key); v != "" {
-			host = strings.TrimRight(v, "/")
-		}
-	}
 	return []string{
-		host + "/OFA-Sys/" + r.repo + "/resolve/main/" + r.File,
+		download.Hub(getenv) + "/OFA-Sys/" + r.repo + "/resolve/main/" + r.File,
 		modelScope + r.repo + "/resolve/master/" + r.File,
 		oss + r.File,
 	}
@@ -116,8 +113,8 @@ func Locate(ctx context.Context, name string, o Options) (path string, err error
 		return "", err
 	}
 	path = filepath.Join(o.Folder, release.File)
-	err = fetch(ctx, download{
-		URLs: release.urls(getenv), Path: path, Offline: isOn(getenv("CLIPKIT_OFFLINE")) || isOn(getenv("HF_HUB_OFFLINE")),
+	err = download.Fetch(ctx, download.File{
+		URLs: release.urls(getenv), Path: path, Offline: download.Offline(getenv),
 		MaxSize:  16 * int64(cfg.NumParams()), // four times its float32 values: room for an optimizer's state
 		Progress: o.Progress, Client: o.Client,
 	})
@@ -125,13 +122,4 @@ func Locate(ctx context.Context, name string, o Options) (path string, err error
 		return "", err
 	}
 	return path, nil
-}
-
-// isOn reads a switch of the environment as HF's tools do.
-func isOn(value string) bool {
-	switch strings.ToUpper(value) {
-	case "1", "ON", "YES", "TRUE":
-		return true
-	}
-	return false
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,15 +30,16 @@ func (to redirected) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 func TestLocate(t *testing.T) {
 	var asked []string
-	s := serve(t, func(n int, w http.ResponseWriter, r *http.Request) bool {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r.Header.Get("X-Host")+r.URL.Path)
 		switch r.Header.Get("X-Host") {
 		case "huggingface.co", "mirror.example":
 			http.NotFound(w, r)
-			return true
+		default:
+			_, _ = w.Write(make([]byte, 3<<20))
 		}
-		return false
-	})
+	}))
+	defer s.Close()
 	env := map[string]string{"HOME": t.TempDir()}
 	o := Options{Folder: t.TempDir(), Getenv: func(key string) string { return env[key] }, Client: &http.Client{Transport: redirected(s.URL)}}
 	path, err := Locate(t.Context(), "ViT-B/16", o)

@@ -1,4 +1,5 @@
-// Command pixelhash decodes the pictures that are named on standard input, one path a line, and prints for each what pillow_pictures.py compares:
+// Command pixelhash decodes the pictures that are named on standard input, one path a line, and prints for each what pillow_pictures.py compares.
+// It also draws each in a chart.Grid, which must show or name whatever it is given: a panic there ends the comparison.
 //
 //	mode<TAB>width<TAB>height<TAB>SHA-256 of the RGB bytes       or       !<TAB>error
 package main
@@ -10,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"clipnb/clipkit/chart"
 	"clipnb/clipkit/imaging"
 )
 
@@ -20,6 +22,7 @@ func main() {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+		chart.Grid("", []chart.Picture{{Encoded: encoded, Caption: lines.Text()}}).HTML()
 		p, err := imaging.Decode(encoded)
 		if err != nil {
 			fmt.Printf("!\t%s\n", strings.ReplaceAll(err.Error(), "\n", " "))

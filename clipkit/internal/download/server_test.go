@@ -1,4 +1,4 @@
-package hub
+package download
 
 import (
 	"bytes"
@@ -89,8 +89,8 @@ func drop(w http.ResponseWriter, from, to int) {
 }
 
 // request fetches without waiting; pauses collects what the waits would have been.
-func request(t *testing.T, pauses *[]time.Duration, urls ...string) download {
-	return download{URLs: urls, Path: filepath.Join(t.TempDir(), "sub", "file.pt"), Wait: func(ctx context.Context, d time.Duration) error {
+func request(t *testing.T, pauses *[]time.Duration, urls ...string) File {
+	return File{URLs: urls, Path: filepath.Join(t.TempDir(), "sub", "file.pt"), Wait: func(ctx context.Context, d time.Duration) error {
 		if pauses != nil {
 			*pauses = append(*pauses, d)
 		}
@@ -99,7 +99,7 @@ func request(t *testing.T, pauses *[]time.Duration, urls ...string) download {
 }
 
 // mustBeWhole checks the file, its hash beside it, and that nothing else is left but the lock.
-func mustBeWhole(t *testing.T, r download) {
+func mustBeWhole(t *testing.T, r File) {
 	t.Helper()
 	got, err := os.ReadFile(r.Path)
 	if err != nil || !bytes.Equal(got, content) {
@@ -114,7 +114,7 @@ func mustBeWhole(t *testing.T, r download) {
 		t.Errorf("left behind: %v, %v", names, err)
 	}
 }
-func mustBeAbsent(t *testing.T, r download) {
+func mustBeAbsent(t *testing.T, r File) {
 	t.Helper()
 	if _, err := os.Stat(r.Path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("there is something at the path: %v", err)

@@ -1,4 +1,4 @@
-package hub
+package download
 
 import (
 	"bufio"
@@ -10,10 +10,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"clipnb/clipkit/internal/machine"
 )
 
 // finalError is an error that another try at the same address would not mend.
@@ -65,7 +69,7 @@ func (l *statedByHub) read(h http.Header) {
 }
 
 // try asks once for the bytes that are missing and appends what comes.
-func (r download) try(ctx context.Context, part *partial) error {
+func (r File) try(ctx context.Context, part *partial) error {
 	if part.size > 0 && part.size == part.Total {
 		return nil // whole; an earlier process ended before it gave the file its name
 	}
@@ -124,7 +128,7 @@ func cause(ctx context.Context, err error) error {
 }
 
 // accept decides by an answer's header whether its body is to be read, and prepares part for it.
-func (r download) accept(resp *http.Response, part *partial, stated statedByHub) error {
+func (r File) accept(resp *http.Response, part *partial, stated statedByHub) error {
 	validator := resp.Header.Get("ETag")
 	if strings.HasPrefix(validator, "W/") || validator == "" {
 		validator = resp.Header.Get("Last-Modified") // a weak ETag does not stand for the same bytes
@@ -134,13 +138,16 @@ func (r download) accept(resp *http.Response, part *partial, stated statedByHub)
 		if err := r.acceptable(resp, stated); err != nil {
 			return err
 		}
+		if err := r.fits(resp.ContentLength, part.size); err != nil {
+			return err
+		}
 		return part.restart(validator, stated.sha256, resp.ContentLength)
 	case http.StatusPartialContent:
 		var from, to, total int64
 		answer := resp.Header.Get("Content-Range")
 		_, err := fmt.Sscanf(answer, "bytes %d-%d/%d", &from, &to, &total)
 		if err == nil && from == part.size && from > 0 && to == total-1 && total == part.Total && validator == part.Validator && stated.sha256 == part.SHA256 {
-			return nil
+			return r.fits(total, part.size)
 		}
 		if err := part.restart("", "", -1); err != nil {
 			return err
@@ -164,7 +171,7 @@ func (r download) accept(resp *http.Response, part *partial, stated statedByHub)
 }
 
 // acceptable refuses, by its header, an answer that cannot be the whole file.
-func (r download) acceptable(resp *http.Response, stated statedByHub) error {
+func (r File) acceptable(resp *http.Response, stated statedByHub) error {
 	total, limit := resp.ContentLength, r.limit()
 	switch encoding := resp.Header.Get("Content-Encoding"); {
 	case encoding != "" && encoding != "identity":
@@ -181,12 +188,24 @@ func (r download) acceptable(resp *http.Response, stated statedByHub) error {
 	return nil
 }
 
+// fits tells before hours of downloading that the disk has no room for what is missing of the file. Where the system does not say what is free, it fits.
+func (r File) fits(total, have int64) error {
+	free := r.Free
+	if free == nil {
+		free = machine.FreeSpace
+	}
+	if n, err := free(filepath.Dir(r.Path)); err == nil && total > 0 && n < total-have {
+		return fmt.Errorf("%d of %d bytes are still to come and %d are free: %w", total-have, total, n, syscall.ENOSPC)
+	}
+	return nil
+}
+
 var (
 	errHTML    = final("a page of HTML instead of the file: does the address ask for a login?")
 	errPointer = final("a Git LFS pointer instead of the file: the address must be one that gives the file itself (…/resolve/…)")
 )
 
-func (r download) limit() int64 {
+func (r File) limit() int64 {
 	if r.MaxSize > 0 {
 		return r.MaxSize
 	}
@@ -194,7 +213,7 @@ func (r download) limit() int64 {
 }
 
 // receive appends the body to part, and no more than the whole file has.
-func (r download) receive(body io.Reader, part *partial, alive func()) error {
+func (r File) receive(body io.Reader, part *partial, alive func()) error {
 	b := bufio.NewReader(body)
 	if part.size == 0 {
 		start, err := b.Peek(64)

@@ -1,4 +1,4 @@
-package hub
+package download
 
 import (
 	"context"
@@ -19,25 +19,27 @@ import (
 	"clipnb/clipkit/internal/atomicfile"
 )
 
-// ErrDownload is wrapped when a file could not be fetched, ErrOffline when it was not tried.
+// ErrFailed is wrapped when a file could not be fetched, ErrOffline when it was not tried.
 var (
-	ErrDownload = errors.New("download failed")
-	ErrOffline  = errors.New("not downloaded: offline mode is on")
+	ErrFailed  = errors.New("download failed")
+	ErrOffline = errors.New("not downloaded: offline mode is on")
 )
 
-// download is one file to fetch. Only URLs and Path are needed.
-type download struct {
-	URLs     []string                // the same file on several servers, tried in order; https, or http on this machine
-	Path     string                  // where it will lie; its folder is made
-	Size     int64                   // bytes, 0 when unknown
-	MaxSize  int64                   // what a server may send at most; 0 is 16 GiB
-	SHA256   string                  // hexadecimal, "" when unknown: then the one that the server states, if it does (X-Linked-Etag of HF's hub)
-	Offline  bool                    // fail with ErrOffline instead of fetching
-	Progress func(done, total int64) // total is -1 when the server does not say
+// File is one file to fetch. Only URLs and Path are needed.
+type File struct {
+	URLs     []string                      // the same file on several servers, tried in order; https, or http on this machine
+	Path     string                        // where it will lie; its folder is made
+	Size     int64                         // bytes, 0 when unknown
+	MaxSize  int64                         // what a server may send at most; 0 is 16 GiB
+	SHA256   string                        // hexadecimal, "" when unknown: then the one that the server states, if it does (X-Linked-Etag of HF's hub)
+	Offline  bool                          // fail with ErrOffline instead of fetching
+	Progress func(done, total int64)       // total is -1 when the server does not say
+	Arrived  func(sum string, stated bool) // hears the SHA-256 of what was fetched, and whether that is the one that was known or that a server stated
 
 	Client *http.Client                                         // nil is http.DefaultClient
 	Stall  time.Duration                                        // a try ends after so long without a byte; 0 is one minute
 	Wait   func(ctx context.Context, pause time.Duration) error // waits between tries; nil sleeps
+	Free   func(dir string) (int64, error)                      // what the disk has left; nil asks the system
 }
 
 const (
@@ -51,13 +53,13 @@ const (
 	maxUnanswered = 2
 )
 
-// fetch downloads a file so that Path is whole or absent. The bytes gather in Path.part, which a later call continues if the server still
+// Fetch downloads a file so that Path is whole or absent. The bytes gather in Path.part, which a later call continues if the server still
 // has the same file (Range with If-Range). A broken connection is tried again with growing pauses, then the next server is asked. Size and
 // SHA-256 are checked before the file gets its name, and the hash is kept beside it in Path.sha256. Processes that want the same file wait
 // for each other (Path.lock). A file that is already at Path is left alone, if its size is right.
 //
 // An error that another try would not mend ends the tries at once: 404, a page of HTML or a Git LFS pointer instead of the file, a full disk.
-func fetch(ctx context.Context, r download) error {
+func Fetch(ctx context.Context, r File) error {
 	if have, err := r.present(); have || err != nil {
 		return err
 	}
@@ -84,15 +86,15 @@ func fetch(ctx context.Context, r download) error {
 		case ctx.Err() != nil:
 			return fmt.Errorf("downloading %s: %w; what has arrived is kept, the next try continues", r.Path, context.Cause(ctx))
 		case errors.Is(err, syscall.ENOSPC):
-			return fmt.Errorf("%w: the disk of %s is full; make room and try again, what has arrived is kept: %w", ErrDownload, r.Path, err)
+			return fmt.Errorf("%w: the disk of %s is full; make room and try again, what has arrived is kept: %w", ErrFailed, r.Path, err)
 		}
 		failures = append(failures, fmt.Errorf("%s: %w", url, err))
 	}
-	return fmt.Errorf("%w: %s: %w", ErrDownload, r.Path, errors.Join(failures...))
+	return fmt.Errorf("%w: %s: %w", ErrFailed, r.Path, errors.Join(failures...))
 }
 
 // present tells whether the file is there already; one of another size is an error.
-func (r download) present() (bool, error) {
+func (r File) present() (bool, error) {
 	info, err := os.Stat(r.Path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -102,13 +104,13 @@ func (r download) present() (bool, error) {
 	case !info.Mode().IsRegular():
 		return false, fmt.Errorf("%s is not a regular file", r.Path)
 	case r.Size > 0 && info.Size() != r.Size:
-		return false, fmt.Errorf("%w: %s has %d bytes, want %d: remove it to download it again", ErrDownload, r.Path, info.Size(), r.Size)
+		return false, fmt.Errorf("%w: %s has %d bytes, want %d: remove it to download it again", ErrFailed, r.Path, info.Size(), r.Size)
 	}
 	return true, nil
 }
 
 // fromServer tries one address until the file is whole, an error is final, or too many tries in a row made no progress.
-func (r download) fromServer(ctx context.Context, url string) error {
+func (r File) fromServer(ctx context.Context, url string) error {
 	if err := checkURL(url); err != nil {
 		return err
 	}
@@ -151,7 +153,7 @@ func pause(failed int, err error) time.Duration {
 	return min(d, longestWait)
 }
 
-func (r download) wait(ctx context.Context, d time.Duration) error {
+func (r File) wait(ctx context.Context, d time.Duration) error {
 	if r.Wait != nil {
 		return r.Wait(ctx, d)
 	}
@@ -166,7 +168,7 @@ func (r download) wait(ctx context.Context, d time.Duration) error {
 }
 
 // finish checks the whole file and gives it its name. A file with a wrong hash is deleted.
-func (r download) finish(part *partial) error {
+func (r File) finish(part *partial) error {
 	if err := part.file.Sync(); err != nil {
 		return err
 	}
@@ -185,6 +187,9 @@ func (r download) finish(part *partial) error {
 	if want != "" && sum != want {
 		part.discard()
 		return &finalError{fmt.Errorf("the file's SHA-256 is %s, want %s: it is not the published file or was damaged on the way", sum, want)}
+	}
+	if r.Arrived != nil {
+		r.Arrived(sum, want != "")
 	}
 	if err := part.Close(); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package hub
+package download
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -20,18 +21,18 @@ func TestFetch(t *testing.T) {
 	r.Size, r.SHA256 = int64(len(content)), strings.ToUpper(contentHash)
 	var last, total int64
 	r.Progress = func(d, n int64) { last, total = d, n }
-	if err := fetch(t.Context(), r); err != nil {
+	if err := Fetch(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	mustBeWhole(t, r)
-	if err := fetch(t.Context(), r); err != nil {
+	if err := Fetch(t.Context(), r); err != nil {
 		t.Error(err)
 	}
 	if ranges, sent := s.seen(); len(ranges) != 1 || sent != len(content) || last != int64(len(content)) || total != last {
 		t.Errorf("asked %q, sent %d, progress %d of %d", ranges, sent, last, total)
 	}
 	r.Size++
-	if err := fetch(t.Context(), r); !errors.Is(err, ErrDownload) || !strings.Contains(err.Error(), "remove it") {
+	if err := Fetch(t.Context(), r); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), "remove it") {
 		t.Error(err)
 	}
 }
@@ -44,8 +45,8 @@ func TestFetchGivesUp(t *testing.T) {
 	})
 	var pauses []time.Duration
 	r := request(t, &pauses, s.URL)
-	err := fetch(t.Context(), r)
-	if ranges, _ := s.seen(); !errors.Is(err, ErrDownload) || !errors.Is(err, io.ErrUnexpectedEOF) || len(ranges) > 6 {
+	err := Fetch(t.Context(), r)
+	if ranges, _ := s.seen(); !errors.Is(err, ErrFailed) || !errors.Is(err, io.ErrUnexpectedEOF) || len(ranges) > 6 {
 		t.Errorf("%d requests, %v", len(ranges), err)
 	}
 	mustBeAbsent(t, r)
@@ -100,14 +101,14 @@ func TestFetchGoesToTheNextServer(t *testing.T) {
 			defer first.Close()
 			r := request(t, nil, first.URL)
 			r.MaxSize = 4 << 20
-			err := fetch(t.Context(), r)
-			if !errors.Is(err, ErrDownload) || !strings.Contains(err.Error(), x.want) || !strings.Contains(err.Error(), first.URL) {
+			err := Fetch(t.Context(), r)
+			if !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), x.want) || !strings.Contains(err.Error(), first.URL) {
 				t.Errorf("%v, want %q", err, x.want)
 			}
 			mustBeAbsent(t, r)
 			second := serve(t, nil)
 			r.URLs = append(r.URLs, second.URL)
-			if err := fetch(t.Context(), r); err != nil {
+			if err := Fetch(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
 			mustBeWhole(t, r)
@@ -115,15 +116,15 @@ func TestFetchGoesToTheNextServer(t *testing.T) {
 	}
 }
 func TestFetchChecksSizeAndHash(t *testing.T) {
-	for name, change := range map[string]func(r *download){
-		"size": func(r *download) { r.Size = int64(len(content)) + 1 },
-		"hash": func(r *download) { r.SHA256 = strings.Repeat("0", 64) },
+	for name, change := range map[string]func(r *File){
+		"size": func(r *File) { r.Size = int64(len(content)) + 1 },
+		"hash": func(r *File) { r.SHA256 = strings.Repeat("0", 64) },
 	} {
 		s := serve(t, nil)
 		r := request(t, nil, s.URL)
 		change(&r)
-		err := fetch(t.Context(), r)
-		if ranges, _ := s.seen(); !errors.Is(err, ErrDownload) || len(ranges) != 1 {
+		err := Fetch(t.Context(), r)
+		if ranges, _ := s.seen(); !errors.Is(err, ErrFailed) || len(ranges) != 1 {
 			t.Errorf("%s: %d requests, %v", name, len(ranges), err)
 		}
 		mustBeAbsent(t, r)
@@ -135,7 +136,7 @@ func TestFetchChecksSizeAndHash(t *testing.T) {
 	})
 	r := request(t, nil, chunked.URL)
 	r.Size = int64(len(content))
-	if err := fetch(t.Context(), r); !errors.Is(err, ErrDownload) || !strings.Contains(err.Error(), "1048576 bytes were sent") {
+	if err := Fetch(t.Context(), r); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), "1048576 bytes were sent") {
 		t.Error(err)
 	}
 	mustBeAbsent(t, r)
@@ -154,7 +155,7 @@ func TestFetchEndsStalls(t *testing.T) {
 	})
 	r := request(t, nil, s.URL)
 	r.Stall = 2 * time.Second // far longer than a busy machine takes from one byte to the next
-	if err := fetch(t.Context(), r); err != nil {
+	if err := Fetch(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	mustBeWhole(t, r)
@@ -173,7 +174,7 @@ func TestFetchDoesNotContinueBlindly(t *testing.T) {
 		return false
 	})
 	r := request(t, nil, s.URL)
-	if err := fetch(t.Context(), r); err != nil {
+	if err := Fetch(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	mustBeWhole(t, r)
@@ -189,7 +190,7 @@ func TestFetchLeavesASilentServer(t *testing.T) {
 	s := serve(t, nil)
 	var pauses []time.Duration
 	r := request(t, &pauses, gone.URL, s.URL)
-	if err := fetch(t.Context(), r); err != nil {
+	if err := Fetch(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	mustBeWhole(t, r)
@@ -203,7 +204,7 @@ func TestFetchStaysWithHTTPS(t *testing.T) {
 	defer s.Close()
 	r := request(t, nil, s.URL)
 	r.Client = s.Client()
-	if err := fetch(t.Context(), r); !errors.Is(err, ErrDownload) || !strings.Contains(err.Error(), "only https") {
+	if err := Fetch(t.Context(), r); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), "only https") {
 		t.Error(err)
 	}
 	if ranges, _ := plain.seen(); len(ranges) > 0 {
@@ -221,7 +222,7 @@ func TestFetchHonoursRetryAfter(t *testing.T) {
 	})
 	var pauses []time.Duration
 	r := request(t, &pauses, s.URL)
-	if err := fetch(t.Context(), r); err != nil {
+	if err := Fetch(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(pauses) != "[7s 30s]" {
@@ -235,7 +236,7 @@ func TestFetchTwiceAtOnce(t *testing.T) {
 	r := request(t, nil, s.URL)
 	errs := make(chan error, 2)
 	for range 2 {
-		go func() { errs <- fetch(t.Context(), r) }()
+		go func() { errs <- Fetch(t.Context(), r) }()
 	}
 	for range 2 {
 		if err := <-errs; err != nil {
@@ -251,7 +252,7 @@ func TestFetchOffline(t *testing.T) {
 	s := serve(t, nil)
 	r := request(t, nil, s.URL)
 	r.Offline = true
-	err := fetch(t.Context(), r)
+	err := Fetch(t.Context(), r)
 	if ranges, _ := s.seen(); !errors.Is(err, ErrOffline) || !strings.Contains(err.Error(), r.Path) || !strings.Contains(err.Error(), s.URL) || len(ranges) > 0 {
 		t.Errorf("%d requests, %v", len(ranges), err)
 	}
@@ -268,7 +269,7 @@ func TestFetchTakesAWholePart(t *testing.T) {
 	if err := errors.Join(os.WriteFile(r.Path+".part", content, 0o644), os.WriteFile(r.Path+".part.json", []byte(note), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	err := fetch(t.Context(), r)
+	err := Fetch(t.Context(), r)
 	if ranges, _ := s.seen(); err != nil || len(ranges) != 0 {
 		t.Fatal(err, ranges)
 	}
@@ -292,7 +293,7 @@ func TestFetchThroughTheHub(t *testing.T) {
 		return false
 	})
 	r := request(t, nil, s.URL+"/resolve")
-	if err := fetch(t.Context(), r); err != nil {
+	if err := Fetch(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	mustBeWhole(t, r)
@@ -307,6 +308,39 @@ func TestCheckURL(t *testing.T) {
 	} {
 		if err := checkURL(address); (err == nil) != ok {
 			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// A disk without room is said before the bytes come, and no other server is asked for them.
+func TestFetchNeedsRoom(t *testing.T) {
+	s, other := serve(t, nil), serve(t, nil)
+	r := request(t, nil, s.URL, other.URL)
+	r.Free = func(string) (int64, error) { return int64(len(content)) - 1, nil }
+	err := Fetch(t.Context(), r)
+	if !errors.Is(err, ErrFailed) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "make room") || !strings.Contains(err.Error(), strconv.Itoa(len(content)-1)+" are free") {
+		t.Error(err)
+	}
+	if ranges, _ := other.seen(); len(ranges) > 0 {
+		t.Error("the other server was asked")
+	}
+	mustBeAbsent(t, r)
+	r.Free = func(string) (int64, error) { return int64(len(content)), nil }
+	if err := Fetch(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	mustBeWhole(t, r)
+}
+
+// Whether anybody stated the hash is told.
+func TestFetchSaysWhoStatedTheHash(t *testing.T) {
+	s := serve(t, nil)
+	for _, known := range []string{"", contentHash} {
+		r := request(t, nil, s.URL)
+		said := ""
+		r.SHA256, r.Arrived = known, func(sum string, stated bool) { said = fmt.Sprint(sum, stated) }
+		if err := Fetch(t.Context(), r); err != nil || said != fmt.Sprint(contentHash, known != "") {
+			t.Error(said, err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package hub
+package download
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func TestFetchResumesAfterBreaks(t *testing.T) {
 	})
 	var pauses []time.Duration
 	r := request(t, &pauses, s.URL)
-	if err := fetch(t.Context(), r); err != nil {
+	if err := Fetch(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	mustBeWhole(t, r)
@@ -58,12 +58,12 @@ func TestFetchContinuesAfterCancel(t *testing.T) {
 			cancel()
 		}
 	}
-	if err := fetch(ctx, r); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "continues") {
+	if err := Fetch(ctx, r); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "continues") {
 		t.Fatal(err)
 	}
 	mustBeAbsent(t, r)
 	r.Progress = nil
-	if err := fetch(t.Context(), r); err != nil {
+	if err := Fetch(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
 	mustBeWhole(t, r)
@@ -117,7 +117,7 @@ func TestFetchStartsAgain(t *testing.T) {
 				return false
 			})
 			r := request(t, nil, s.URL)
-			if err := fetch(t.Context(), r); err != nil {
+			if err := Fetch(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
 			mustBeWhole(t, r)
