@@ -71,6 +71,11 @@ func doctor(ctx context.Context, root string, try bool, out io.Writer) (status i
 	} else {
 		fail("gonb", ".tools/bin is "+problem+"; "+fixSetup)
 	}
+	if stamp, err := s.goplsStamp(); err == nil && s.goplsProblem(stamp) == "" {
+		line("gopls", "completes and explains in cells")
+	} else {
+		none("gopls", "completes and explains in cells; the first lab builds it, or: go run ./kernels setup -gopls")
+	}
 	for _, name := range kernelNames(root) {
 		title, err := kernelTitle(root, name)
 		switch {

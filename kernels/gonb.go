@@ -3,17 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -24,50 +20,6 @@ var errGoNB = errors.New("unexpected GoNB")
 // patience is how long an interrupted cell may take to save: a micro-batch to its end, and the checkpoint (ViT-H-14's state in training has 11 GB). Processes
 // that a cell started have ten minutes of it (exchange/mpi).
 const patience = 12 * time.Minute
-
-// change is a place in GoNB's source that is rewritten where there is no setting for it; was must be there exactly once.
-type change struct{ file, was, is string }
-
-// changes are all of them.
-var changes = []change{
-	// An interrupted cell gets SIGINT, and is killed this much later.
-	{"internal/jpyexec/jpyexec.go", "var WaitToKill = 5 * time.Second\n", fmt.Sprintf("var WaitToKill = %d * time.Minute\n", int(patience.Minutes()))},
-	// How a cell's program ended is told by the error alone, and not on its standard error as well.
-	{"internal/jpyexec/jpyexec.go", "	if exec.exitError != nil {\n		errMsg := exec.exitError.Error() + \"\\n\"\n		if exec.Msg.Kernel().Interrupted.Load() {\n			errMsg = \"^C\\n\" + errMsg\n		}\n		_ = kernel.PublishWriteStream(exec.Msg, kernel.StreamStderr, errMsg)\n	}\n",
-		"	if exec.exitError != nil && exec.Msg.Kernel().Interrupted.Load() {\n		_ = kernel.PublishWriteStream(exec.Msg, kernel.StreamStderr, \"^C\\n\")\n	}\n"},
-	// Errors are told by package traceback.
-	{"internal/goexec/gonberror.go", "	errMsg string\n	err    error\n}\n", "	errMsg string\n	err    error\n	report *report\n}\n"},
-	{"internal/goexec/gonberror.go", "	return nbErr\n}\n", "	nbErr.report = s.compileReport(errorMsg, fileToCellIdAndLine)\n	return nbErr\n}\n"},
-	{"internal/goexec/errorpublish.go", "	var nbErr *GonbError\n	if errors.As(err, &nbErr) {\n		return nbErr.Name(), nbErr.Error(), nbErr.Traceback()\n",
-		"	if r, ok := reported(err); ok {\n		return r.Name, r.Value, r.Traceback\n"},
-	{"internal/goexec/errorpublish.go", "	\"github.com/pkg/errors\"\n", ""},
-	{"internal/goexec/execcode.go", "		return exitErr\n", "		return s.exitReport(exitErr, stderrWithAnnotator.(*jupyterStackTraceMapperWriter).tail, fileToCellIdAndLine)\n"},
-	{"internal/goexec/execcode.go", "	lineBuffer          bytes.Buffer\n}\n", "	lineBuffer          bytes.Buffer\n	tail                []byte // of what was written\n}\n"},
-	{"internal/goexec/execcode.go", "	n := len(p) // Save original number of bytes.\n", "	n := len(p) // Save original number of bytes.\n	w.tail = traceback.Tail(w.tail, p)\n"},
-	{"internal/goexec/execcode.go", "import (\n", "import (\n	\"github.com/janpfeifer/gonb/internal/traceback\"\n"},
-}
-
-// Source files that are added to GoNB's.
-var (
-	//go:embed traceback/traceback.go
-	tracebackSource []byte
-	//go:embed goexec.go.txt
-	goexecSource []byte
-)
-
-var additions = map[string][]byte{"internal/traceback/traceback.go": tracebackSource, "internal/goexec/clipkit.go": goexecSource}
-
-// changed tells one set of changes from another.
-func changed() string {
-	h := sha256.New()
-	for _, c := range changes {
-		fmt.Fprintf(h, "%q\n", c)
-	}
-	for _, name := range slices.Sorted(maps.Keys(additions)) {
-		fmt.Fprintf(h, "%s %q\n", name, additions[name])
-	}
-	return fmt.Sprintf("changes %.8x\n", h.Sum(nil))
-}
 
 const gonbModule = "github.com/janpfeifer/gonb"
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -28,10 +29,22 @@ func labArgs(root string, uid int, extra []string) []string {
 	return append(args, extra...)
 }
 
+// offered has JupyterLab offer these kernels and its own Python.
+func offered(names []string) (args []string) {
+	for _, name := range append(names, "python3") {
+		args = append(args, "--KernelSpecManager.allowed_kernelspecs="+name)
+	}
+	return args
+}
+
 // lab becomes JupyterLab: it returns only when that fails.
 func lab(ctx context.Context, root string, extra []string, out io.Writer) error {
-	if err := newSetup(root, out).ensure(ctx); err != nil {
+	s := newSetup(root, out)
+	if err := s.ensure(ctx); err != nil {
 		return err
+	}
+	if err := s.goplsInBackground(); err != nil {
+		fmt.Fprintln(out, err) // notebooks run without it
 	}
 	if err := os.Chdir(root); err != nil {
 		return fmt.Errorf("starting JupyterLab: %w", err)
@@ -39,7 +52,11 @@ func lab(ctx context.Context, root string, extra []string, out io.Writer) error 
 	fmt.Fprintln(out, "starting JupyterLab on this machine only; its address follows, Ctrl-C ends it")
 	path := filepath.Join(root, ".venv", "bin") + ":" + os.Getenv("PATH")
 	env := append(jupyterEnv(root, os.Environ()), "PATH="+path)
-	if err := syscall.Exec(python(root), labArgs(root, os.Getuid(), extra), env); err != nil {
+	names, absent := present(root, filepath.Glob)
+	if len(absent) > 0 {
+		fmt.Fprintf(out, "kernels: %s; not offered, as no such device is here: %s\n", strings.Join(names, ", "), strings.Join(absent, ", "))
+	}
+	if err := syscall.Exec(python(root), labArgs(root, os.Getuid(), append(offered(names), extra...)), env); err != nil {
 		return fmt.Errorf("starting JupyterLab: %w", err)
 	}
 	return nil

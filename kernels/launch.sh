@@ -7,9 +7,10 @@ if [ ! -x "$root/.tools/bin/gonb" ]; then
 fi
 export CLIPKIT_ROOT="$root"
 export CGO_ENABLED=1 # cells are compiled with clipkit's C parts, whatever the shell that started Jupyter says
-export PATH="$root/.tools/bin:$PATH"
+export PATH="$root/.tools/bin:$root/.tools/gopls:$PATH"
 # A device may need an environment of its own.
 if [ -r "$root/kernels/${CLIPKIT_DEVICE%%[:,]*}/env.sh" ]; then
   . "$root/kernels/${CLIPKIT_DEVICE%%[:,]*}/env.sh"
 fi
-exec gonb -go_work="$root" "$@"
+# Standard error is a console's screen: it has what goes wrong, not what goes on.
+exec gonb -go_work="$root" -legacy_stderr_threshold_behavior=false -stderrthreshold=WARNING "$@"

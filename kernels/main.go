@@ -5,6 +5,7 @@
 //	go run ./kernels exec NOTEBOOK [name=value …]        run a notebook without a browser; writes it executed, as .ipynb and .html
 //	go run ./kernels doctor                              say what this machine has and lacks, and how to fix it; -try opens the engines
 //	go run ./kernels setup                               only set up; lab and exec do it by themselves
+//	go run ./kernels install                             register the kernels in a Jupyter of your own; uninstall takes them away
 //
 // It is compiled by Go alone (CGO_ENABLED=0), without network, and imports nothing but the standard library, so that doctor can say what a bare
 // machine lacks. The library's own commands (check, lmdb, fetch, convert, extract, topk, score, invert, zeroshot, explore) are in clipkit/cmd/clipkit.
@@ -12,8 +13,8 @@
 // # Set-up
 //
 // Needed beforehand: go, a C compiler (gcc) and Python 3.10 or later with venv. The first run makes .venv (JupyterLab at pinned versions)
-// and .tools (the Go kernel GoNB, Jupyter's settings, logs), both inside the repository, in about two minutes; nothing needs root and nothing
-// is installed elsewhere but Go's and pip's own caches. What is unfinished or broken is rebuilt. Deleting both folders undoes everything.
+// and .tools (the Go kernel GoNB, Jupyter's settings, logs), both inside the repository, in about two minutes; the first lab then builds gopls in the
+// background, which completes and explains in cells. Nothing needs root and nothing is installed elsewhere but Go's and pip's own caches. What is unfinished or broken is rebuilt. Deleting both folders undoes everything.
 //
 // # exec
 //
@@ -26,6 +27,15 @@
 // was interrupted is called <notebook>.unfinished. The device is that of the notebook's own kernel unless -kernel names another folder of kernels/. Ctrl-C interrupts the running cell, which may take up to twelve minutes to save
 // its work, and ends the run; a second Ctrl-C kills it. -timeout does what the first Ctrl-C does. The executed notebook is written in every case.
 // Exit status: 0, 1 after a failed cell or anything else that went wrong, 2 for wrong arguments, 130 when interrupted (`go run` itself turns all but 0 into 1).
+//
+// # install
+//
+//	go run ./kernels install                             in the user's Jupyter: jupyter kernelspec list, VS Code's picker
+//	go run ./kernels install -prefix /opt/jupyterhub     in one environment's, for all who use it
+//
+// The kernels have the names that the notebooks ask for (cpu, cuda, npu), and run this checkout. A kernel of such a name that is not clipkit's is not replaced.
+// Then papermill, jupyter execute, jupyter nbconvert --execute and jupyter console run these notebooks. Parameters reach them in the environment,
+// CLIPKIT_PARAM_STEPS=3 papermill IN OUT; with the small Python package in kernels/papermill installed by pip, as papermill -p steps 3 too.
 //
 // Limits: a notebook of at most 64 MiB; Linux and macOS.
 package main
@@ -49,6 +59,8 @@ const usage = `usage: go run ./kernels COMMAND
   exec NOTEBOOK [name=value …]   run a notebook without a browser; results in experiments/
   doctor                         what this machine has and lacks
   setup                          only set up .venv and .tools
+  install                        register the kernels in a Jupyter of your own
+  uninstall                      take them away again
   help [COMMAND]                 this text, or more of a command; all of it: go doc ./kernels
 
 The library's own commands (check, lmdb, fetch, convert, extract, …): go run ./clipkit/cmd/clipkit help
@@ -79,10 +91,27 @@ Says what this machine has and lacks, and how to fix it. It changes and download
   -try            also builds a small program that opens the engines and devices and trains a small model on them: minutes the first time, and
                   an engine that is not here is downloaded
 `,
-	"setup": `usage: go run ./kernels setup
+	"setup": `usage: go run ./kernels setup [-gopls]
 
 Sets up .venv (JupyterLab) and .tools (the Go kernel) in this repository, as far as they are not; lab and exec do it by themselves. Its log is
 .tools/setup.log.
+  -gopls          only gopls, which completes and explains in cells (Tab, Shift-Tab): about 2 minutes. The first lab builds it in the background
+`,
+	"install": `usage: go run ./kernels install [-user | -prefix DIR] [-all]
+
+Registers the kernels in a Jupyter of your own, with the names that the notebooks ask for; they run this checkout, in its place.
+  -user           for your own login, in ~/.local/share/jupyter (the default)
+  -prefix DIR     in DIR/share/jupyter: an environment (python -c 'import sys; print(sys.prefix)'), or JupyterHub's
+  -all            also the kernels whose devices are not on this machine
+
+Then jupyter kernelspec list, VS Code's picker and JupyterHub have them, and these run the notebooks:
+  papermill notebooks/quickstart.ipynb out.ipynb
+  jupyter nbconvert --to html --execute notebooks/quickstart.ipynb
+Parameters: CLIPKIT_PARAM_STEPS=3 papermill …; or, after pip install ./kernels/papermill, papermill -p steps 3 …
+`,
+	"uninstall": `usage: go run ./kernels uninstall [-user | -prefix DIR]
+
+Takes away the kernels that install registered there for this checkout, and nothing else.
 `,
 }
 
@@ -146,6 +175,13 @@ func dispatch(ctx context.Context, args []string, out io.Writer) (status int, er
 	}
 	switch name {
 	case "setup":
+		if len(args) > 0 && args[0] == "-gopls" {
+			if err := newSetup(root, out).setupGopls(ctx, slices.Contains(args, inBackground)); err != nil {
+				return 1, err
+			}
+			fmt.Fprintln(out, "ready: Tab completes and Shift-Tab explains in cells")
+			return 0, nil
+		}
 		if len(args) > 0 {
 			return 2, fmt.Errorf("setup takes no arguments, not %q; %w", args[0], errUsage)
 		}
@@ -158,6 +194,20 @@ func dispatch(ctx context.Context, args []string, out io.Writer) (status int, er
 		return 1, lab(ctx, root, args, out)
 	case "exec":
 		return execNotebook(ctx, root, args, out)
+	case "install", "uninstall":
+		o, err := parseInstall(name, args, os.Getenv)
+		if err != nil {
+			return 2, err
+		}
+		if name == "install" {
+			err = install(ctx, root, o, out)
+		} else {
+			err = uninstall(root, o, out)
+		}
+		if err != nil {
+			return 1, err
+		}
+		return 0, nil
 	default: // doctor
 		try := len(args) > 0 && strings.TrimLeft(args[0], "-") == "try"
 		if len(args) > 1 || len(args) == 1 && !try {

@@ -59,6 +59,20 @@ func runCommand(ctx context.Context, c command) error {
 
 // ensure sets up what is not set up. When all is in order it takes some 50 ms.
 func (s *setup) ensure(ctx context.Context) error {
+	return s.locked(ctx, func() error {
+		if err := s.ensureVenv(ctx); err != nil {
+			return err
+		}
+		return s.ensureTools(ctx)
+	})
+}
+
+// ensureKernel sets up what a kernel needs in a Jupyter that is not this repository's.
+func (s *setup) ensureKernel(ctx context.Context) error {
+	return s.locked(ctx, func() error { return s.ensureTools(ctx) })
+}
+
+func (s *setup) locked(ctx context.Context, build func() error) error {
 	if err := s.needPrograms(); err != nil {
 		return err
 	}
@@ -71,10 +85,7 @@ func (s *setup) ensure(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if err := s.ensureVenv(ctx); err != nil {
-		return err
-	}
-	return s.ensureTools(ctx)
+	return build()
 }
 
 func (s *setup) needPrograms() error {

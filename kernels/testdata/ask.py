@@ -1,0 +1,67 @@
+"""Starts the kernel, asks it what gopls answers, and prints it; then its process id and those of its children, and waits to be killed."""
+
+import glob
+import json
+import sys
+import time
+
+from jupyter_client.manager import KernelManager
+
+CELL = 'func myHelper(n int) int { return n }'
+CODE = "%%\nmyHelper(1)\nstrings.ToUp"
+
+
+def main():
+    km = KernelManager(kernel_name="cpu")
+    with open(sys.argv[1], "w") as log:
+        km.start_kernel(stderr=log)
+    client = km.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=None)
+    say("language", client.kernel_info(reply=True, timeout=None)["content"]["language_info"])
+    client.control_channel.send(client.session.msg("kernel_info_request"))
+    say("control", client.get_control_msg(timeout=None)["msg_type"])
+    client.execute_interactive('import "strings"\n\n' + CELL, timeout=None)
+
+    running = client.execute("%%\nfmt.Println(\"begun\")\ntime.Sleep(time.Hour)")
+    seen(client, lambda m: m["msg_type"] == "stream")
+    asked = client.kernel_info()
+    states = []
+
+    def told(m):
+        if m["msg_type"] == "status":
+            states.append((m["content"]["execution_state"], "info" if m["parent_header"]["msg_id"] == asked else "cell" if m["parent_header"]["msg_id"] == running else "?"))
+        return states[-1:] == [("busy", "cell")]
+
+    seen(client, told)
+    say("states", states)
+    client.control_channel.send(client.session.msg("interrupt_request"))
+    seen(client, lambda m: m["msg_type"] == "status" and m["content"]["execution_state"] == "idle" and m["parent_header"]["msg_id"] == running)
+
+    while True:  # gopls reads the packages first
+        matches = client.complete(CODE, reply=True, timeout=None)["content"]["matches"]
+        if not matches or not matches[0].startswith("// completion and inspection: gopls is still reading"):
+            break
+        time.sleep(1)
+    say("complete", matches)
+    say("own", client.complete("%%\nmyHel", reply=True, timeout=None)["content"]["matches"])
+    say("inspect", client.inspect(CODE, CODE.index("Helper"), reply=True, timeout=None)["content"]["data"])
+    pid = km.provisioner.pid
+    children = []
+    for path in glob.glob("/proc/%d/task/*/children" % pid):  # each of the kernel's threads has its own
+        with open(path) as f:
+            children += [int(p) for p in f.read().split()]
+    say("processes", [pid] + children)
+    time.sleep(3600)
+
+
+def seen(client, enough):
+    while not enough(client.get_iopub_msg(timeout=None)):
+        pass
+
+
+def say(what, value):
+    print(json.dumps([what, value], ensure_ascii=False), flush=True)
+
+
+main()
