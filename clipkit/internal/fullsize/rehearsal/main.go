@@ -9,6 +9,8 @@
 // the first step; the largest size of the run's folder against what was told of the disk; the time of a step against that of the probe; and what the
 // line of progress said was left after the second step against all that the measured steps come to. On two processors it takes some minutes for
 // flickr30k/vit-b-16/full, an hour for full-8p, and is meaningless while something else keeps the machine busy.
+//
+// With -pass it measures instead what the commands between a data set and a page take of the whole set: check, lmdb, extract, topk, score, explore.
 package main
 
 import (
@@ -31,21 +33,25 @@ func main() {
 	data := flag.String("data", "", "the data set's `FOLDER`")
 	out := flag.String("out", "", "the `FOLDER` to work in, which takes 8 GB")
 	recipes := flag.String("recipes", "flickr30k/vit-b-16/full,flickr30k/vit-b-16/full-8p", "`NAMES` with commas")
+	whole := flag.Bool("pass", false, "instead, the commands between a data set and a page, over the whole set with the small model")
 	parts := flag.Int("micro-batch", 16, "pairs that are computed at a time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := rehearse(ctx, *data, *out, strings.Split(*recipes, ","), *parts); err != nil {
+	if err := rehearse(ctx, *data, *out, strings.Split(*recipes, ","), *parts, *whole); err != nil {
 		fmt.Fprintln(os.Stderr, "rehearsal:", err)
 		os.Exit(1)
 	}
 }
 
-func rehearse(ctx context.Context, data, out string, names []string, parts int) error {
+func rehearse(ctx context.Context, data, out string, names []string, parts int, whole bool) error {
 	if data == "" || out == "" {
 		return errors.New("want -data and -out")
 	}
 	data, err := filepath.Abs(data)
+	if err == nil {
+		out, err = filepath.Abs(out)
+	}
 	if err != nil {
 		return err
 	}
@@ -55,6 +61,9 @@ func rehearse(ctx context.Context, data, out string, names []string, parts int) 
 	program := filepath.Join(out, "clipkit")
 	if said, err := exec.CommandContext(ctx, "go", "build", "-o", program, "clipnb/clipkit/cmd/clipkit").CombinedOutput(); err != nil {
 		return fmt.Errorf("building clipkit: %w\n%s", err, said)
+	}
+	if whole {
+		return pass(ctx, program, data, out)
 	}
 	fmt.Println(head)
 	for i, name := range names {
