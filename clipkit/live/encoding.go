@@ -45,5 +45,5 @@ func cut(split dataset.Source, length int) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of the %d texts of %s are longer than the model's %d tokens and are cut; the first has text_id %d\n", n, len(texts), split.Name(), length, first)
+	return fmt.Sprintf("longer than the model's %d tokens, so cut: %d of the %d texts of %s; the first has text_id %d\n", length, n, len(texts), split.Name(), first)
 }

@@ -141,7 +141,7 @@ func TestBadDataInARun(t *testing.T) {
 		{"row 6: a large learning rate for few pairs, row 21: few pairs in all", split{pictures, captions}, func(c *Config) { c.LR = 5e-5 }, nil,
 			[]string{"lr 5e-05 with 4 pairs a step is high", "2e-6 to 3e-6 with 48 to 96; or raise accum_freq", "8 pairs are few", "best_metric and patience"}, ""},
 		{"row 12: texts longer than 52 tokens", split{pictures, long}, func(c *Config) { c.MaxEpochs = 3 }, nil,
-			[]string{"1 of the 4 captions of batch", "are longer than context_length 52 and are cut"}, ""},
+			[]string{"1 of the 4 captions of batch", "longer than context_length 52, so cut"}, ""},
 		{"row 5: repeated texts and pictures keep the loss at ln(batch)", split{pictures[:1], slices.Repeat([]string{"促销"}, 8)}, func(c *Config) { c.MaxEpochs, c.SaveEpochInterval, c.ValidEpochInterval = 30, 0, 0 }, nil,
 			[]string{"the loss has stayed at ln(4) = 1.386, that of guessing, for 50 steps", "a learning rate that is too high for the batch, captions that repeat"}, "the loss has stayed at ln(4)"},
 		{"row 30: a picture that is cut off, within the budget", split{spoiled, captions}, func(c *Config) { c.MaxEpochs = 2 }, nil,

@@ -117,7 +117,7 @@ func (j *Job) watch(b *loader.Batch, res step.Result, pictures []int64, captions
 	c, at := j.Config, j.state.Step+1
 	if b.Truncated > 0 && !j.saidTruncated {
 		j.saidTruncated = true
-		j.Say(fmt.Sprintf("%d of the %d captions of batch %d are longer than context_length %d and are cut", b.Truncated, len(b.Pairs), b.Index+1, c.ContextLength))
+		j.Say(fmt.Sprintf("longer than context_length %d, so cut: %d of the %d captions of batch %d", c.ContextLength, b.Truncated, len(b.Pairs), b.Index+1))
 	}
 	if text := j.repeats.In(at, pictures, captions); text != "" && !c.MultiPositive {
 		j.Say(text)
