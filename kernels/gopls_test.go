@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,23 +16,29 @@ import (
 	"time"
 )
 
-// What a kernel answers: completion and inspection of a package's and of the notebook's own names, kernel_info while a cell runs and on the control channel. When its
-// Jupyter is killed it ends, with gopls; and its log is empty.
+var askGopls = flag.Bool("gopls", false, "build gopls and ask it too, a minute of processor time or two")
+
+// What a kernel answers: kernel_info while a cell runs and on the control channel; with -gopls completion and inspection of a package's and of the notebook's
+// own names too. When its Jupyter is killed it ends, with gopls; and its log is empty.
 func TestKernelAnswersAndEndsWithItsJupyter(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: this test builds gopls")
+		t.Skip("-short: this test sets up Jupyter and the kernel")
 	}
 	root, err := findRoot(mustGetwd(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"setup"}, {"setup", "-gopls"}} {
+	setups := [][]string{{"setup"}}
+	if *askGopls {
+		setups = append(setups, []string{"setup", "-gopls"})
+	}
+	for _, args := range setups {
 		if out, err := kernelsCommand(t, args...).CombinedOutput(); err != nil {
 			t.Fatalf("%q: %v\n%s", args, err, out)
 		}
 	}
 	log := filepath.Join(t.TempDir(), "kernel.log")
-	cmd := exec.Command(python(root), "testdata/ask.py", log)
+	cmd := exec.Command(python(root), "testdata/ask.py", log, fmt.Sprint(*askGopls))
 	cmd.Env = jupyterEnv(root, os.Environ())
 	cmd.Stderr = os.Stderr
 	pipe, err := cmd.StdoutPipe()
@@ -53,14 +60,16 @@ func TestKernelAnswersAndEndsWithItsJupyter(t *testing.T) {
 		}
 		said[what] = string(pair[1])
 	}
-	for what, want := range map[string]string{
+	answers, programs := map[string]string{
 		"language": `{"name": "go", "mimetype": "text/x-go", "file_extension": ".go"}`, // as the notebooks have it: opening one does not change it
 		"control":  `"kernel_info_reply"`,
 		"states":   `[["busy", "info"], ["idle", "info"], ["busy", "cell"]]`,
-		"complete": `"ToUpper"`,
-		"own":      `"myHelper"`,
-		"inspect":  `func myHelper(n int) int`,
-	} {
+	}, 1
+	if *askGopls {
+		answers["complete"], answers["own"], answers["inspect"] = `"ToUpper"`, `"myHelper"`, `func myHelper(n int) int`
+		programs = 2
+	}
+	for what, want := range answers {
 		if !strings.Contains(said[what], want) {
 			t.Errorf("%s: %s, want %s", what, said[what], want)
 		}
@@ -69,7 +78,7 @@ func TestKernelAnswersAndEndsWithItsJupyter(t *testing.T) {
 		t.Errorf("the kernel's log: %v\n%s", err, text)
 	}
 	var processes []int
-	if err := json.Unmarshal([]byte(said["processes"]), &processes); err != nil || len(processes) < 2 {
+	if err := json.Unmarshal([]byte(said["processes"]), &processes); err != nil || len(processes) < programs {
 		t.Fatalf("processes: %q, %v", said["processes"], err)
 	}
 	if err := cmd.Process.Kill(); err != nil {

@@ -1,4 +1,4 @@
-"""Starts the kernel, asks it what gopls answers, and prints it; then its process id and those of its children, and waits to be killed."""
+"""Starts the kernel, asks it (with a second argument "true" also what gopls answers), and prints the answers; then its process id and those of its children, and waits to be killed."""
 
 import glob
 import json
@@ -38,14 +38,8 @@ def main():
     client.control_channel.send(client.session.msg("interrupt_request"))
     seen(client, lambda m: m["msg_type"] == "status" and m["content"]["execution_state"] == "idle" and m["parent_header"]["msg_id"] == running)
 
-    while True:  # gopls reads the packages first
-        matches = client.complete(CODE, reply=True, timeout=None)["content"]["matches"]
-        if not matches or not matches[0].startswith("// completion and inspection: gopls is still reading"):
-            break
-        time.sleep(1)
-    say("complete", matches)
-    say("own", client.complete("%%\nmyHel", reply=True, timeout=None)["content"]["matches"])
-    say("inspect", client.inspect(CODE, CODE.index("Helper"), reply=True, timeout=None)["content"]["data"])
+    if sys.argv[2] == "true":
+        ask_gopls(client)
     pid = km.provisioner.pid
     children = []
     for path in glob.glob("/proc/%d/task/*/children" % pid):  # each of the kernel's threads has its own
@@ -53,6 +47,17 @@ def main():
             children += [int(p) for p in f.read().split()]
     say("processes", [pid] + children)
     time.sleep(3600)
+
+
+def ask_gopls(client):
+    while True:  # it reads the packages first
+        matches = client.complete(CODE, reply=True, timeout=None)["content"]["matches"]
+        if not matches or not matches[0].startswith("// completion and inspection: gopls is still reading"):
+            break
+        time.sleep(1)
+    say("complete", matches)
+    say("own", client.complete("%%\nmyHel", reply=True, timeout=None)["content"]["matches"])
+    say("inspect", client.inspect(CODE, CODE.index("Helper"), reply=True, timeout=None)["content"]["data"])
 
 
 def seen(client, enough):
