@@ -253,9 +253,9 @@ func (s *folderSource) Image(id int64) ([]byte, error) {
 	case err != nil:
 		return nil, fmt.Errorf("reading %s: %w", what, err)
 	case len(data) == 0:
-		return nil, fmt.Errorf("%w: %s, is an empty file", ErrFormat, what)
+		return nil, fmt.Errorf("%s: %w: an empty file", what, ErrFormat)
 	case len(data) > maxImageLine:
-		return nil, fmt.Errorf("%w: %s, has more than %d MiB", ErrFormat, what, maxImageLine>>20)
+		return nil, fmt.Errorf("%s: %w: more than %d MiB", what, ErrFormat, maxImageLine>>20)
 	}
 	return data, nil
 }

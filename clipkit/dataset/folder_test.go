@@ -190,7 +190,7 @@ func TestFolderPictureTroubles(t *testing.T) {
 	if _, err := d.Train.Image(1); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a picture that was deleted: error %v", err)
 	}
-	if _, err := d.Train.Image(2); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "b.png, is an empty file") {
+	if _, err := d.Train.Image(2); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "b.png: dataset: bad format: an empty file") {
 		t.Errorf("an empty file: error %v", err)
 	}
 	if data, err := d.Train.Image(3); err == nil {

@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/dataset/skipped"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/tokenizer"
 )
@@ -170,7 +171,7 @@ func (c *checked) pictures(ctx context.Context, o Options) error {
 			case errors.Is(l.err, dataset.ErrNotFound), errors.Is(l.err, fs.ErrNotExist):
 				r.Missing.add(label)
 			case l.err != nil:
-				r.Corrupt.add(func() string { return fmt.Sprintf("%s: %v", label(), l.err) })
+				r.Corrupt.add(func() string { return label() + ": " + skipped.Reason(label(), l.err) })
 			case min(l.width, l.height) < tinySide:
 				r.Tiny.add(name)
 			case l.width*l.height > hugePixels:

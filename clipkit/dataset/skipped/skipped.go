@@ -49,30 +49,39 @@ func (k *Pictures) Add(path string, why error) error {
 		return fmt.Errorf("%w; it is bad picture number %d with a budget of %d: repair them or take them out (clipkit check --decode finds them), or raise the budget (--skip-budget)",
 			named(path, why), len(k.Pictures)+1, k.Budget)
 	}
-	k.Pictures = append(k.Pictures, Picture{path, reason(path, why)})
+	k.Pictures = append(k.Pictures, Picture{path, Reason(path, why)})
 	if k.Say != nil {
 		k.Say("left out: " + path + ": " + k.Pictures[len(k.Pictures)-1].Reason)
 	}
 	return nil
 }
 
-// named is an error that begins with the path.
+// named is an error that begins with the path, or with one that ends so ("opening food/a.jpg: ").
 func named(path string, why error) error {
-	if strings.HasPrefix(why.Error(), path) {
+	if text := why.Error(); strings.HasPrefix(text, path) || strings.HasSuffix(first(text), path) {
 		return why
 	}
 	return fmt.Errorf("%s: %w", path, why)
 }
 
-// reason is an error in one line, without the path and the set ("a.jpg in food: ") that it may begin with.
-func reason(path string, why error) string {
+// Reason is an error in one line, without the path that it may begin with: "a.jpg in food: ", "opening food/a.jpg: ".
+func Reason(path string, why error) string {
 	text := strings.Join(strings.Fields(why.Error()), " ")
 	if more, begins := strings.CutPrefix(text, path); begins {
 		if _, after, ok := strings.Cut(more, ": "); ok {
 			return after
 		}
 	}
+	if begin := first(text); begin != text && strings.HasSuffix(begin, path) {
+		return text[len(begin)+len(": "):]
+	}
 	return text
+}
+
+// first is what stands before the first colon.
+func first(text string) string {
+	begin, _, _ := strings.Cut(text, ": ")
+	return begin
 }
 
 // Count is how many there are; nil has none.

@@ -27,7 +27,7 @@ func TestSkipped(t *testing.T) {
 	if err := strict.Add("3.jpg", cut); !errors.Is(err, cut) || !strings.HasPrefix(err.Error(), "3.jpg: ") || strict.Count() != 0 {
 		t.Errorf("without a budget: %v", err)
 	}
-	for _, text := range []string{"4.jpg: no\npicture", "4.jpg in food: no picture", "no picture"} {
+	for _, text := range []string{"4.jpg: no\npicture", "4.jpg in food: no picture", "opening food/4.jpg: no picture", "food/4.jpg: no picture", "no picture"} {
 		r := &Pictures{Budget: 1}
 		if r.Add("4.jpg", errors.New(text)) != nil || r.Pictures[0] != (Picture{"4.jpg", "no picture"}) {
 			t.Errorf("%q: %+v", text, r.Pictures)
