@@ -28,7 +28,7 @@ func pass(ctx context.Context, program, data, out string) error {
 	fmt.Println("| command | what | seconds | CPU seconds | most memory, MB |\n|---|---|---|---|---|")
 	for _, c := range []command{
 		{"all splits, headers alone", []string{"check", data}, false},
-		{"all splits, every picture", []string{"check", "--decode", data}, false},
+		{"all splits, every picture decoded", []string{"check", "--decode", data}, false},
 		{"all splits", []string{"lmdb", "--data_dir", data, "--lmdb_dir", to("lmdb")}, false},
 		{"train", extract("train"), false},
 		{"test", extract("test"), false},
