@@ -24,17 +24,6 @@ func TestFindSuggestsTheNearest(t *testing.T) {
 	}
 }
 
-func TestEdits(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"full", "full-8p", 3}, {"abc", "abc", 0}} {
-		if got := edits(c.a, c.b); got != c.want || edits(c.b, c.a) != c.want {
-			t.Errorf("%q, %q: %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
-}
-
 // Every recipe says what it takes and what it reaches, each in one line.
 func TestPromise(t *testing.T) {
 	for _, r := range All() {

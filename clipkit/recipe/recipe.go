@@ -72,7 +72,7 @@ func Find(name string) (Recipe, error) {
 		names = append(names, r.Name)
 	}
 	meant := ""
-	if near := nearest(name, names); near != nil {
+	if near := near(name, names); near != nil {
 		meant = fmt.Sprintf("the nearest: %s (\"go run ./clipkit/cmd/clipkit recipes\" says what each does); ", strings.Join(near, ", "))
 	}
 	return Recipe{}, fmt.Errorf("%w: %q; %sthere are %s", ErrUnknown, name, meant, strings.Join(names, ", "))

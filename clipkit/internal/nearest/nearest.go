@@ -36,15 +36,15 @@ func Name(name string, known []string) (near string) {
 	}
 	least := 1 + len([]rune(name))/3
 	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d <= least && len(k) <= 200 {
+		if d := Distance(strings.ToLower(name), strings.ToLower(k)); d <= least && len(k) <= 200 {
 			near, least = k, d-1
 		}
 	}
 	return near
 }
 
-// distance is the number of letters to change, leave out or add (Levenshtein).
-func distance(a, b string) int {
+// Distance is the number of letters to change, leave out or add to make b of a (Levenshtein).
+func Distance(a, b string) int {
 	from, to := []rune(a), []rune(b)
 	row := make([]int, len(to)+1)
 	for j := range row {

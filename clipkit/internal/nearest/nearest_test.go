@@ -29,3 +29,14 @@ func TestHint(t *testing.T) {
 		t.Errorf("of many: %q", got)
 	}
 }
+
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"full", "full-8p", 3}, {"abc", "abc", 0}} {
+		if got := Distance(c.a, c.b); got != c.want || Distance(c.b, c.a) != c.want {
+			t.Errorf("%q, %q: %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
