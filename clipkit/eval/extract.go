@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"sync"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
@@ -117,18 +116,18 @@ func (e extraction) images(ctx context.Context, ids []int64) iter.Seq2[[]float32
 		}
 		return pixels, nil
 	}
-	var bad sync.Map // numbers of pictures that cannot be read
+	var unread *imaging.Unread
 	if e.skip != nil {
-		prepare = imaging.OrBlank(r, prepare, func(i int, _ error) { bad.Store(i, true) })
+		unread = new(imaging.Unread)
 	}
 	return func(yield func([]float32, error) bool) {
-		for b, err := range imaging.Batches(ctx, len(ids), batch, r, prepare) {
+		for b, err := range imaging.Batches(ctx, len(ids), batch, r, unread.OrBlank(r, prepare)) {
 			var v []float32
 			if err == nil {
 				v, err = e.model.EncodeImages(ctx, b.Pixels, b.N)
 			}
-			for i := range b.N {
-				if _, is := bad.Load(b.First + i); is && err == nil {
+			if err == nil {
+				for _, i := range unread.Rows(b) {
 					deal.SetAbsent(v[i*len(v)/b.N : (i+1)*len(v)/b.N])
 				}
 			}

@@ -2,7 +2,6 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -23,25 +22,14 @@ func (e extraction) pixels(id int64) ([]float32, error) {
 	return imaging.Transform(encoded, e.model.Config.ImageResolution)
 }
 
-// why reads a picture again to say what is wrong with it: another rank may have met it.
-func (e extraction) why(ctx context.Context, id int64) error {
-	err := imaging.Each(ctx, 1, func(int) error {
-		_, err := e.pixels(id)
-		return err
-	})
-	if err == nil {
-		return errors.New("it could not be read at first, or not by another process")
-	}
-	return err
-}
-
 // noting tells skip of the absent rows before add gets them. The vectors are of ids, in their order.
 func (e extraction) noting(ctx context.Context, ids []int64, add func([]float32) error) func([]float32) error {
 	at, dim := 0, e.model.Config.EmbedDim
 	return func(v []float32) error {
 		for row := range slices.Chunk(v, dim) {
 			if deal.Absent(row) {
-				if err := e.skip.Add(dataset.Label(e.source, ids[at]), e.why(ctx, ids[at])); err != nil {
+				why := imaging.Why(ctx, func() error { _, err := e.pixels(ids[at]); return err })
+				if err := e.skip.Add(dataset.Label(e.source, ids[at]), why); err != nil {
 					return err
 				}
 			}

@@ -41,22 +41,6 @@ func guarded(i int, work func(i int) error) (err error) {
 	return work(i)
 }
 
-// OrBlank makes a function for Batches of one that may fail: a picture that cannot be prepared is blank, and bad is told its number and the error. bad
-// is called by several goroutines, and before the picture's batch is given.
-func OrBlank(resolution int, prepare func(i int) ([]float32, error), bad func(i int, err error)) func(i int) ([]float32, error) {
-	return func(i int) (pixels []float32, _ error) {
-		err := guarded(i, func(i int) (err error) {
-			pixels, err = prepare(i)
-			return err
-		})
-		if err != nil {
-			bad(i, err)
-			pixels = make([]float32, 3*resolution*resolution)
-		}
-		return pixels, nil
-	}
-}
-
 // Batch is some of the pictures that Batches prepares, in order.
 type Batch struct {
 	First, N int       // of picture First and the N-1 after it

@@ -2,12 +2,10 @@ package zeroshot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
 	"slices"
-	"sync"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
@@ -180,7 +178,8 @@ func Classify(ctx context.Context, w exchange.World, m *model.Model, set Set, c 
 		for row := range slices.Chunk(logits, classes) {
 			i := z.Pictures + z.LeftOut
 			if deal.Absent(row) {
-				if err := skip.Add(label(set, i), why(ctx, set, i)); err != nil {
+				why := imaging.Why(ctx, func() error { _, err := set.Picture(i); return err })
+				if err := skip.Add(label(set, i), why); err != nil {
 					return err
 				}
 				z.LeftOut++
@@ -215,18 +214,6 @@ func label(set Set, i int) string {
 	return fmt.Sprintf("picture %d", i)
 }
 
-// why reads a picture again to say what is wrong with it: another rank may have met it.
-func why(ctx context.Context, set Set, i int) error {
-	err := imaging.Each(ctx, 1, func(int) error {
-		_, err := set.Picture(i)
-		return err
-	})
-	if err == nil {
-		return errors.New("it could not be read at first, or not by another process")
-	}
-	return err
-}
-
 // numbers are those of a set's pictures.
 func numbers(set Set) []int {
 	all := make([]int, set.Len())
@@ -250,11 +237,11 @@ func checkSet(set Set, c *Classifier) error {
 // logitsOf gives the logits of some pictures of a set, batch by batch. Those of a picture that cannot be read are absent, if it may be left out.
 func (c *Classifier) logitsOf(ctx context.Context, m *model.Model, set Set, numbers []int, lenient bool) iter.Seq2[[]float32, error] {
 	return func(yield func([]float32, error) bool) {
-		bad := new(sync.Map) // numbers of pictures that cannot be read
-		if !lenient {
-			bad = nil
+		var unread *imaging.Unread
+		if lenient {
+			unread = new(imaging.Unread)
 		}
-		for b, err := range prepare(ctx, set, numbers, m.Config.ImageResolution, bad) {
+		for b, err := range prepare(ctx, set, numbers, m.Config.ImageResolution, unread) {
 			var v []float32
 			if err == nil {
 				v, err = m.EncodeImages(ctx, b.Pixels, b.N)
@@ -262,8 +249,8 @@ func (c *Classifier) logitsOf(ctx context.Context, m *model.Model, set Set, numb
 			if err == nil {
 				v, err = c.Logits(v)
 			}
-			for i := 0; err == nil && lenient && i < b.N; i++ {
-				if _, is := bad.Load(b.First + i); is {
+			if err == nil {
+				for _, i := range unread.Rows(b) {
 					deal.SetAbsent(v[i*len(c.Labels) : (i+1)*len(c.Labels)])
 				}
 			}
@@ -275,8 +262,8 @@ func (c *Classifier) logitsOf(ctx context.Context, m *model.Model, set Set, numb
 }
 
 // prepare makes batches of some pictures in the order of the reference's image folders: RGB first, then the size (torchvision's ImageFolder, as
-// in cn_clip/eval/data.py:155). bad, where it is not nil, gets the numbers of those that cannot be read, which are blank.
-func prepare(ctx context.Context, set Set, numbers []int, resolution int, bad *sync.Map) iter.Seq2[imaging.Batch, error] {
+// in cn_clip/eval/data.py:155). unread takes those that cannot be read.
+func prepare(ctx context.Context, set Set, numbers []int, resolution int, unread *imaging.Unread) iter.Seq2[imaging.Batch, error] {
 	one := func(i int) ([]float32, error) {
 		p, err := set.Picture(numbers[i])
 		if err != nil {
@@ -284,10 +271,7 @@ func prepare(ctx context.Context, set Set, numbers []int, resolution int, bad *s
 		}
 		return p.TensorConvertFirst(resolution), nil
 	}
-	if bad != nil {
-		one = imaging.OrBlank(resolution, one, func(i int, _ error) { bad.Store(i, true) })
-	}
-	return imaging.Batches(ctx, len(numbers), batch, resolution, one)
+	return imaging.Batches(ctx, len(numbers), batch, resolution, unread.OrBlank(resolution, one))
 }
 
 // Softmax turns logits into probabilities.
