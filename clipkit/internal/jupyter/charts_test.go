@@ -94,6 +94,7 @@ func TestChartsInJupyterLab(t *testing.T) {
 	w.Eval(w.panel()+`.node.parentElement.style.display = ""`, nil)
 	w.live(3, true)
 	w.theme("JupyterLab Light")
+	w.live(3, false) // JupyterLab loses what it is asked while a theme is on its way
 	before := w.Text(stages + `[0].clientWidth`)
 	w.command(`"application:toggle-left-area"`)
 	w.Wait(stages + `[0].clientWidth != ` + before)
