@@ -18,7 +18,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+
+	"clipnb/clipkit/internal/regular"
 )
 
 // ErrFormat is wrapped when a file is no LMDB, or a damaged one.
@@ -53,7 +54,7 @@ type File struct {
 
 // Open opens a data.mdb, which must not change while it is open.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening LMDB: %w", err)
 	}
