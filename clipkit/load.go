@@ -14,6 +14,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/internal/nearest"
 	"clipnb/clipkit/internal/progress"
+	"clipnb/clipkit/internal/regular"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/train"
@@ -316,7 +317,7 @@ func architecture(nameOrFiles []string) (arch.Config, error) {
 	}
 	var files [][]byte
 	for _, path := range nameOrFiles {
-		b, err := os.ReadFile(path)
+		b, err := regular.ReadFile(path, 16<<20)
 		if err != nil {
 			return arch.Config{}, fmt.Errorf("reading a model's configuration: %w", err)
 		}

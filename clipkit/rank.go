@@ -13,6 +13,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/mpi"
+	"clipnb/clipkit/internal/regular"
 	"clipnb/clipkit/launch"
 	"clipnb/clipkit/train"
 )
@@ -76,7 +77,7 @@ func (f *tuning) open(ctx context.Context, path string) (closeAll func(), err er
 			f.data.Close()
 		}
 	}
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path, 64<<20)
 	if err != nil {
 		return closeAll, fmt.Errorf("reading what to train: %w", err)
 	}

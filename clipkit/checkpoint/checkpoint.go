@@ -33,6 +33,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/internal/regular"
 	"clipnb/clipkit/weights"
 )
 
@@ -128,12 +129,12 @@ func Latest(dir string, warn func(string)) (string, error) {
 // Verify compares every file with the manifest.
 func Verify(path string) error {
 	var manifest map[string]fileSum
-	b, err := os.ReadFile(filepath.Join(path, manifestFile))
+	b, err := regular.ReadFile(filepath.Join(path, manifestFile), 16<<20)
 	if err == nil {
 		err = json.Unmarshal(b, &manifest)
 	}
 	if err != nil {
-		return fmt.Errorf("%w %s: %v", ErrDamaged, path, err)
+		return fmt.Errorf("%w %s: %w", ErrDamaged, path, err)
 	}
 	for _, name := range []string{modelFile, optimizerFile, stateFile} {
 		if _, ok := manifest[name]; !ok {
@@ -141,9 +142,12 @@ func Verify(path string) error {
 		}
 	}
 	for name, want := range manifest {
+		if name != modelFile && name != optimizerFile && name != adaptersFile && name != stateFile {
+			return fmt.Errorf("%w %s: its manifest names %.100q, which is no file of a checkpoint; nothing of it was read", ErrDamaged, path, name)
+		}
 		got, err := sum(filepath.Join(path, name))
 		if err != nil {
-			return fmt.Errorf("%w %s: %v", ErrDamaged, path, err)
+			return fmt.Errorf("%w %s: %w", ErrDamaged, path, err)
 		}
 		if got != want {
 			return fmt.Errorf("%w %s: %s has %d bytes and hash %.12s…, the manifest says %d and %.12s…", ErrDamaged, path, name, got.Bytes, got.SHA256, want.Bytes, want.SHA256)
@@ -155,7 +159,7 @@ func Verify(path string) error {
 // Open reads a checkpoint without checking hashes (Latest and Verify do) but with every check of the formats.
 func Open(path string) (*Checkpoint, error) {
 	c := &Checkpoint{Path: path}
-	b, err := os.ReadFile(filepath.Join(path, stateFile))
+	b, err := regular.ReadFile(filepath.Join(path, stateFile), 16<<20)
 	if err == nil {
 		err = json.Unmarshal(b, &c.State)
 	}
@@ -203,7 +207,7 @@ func exists(path string) bool {
 func (c *Checkpoint) Close() error { return errors.Join(c.Model.Close(), c.Optimizer.Close()) }
 
 func sum(path string) (fileSum, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return fileSum{}, err
 	}

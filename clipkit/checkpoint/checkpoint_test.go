@@ -54,6 +54,15 @@ func TestDamagedIsPassedOver(t *testing.T) {
 		"cut":         func(p string) error { return os.Truncate(filepath.Join(p, "optimizer.safetensors"), 10) },
 		"missing":     func(p string) error { return os.Remove(filepath.Join(p, "state.json")) },
 		"no manifest": func(p string) error { return os.Remove(filepath.Join(p, "manifest.json")) },
+		"names what is outside": func(p string) error { // which never ends
+			f := filepath.Join(p, "manifest.json")
+			b, err := os.ReadFile(f)
+			if err != nil {
+				return err
+			}
+			more := `{"../../../../../../../../../dev/zero":{"bytes":1,"sha256":""},`
+			return os.WriteFile(f, []byte(strings.Replace(string(b), "{", more, 1)), 0o644)
+		},
 	}
 	for name, harm := range damage {
 		dir := t.TempDir()

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/regular"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/tensor"
 )
@@ -234,6 +235,6 @@ func byTime(path string) bool {
 	var s struct {
 		ByTime bool `json:"by_time"`
 	}
-	b, err := os.ReadFile(filepath.Join(path, stateFile))
+	b, err := regular.ReadFile(filepath.Join(path, stateFile), 16<<20)
 	return err == nil && json.Unmarshal(b, &s) == nil && s.ByTime
 }

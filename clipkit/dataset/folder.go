@@ -16,6 +16,7 @@ import (
 	"clipnb/clipkit/dataset/captions"
 	"clipnb/clipkit/dataset/folder"
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/internal/regular"
 )
 
 // CaptionFiles are the names that [Open] takes a folder of pictures by, in this order.
@@ -94,7 +95,7 @@ func findCaptionFile(dir string) string {
 }
 
 func readCaptionFile(name string) ([]captions.Caption, error) {
-	f, err := os.Open(name)
+	f, err := regular.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: caption file %s", ErrNotFound, name)
 	}

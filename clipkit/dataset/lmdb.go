@@ -59,9 +59,9 @@ func openLMDBFile(path string) (*lmdb.File, error) {
 	return f, formatError(err)
 }
 
-// formatError makes a damaged file an ErrFormat of this package.
+// formatError makes a damaged file, and one that somebody writes, an ErrFormat of this package.
 func formatError(err error) error {
-	if errors.Is(err, lmdb.ErrFormat) {
+	if errors.Is(err, lmdb.ErrFormat) || errors.Is(err, lmdb.ErrChanged) {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return err

@@ -56,7 +56,7 @@ func (s *storedSource) encoded(id int64, buf []byte) ([]byte, error) {
 	case err == io.EOF:
 		return nil, fmt.Errorf("%w: image %d, %s: the file ends in the middle of it, and did not when it was opened; leave it alone, and open it again", ErrFormat, id, s.place(id))
 	default:
-		return nil, fmt.Errorf("reading image %d, %s: %w", id, s.place(id), err)
+		return nil, fmt.Errorf("reading image %d, %s: %w", id, s.place(id), formatError(err))
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strconv"
 	"sync"
+
+	"clipnb/clipkit/internal/regular"
 )
 
 // maxImageLine bounds a line of a tsv, which is one picture.
@@ -37,7 +39,7 @@ func OpenTSV(name, imgs, texts string) (Source, error) {
 }
 
 func openFile(path string) (*os.File, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s; a split is a pair of files, _imgs.tsv and _texts.jsonl", ErrNotFound, path)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/pip"
+	"clipnb/clipkit/internal/regular"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -39,7 +40,7 @@ type peak struct {
 func (d *Device) PeakGFLOPS() float64 {
 	d.peak.Do(func() {
 		known, file := map[string]peak{}, peakFile()
-		if b, err := os.ReadFile(file); err == nil && json.Unmarshal(b, &known) != nil {
+		if b, err := regular.ReadFile(file, 16<<20); err == nil && json.Unmarshal(b, &known) != nil {
 			known = map[string]peak{} // a broken cache is measured anew
 		}
 		key := d.Machine()

@@ -15,6 +15,7 @@ import (
 
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/pip"
+	"clipnb/clipkit/internal/regular"
 )
 
 // maxLibrary bounds what is unpacked from a wheel; XLA's plugin is 202 MB.
@@ -76,7 +77,7 @@ func (w wheel) download(dir string) error {
 
 // unpack checks the wheel's hash and copies its library to lib, after the files that belong beside it.
 func (w wheel) unpack(file, lib string) error {
-	data, err := os.ReadFile(file)
+	data, err := regular.ReadFile(file, 4<<30)
 	if err != nil {
 		return err
 	}

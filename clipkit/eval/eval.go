@@ -38,12 +38,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/regular"
 )
 
 // ErrEmpty is wrapped for a split without pictures or without texts, ErrHidden for one whose answers are not known.
@@ -123,7 +123,7 @@ func (r *Report) Save(path string) error {
 
 // LoadReport reads what Save wrote.
 func LoadReport(path string) (*Report, error) {
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadFile(path, 16<<20)
 	if err != nil {
 		return nil, fmt.Errorf("reading an evaluation: %w", err)
 	}

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/pyjson"
+	"clipnb/clipkit/internal/regular"
 )
 
 // Way is a direction of retrieval.
@@ -65,7 +65,7 @@ func encodeVectors(out io.Writer, w Way, ids []int64, vectors []float32) error {
 
 // ReadVectors reads what WriteVectors or the reference's extract_features.py wrote. Errors wrap ErrFeatures and name the line.
 func ReadVectors(path string, w Way) (ids []int64, vectors []float32, dim int, err error) {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return nil, nil, 0, fmt.Errorf("reading features: %w", err)
 	}

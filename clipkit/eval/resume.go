@@ -16,6 +16,7 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/deal"
+	"clipnb/clipkit/internal/regular"
 	"clipnb/clipkit/model"
 
 	"github.com/gofrs/flock"
@@ -128,7 +129,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // openPart opens or creates the file and adds its complete batches to f. What follows the last of them was cut off by a crash and is dropped.
 func openPart(path string, origin Origin, f *Features) (*partFile, error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	file, err := regular.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("keeping features: %w", err)
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/pyjson"
+	"clipnb/clipkit/internal/regular"
 )
 
 // scored is how many answers the reference wants for each query: no more, no fewer.
@@ -203,7 +203,7 @@ func plain(raw json.RawMessage) string {
 
 // eachLine gives visit the lines of a file without surrounding space, and their place for messages.
 func eachLine(path string, visit func(place, line string) error) error {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return fmt.Errorf("scoring: %w", err)
 	}

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/regular"
 
 	"github.com/gofrs/flock"
 )
@@ -88,7 +89,7 @@ func Open(root, name string, config any, now func() time.Time) (r *Run, err erro
 	if err := repairTail(filepath.Join(r.Dir, metricsFile)); err != nil {
 		return nil, err
 	}
-	if r.metrics, err = os.OpenFile(filepath.Join(r.Dir, metricsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+	if r.metrics, err = regular.OpenFile(filepath.Join(r.Dir, metricsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
 		return nil, err
 	}
 	r.config, err = json.Marshal(config)
@@ -102,7 +103,7 @@ func (r *Run) matchConfig(config any) error {
 		return err
 	}
 	path := filepath.Join(r.Dir, configFile)
-	have, err := os.ReadFile(path)
+	have, err := regular.ReadFile(path, 1<<30)
 	if errors.Is(err, os.ErrNotExist) {
 		r.New = true
 		return atomicfile.WriteBytes(path, append(want, '\n'))
@@ -225,7 +226,7 @@ func (r *Run) Log(format string, a ...any) error {
 		if err := r.writeParams(filepath.Join(r.Dir, "params_"+stamp+".txt")); err != nil {
 			return fmt.Errorf("logging: %w", err)
 		}
-		f, err := os.OpenFile(filepath.Join(r.Dir, "out_"+stamp+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		f, err := regular.OpenFile(filepath.Join(r.Dir, "out_"+stamp+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
 			return fmt.Errorf("logging: %w", err)
 		}
@@ -259,7 +260,7 @@ func (r *Run) Rewind(step int) error {
 	}
 	r.metrics.Close()
 	r.waiting = nil
-	r.metrics, err = os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o644)
+	r.metrics, err = regular.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o644)
 	return err
 }
 
@@ -280,7 +281,7 @@ func (r *Run) Close() {
 // ReadConfig reads into v what decided the run in dir.
 func ReadConfig(dir string, v any) error {
 	path := filepath.Join(dir, configFile)
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadFile(path, 1<<30)
 	if err == nil {
 		err = json.Unmarshal(b, v)
 	}
@@ -293,7 +294,7 @@ func ReadConfig(dir string, v any) error {
 // ReadRows reads a run's metrics.jsonl. A last line that was cut by a crash is left out; any other damage is an error with its line.
 func ReadRows(dir string) ([]Row, error) {
 	path := filepath.Join(dir, metricsFile)
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadFile(path, 1<<30)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -314,7 +315,7 @@ func ReadRows(dir string) ([]Row, error) {
 
 // repairTail removes a last line without its newline, so that the next row does not join it.
 func repairTail(path string) error {
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadFile(path, 1<<30)
 	if errors.Is(err, os.ErrNotExist) || (err == nil && (len(b) == 0 || b[len(b)-1] == '\n')) {
 		return nil
 	}

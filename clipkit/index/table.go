@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"unsafe"
 
+	"clipnb/clipkit/internal/regular"
+
 	"github.com/edsrzf/mmap-go"
 )
 
@@ -53,8 +55,8 @@ func loadOnce(dir string) (_ *table, err error) {
 			t.close()
 		}
 	}()
-	if t.file, err = os.OpenFile(filepath.Join(dir, logName), os.O_RDWR, 0); errors.Is(err, fs.ErrPermission) {
-		t.file, err = os.Open(filepath.Join(dir, logName)) // enough to search
+	if t.file, err = regular.OpenFile(filepath.Join(dir, logName), os.O_RDWR, 0); errors.Is(err, fs.ErrPermission) {
+		t.file, err = regular.Open(filepath.Join(dir, logName)) // enough to search
 	}
 	if err != nil {
 		return nil, err
@@ -74,8 +76,8 @@ func loadOnce(dir string) (_ *table, err error) {
 	}
 	t.end = width(bodies[0])
 	path := filepath.Join(dir, t.header.Vectors)
-	if t.vectors, err = os.OpenFile(path, os.O_RDWR, 0); errors.Is(err, fs.ErrPermission) {
-		t.vectors, err = os.Open(path)
+	if t.vectors, err = regular.OpenFile(path, os.O_RDWR, 0); errors.Is(err, fs.ErrPermission) {
+		t.vectors, err = regular.Open(path)
 	}
 	if err != nil {
 		return nil, err

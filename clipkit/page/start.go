@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"clipnb/clipkit/internal/regular"
 )
 
 // task is what the page's process reads from its standard input.
@@ -153,7 +155,7 @@ func follow(path string, to io.Writer, patience time.Duration) (stop func()) {
 				return
 			case <-time.After(wait):
 			}
-			if said, err := os.ReadFile(path); err == nil && len(said) > at {
+			if said, err := regular.ReadFile(path, 16<<20); err == nil && len(said) > at {
 				_, _ = to.Write(said[at:]) // it is only shown
 				at = len(said)
 			}
@@ -164,7 +166,7 @@ func follow(path string, to io.Writer, patience time.Duration) (stop func()) {
 
 // tail gives the last lines of a log.
 func tail(path string) string {
-	b, _ := os.ReadFile(path)
+	b, _ := regular.ReadFile(path, 16<<20)
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	return strings.Join(lines[max(0, len(lines)-3):], "\n")
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"clipnb/clipkit/internal/regular"
 	"clipnb/clipkit/internal/repo"
 )
 
@@ -28,7 +29,7 @@ func stateFile(name string, owner process) string {
 
 // readState gives the state of an owner's page, if its process is there.
 func readState(name string, owner process) (s state, ok bool) {
-	b, err := os.ReadFile(stateFile(name, owner))
+	b, err := regular.ReadFile(stateFile(name, owner), 1<<20)
 	if err != nil || json.Unmarshal(b, &s) != nil || s.Owner != owner {
 		return s, false
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/regular"
 	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/recipe"
 )
@@ -24,7 +25,7 @@ func readResult(p recipe.Recipe) (Row, error) {
 		Epochs: p.Config.MaxEpochs, BatchSize: p.PairsPerStep() / p.Devices,
 	}
 	path := resultFile(p)
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadFile(path, 16<<20)
 	if errors.Is(err, os.ErrNotExist) {
 		return r, nil
 	}

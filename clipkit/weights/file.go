@@ -3,8 +3,8 @@ package weights
 import (
 	"errors"
 	"fmt"
-	"os"
 
+	"clipnb/clipkit/internal/regular"
 	"clipnb/clipkit/weights/pytorch"
 	"clipnb/clipkit/weights/tensor"
 
@@ -25,7 +25,7 @@ type File struct {
 
 // Open maps a file and reads what it holds, by its content and not by its name: safetensors, or PyTorch's .pt (zip or legacy container).
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening weights: %w", err)
 	}

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/internal/regular"
 	"clipnb/clipkit/weights/tensor"
 )
 
@@ -155,7 +155,7 @@ func hfFiles(cfg arch.Config) (map[string][]byte, error) {
 
 // readSmall reads a file, and refuses one of more than limit bytes.
 func readSmall(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -3,11 +3,11 @@ package zeroshot
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"sync"
 
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/internal/regular"
 )
 
 // The binary version of CIFAR-100: for each picture its coarse class, its fine class, then 32 × 32 levels of red, of green and of blue.
@@ -30,7 +30,7 @@ func openCIFAR100(dir, split string, labels []string) (Set, error) {
 		}
 	}
 	name := filepath.Join(dir, split+".bin")
-	f, err := os.Open(name)
+	f, err := regular.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening CIFAR-100: %w", err)
 	}

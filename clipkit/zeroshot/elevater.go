@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strconv"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/pyjson"
+	"clipnb/clipkit/internal/regular"
 )
 
 // maxPredictionFile bounds a file of predictions; ImageNet's validation pictures take half of it.
@@ -148,7 +148,7 @@ func (p *Predictions) Score(set Set, order []int) (*Result, error) {
 
 // ReadOrder reads the reference's index.json: a list of positions, such as [0, 4, 8, 1].
 func ReadOrder(path string) ([]int, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the order of predictions: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/internal/regular"
 )
 
 // maxPictureFile bounds one picture's file.
@@ -74,7 +75,7 @@ func (s *classFolders) Close() error       { return s.close() }
 
 func (s *classFolders) Picture(i int) (*imaging.Picture, error) {
 	name := s.paths[i]
-	f, err := s.root.Open(filepath.FromSlash(name))
+	f, err := regular.OpenIn(s.root, filepath.FromSlash(name))
 	if err != nil {
 		return nil, fmt.Errorf("opening %s in %s: %w", name, s.dir, err)
 	}

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"clipnb/clipkit/internal/regular"
 )
 
 // Templates are sentences with {} in the place of a label: "一张{}的照片". The choice of templates is worth several points of accuracy;
@@ -195,7 +196,7 @@ func parsePythonTemplates(text string) (map[string]Templates, error) {
 
 // readLimited reads a whole file that must not be larger than limit bytes.
 func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,6 @@ package coco
 import (
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -33,6 +32,7 @@ import (
 
 	"clipnb/clipkit/dataset/shape"
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/internal/regular"
 )
 
 var names = regexp.MustCompile(`^(captions?_.*|dataset(_.*)?|.*karpathy.*|(coco|flickr\d+k)_.*)\.json$`)
@@ -100,7 +100,7 @@ func Open(name, dir string, files []string) ([]*shape.Split, error) {
 // readFile adds a file to the splits that it is of. Two files of one split are probably versions of one thing.
 func readFile(parts map[string]*part, dir, name string) error {
 	place := filepath.Join(dir, filepath.FromSlash(name))
-	in, err := os.Open(place)
+	in, err := regular.Open(place)
 	if err != nil {
 		return fmt.Errorf("opening captions: %w", err)
 	}
@@ -266,7 +266,7 @@ func (p *part) split(name, kind, dir string, found *pictures) (*shape.Split, err
 	}
 	s.Place = func(i int) string { return filepath.Join(dir, filepath.FromSlash(paths[i])) }
 	s.Read = func(i int) ([]byte, error) {
-		in, err := os.Open(s.Place(i))
+		in, err := regular.Open(s.Place(i))
 		if err != nil {
 			return nil, err
 		}

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/internal/regular"
 )
 
 // ErrRefused is wrapped when something may not be read: no regular file, or a link out of the folder to something else than a picture.
@@ -18,26 +18,16 @@ var ErrRefused = errors.New("not read")
 
 // Open opens a regular file of root, which lies at dir, or the one that a link leads to.
 func Open(root *os.Root, dir, name string) (*os.File, error) {
-	f, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe without a writer would hold us
-	if err == nil {
-		return regular(f)
+	f, err := regular.OpenIn(root, filepath.FromSlash(name))
+	if err == nil || errors.Is(err, regular.ErrSpecial) {
+		return f, refused(err)
 	}
 	if info, noInfo := root.Lstat(filepath.FromSlash(name)); noInfo != nil || info.Mode()&fs.ModeSymlink == 0 {
 		return nil, err
 	}
 	path := filepath.Join(dir, filepath.FromSlash(name))
-	info, err := os.Stat(path) // before it is opened: to open a device may do something
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, notRegular(info)
-	}
-	if f, err = os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0); err != nil {
-		return nil, err
-	}
-	if f, err = regular(f); err != nil {
-		return nil, err
+	if f, err = regular.Open(path); err != nil {
+		return nil, refused(err)
 	}
 	if err := mayBeRead(f, path); err != nil {
 		f.Close()
@@ -66,20 +56,12 @@ func mayBeRead(f *os.File, path string) error {
 	return nil
 }
 
-func regular(f *os.File) (*os.File, error) {
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = notRegular(info)
+// refused makes a special file an ErrRefused.
+func refused(err error) error {
+	if errors.Is(err, regular.ErrSpecial) {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-func notRegular(info fs.FileInfo) error {
-	return fmt.Errorf("%w: it is no regular file (%v)", ErrRefused, info.Mode())
+	return err
 }
 
 // Stat describes what Open would open.

@@ -10,6 +10,13 @@
 // The C library maps a file and believes it, so that one wrong offset in it ends the process, beyond the reach of recover; and a map of
 // 1 TiB, as the reference makes, is more than some systems give. So files are read by code of this package that checks every number before it
 // uses it; what is wrong with a file is [ErrFormat]. Writing is the library's.
+//
+// # Somebody else writes
+//
+// A writer of another process uses pages again that a reader still needs, unless the reader holds a slot in the lock file; taking one would write
+// to folders that may be read-only. So each read, and each walk, is followed by a look at both meta pages, whose transaction ids every commit changes,
+// and at the file's size and time: if one is not as when it was opened, the read fails with [ErrChanged]. A file that is put into the place of
+// an open one does not harm: the one that was opened is read on.
 package lmdb
 
 import (
@@ -18,18 +25,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
+
+	"clipnb/clipkit/internal/regular"
 )
 
 // ErrFormat is wrapped when a file is no LMDB, or a damaged one.
 var ErrFormat = errors.New("lmdb: not a sound file")
 
+// ErrChanged is wrapped when the file is no longer as it was when it was opened.
+var ErrChanged = errors.New("lmdb: written to while it is read")
+
 // The layout of an LMDB file, format version 1 as 64-bit little-endian machines write it (mdb.c of LMDB 0.9).
 const (
 	magicNumber  = 0xBEEFC0DE
-	headerSize   = 16 // of a page: number u64, padding u16, flags u16, lower u16, upper u16
-	nodeSize     = 8  // of a node: low and high half of the size u16, flags u16, key size u16
-	maxDepth     = 32 // of the C library's cursor
+	headerSize   = 16  // of a page: number u64, padding u16, flags u16, lower u16, upper u16
+	nodeSize     = 8   // of a node: low and high half of the size u16, flags u16, key size u16
+	metaSize     = 152 // of a meta page, up to its transaction id
+	maxDepth     = 32  // of the C library's cursor
 	noRoot       = 1<<64 - 1
 	branchPage   = 0x01 // page flags
 	leafPage     = 0x02
@@ -44,8 +57,11 @@ type File struct {
 	name    string
 	data    io.ReaderAt
 	close   func() error
-	size    int64 // of the file
-	page    int64 // size of a page
+	now     func() (fs.FileInfo, error) // nil for bytes that are no file
+	opened  fs.FileInfo
+	metas   [2][]byte // both meta pages as they were when the file was opened
+	size    int64     // of the file
+	page    int64     // size of a page
 	root    uint64
 	depth   int
 	entries uint64
@@ -53,7 +69,7 @@ type File struct {
 
 // Open opens a data.mdb, which must not change while it is open.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening LMDB: %w", err)
 	}
@@ -61,7 +77,10 @@ func Open(path string) (*File, error) {
 	if err == nil {
 		var p *File
 		if p, err = NewFile(path, f, info.Size()); err == nil {
-			p.close = f.Close
+			p.close, p.now, p.opened = f.Close, f.Stat, info
+			err = p.unchanged() // a commit between the two meta pages
+		}
+		if err == nil {
 			return p, nil
 		}
 	}
@@ -73,7 +92,48 @@ func Open(path string) (*File, error) {
 func (p *File) Close() error { return p.close() }
 
 // ReadAt is io.ReaderAt of the whole file.
-func (p *File) ReadAt(b []byte, offset int64) (int, error) { return p.data.ReadAt(b, offset) }
+func (p *File) ReadAt(b []byte, offset int64) (int, error) {
+	n, err := p.data.ReadAt(b, offset)
+	if changed := p.unchanged(); changed != nil {
+		return 0, changed
+	}
+	return n, err
+}
+
+// unchanged compares the file with how it was when it was opened. It comes after a read: a writer changes pages that were in use only once it
+// has committed twice, and each commit writes a meta page after the other pages.
+func (p *File) unchanged() error {
+	if p.now != nil {
+		switch info, err := p.now(); {
+		case err != nil:
+			return fmt.Errorf("reading %s: %w", p.name, err)
+		case info.Size() != p.opened.Size():
+			return p.changed("it has %d bytes and had %d", info.Size(), p.opened.Size())
+		case !info.ModTime().Equal(p.opened.ModTime()):
+			return p.changed("it was written at %v", info.ModTime())
+		}
+	}
+	var page [metaSize]byte
+	for i, before := range p.metas {
+		if before == nil {
+			continue // not read yet
+		}
+		if n, err := p.data.ReadAt(page[:], int64(i)*p.page); n < len(page) {
+			return p.changed("its meta page %d cannot be read (%v)", i, err)
+		}
+		if !bytes.Equal(page[:], before) {
+			return p.changed("meta page %d is of transaction %d and was of %d", i, transaction(page[:]), transaction(before))
+		}
+	}
+	return nil
+}
+
+func (p *File) changed(format string, args ...any) error {
+	return fmt.Errorf("%w: %s: somebody writes it: %s; wait until it is written, and open it again", ErrChanged, p.name, fmt.Sprintf(format, args...))
+}
+
+// transaction is the id of the one that wrote a meta page.
+func transaction(meta []byte) uint64 { return binary.LittleEndian.Uint64(meta[144:]) }
 
 // NewFile reads an LMDB of size bytes: the newer of its two meta pages says where its entries are.
 func NewFile(name string, data io.ReaderAt, size int64) (*File, error) {
@@ -90,7 +150,8 @@ func NewFile(name string, data io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if binary.LittleEndian.Uint64(first[144:]) >= binary.LittleEndian.Uint64(newest[144:]) { // transaction numbers
+	p.metas = [2][]byte{first, newest}
+	if transaction(first) >= transaction(newest) {
 		newest = first
 	}
 	if flags := binary.LittleEndian.Uint16(newest[92:]); flags != 0 {
@@ -110,8 +171,8 @@ func (p *File) bad(format string, args ...any) error {
 }
 
 func (p *File) meta(offset int64) ([]byte, error) {
-	page := make([]byte, 152)
-	if err := p.Read(page, offset); err != nil {
+	page := make([]byte, metaSize)
+	if err := p.read(page, offset); err != nil {
 		return nil, err
 	}
 	switch flags, magic, version := binary.LittleEndian.Uint16(page[10:]), binary.LittleEndian.Uint32(page[16:]), binary.LittleEndian.Uint32(page[20:]); {
@@ -125,6 +186,15 @@ func (p *File) meta(offset int64) ([]byte, error) {
 
 // Read fills b from the file, which must have that many bytes there.
 func (p *File) Read(b []byte, offset int64) error {
+	err := p.read(b, offset)
+	if changed := p.unchanged(); changed != nil {
+		return changed
+	}
+	return err
+}
+
+// read is Read for those that look at the end whether somebody wrote meanwhile.
+func (p *File) read(b []byte, offset int64) error {
 	if offset > p.size || int64(len(b)) > p.size-offset {
 		return p.bad("%d bytes at %d lie outside the file, which has %d; it is cut off or damaged", len(b), offset, p.size)
 	}
@@ -143,7 +213,11 @@ func (p *File) Walk(visit func(key []byte, offset, length int64) error) error {
 		return nil
 	}
 	w := walk{File: p, visit: visit}
-	if err := w.descend(p.root, 1); err != nil {
+	err := w.descend(p.root, 1)
+	if changed := p.unchanged(); changed != nil {
+		return changed // and that is why the rest looked damaged, if it did
+	}
+	if err != nil {
 		return err
 	}
 	if w.seen != p.entries {
@@ -172,7 +246,7 @@ func (w *walk) descend(number uint64, level int) error {
 		w.pages[level] = make([]byte, w.page)
 	}
 	page, start := w.pages[level], int64(number)*w.page
-	if err := w.Read(page, start); err != nil {
+	if err := w.read(page, start); err != nil {
 		return err
 	}
 	flags, lower := binary.LittleEndian.Uint16(page[10:]), int(binary.LittleEndian.Uint16(page[12:]))
@@ -226,7 +300,7 @@ func (w *walk) entry(number uint64, page, key []byte, start int64, value int, si
 			return w.bad("the value of key %.20q is on page %d, outside the file of %d bytes; it is cut off or damaged", key, first, w.size)
 		}
 		header := make([]byte, headerSize)
-		if err := w.Read(header, int64(first)*w.page); err != nil {
+		if err := w.read(header, int64(first)*w.page); err != nil {
 			return err
 		}
 		if binary.LittleEndian.Uint64(header) != first || binary.LittleEndian.Uint16(header[10:]) != overflowPage {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"clipnb/clipkit/dataset/lmdb/lmdbtest"
 )
@@ -40,6 +41,74 @@ func TestReadsWhatTheLibraryWrote(t *testing.T) {
 	for k, v := range want {
 		if got[k] != v {
 			t.Errorf("key %q has %d bytes, want %d", k, len(got[k]), len(v))
+		}
+	}
+}
+
+// Another process that rewrites the file must not make a reader give other bytes than those of the entry: each read gives them, or ErrChanged.
+func TestSomebodyWritesWhileItIsRead(t *testing.T) {
+	entries := func(letter string) map[string]string {
+		all := map[string]string{}
+		for i := range 100 {
+			all[string(rune('a'+i%26))+string(rune('a'+i/26))] = strings.Repeat(letter, 5000)
+		}
+		return all
+	}
+	dir := t.TempDir()
+	lmdbtest.Put(t, dir, entries("1"))
+	p, err := Open(filepath.Join(dir, "data.mdb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	p.now = nil // the clock of a file system may be coarse, or maps not count as writing: the meta pages are enough
+	type place struct{ offset, length int64 }
+	var places []place
+	walk := func() error {
+		places = nil
+		return p.Walk(func(_ []byte, offset, length int64) error {
+			places = append(places, place{offset, length})
+			return nil
+		})
+	}
+	if err := walk(); err != nil || len(places) != 100 {
+		t.Fatalf("%d places, error %v", len(places), err)
+	}
+	for commit, letter := range []string{"2", "3", "4", "5"} {
+		lmdbtest.Put(t, dir, entries(letter))
+		for _, at := range places {
+			value := make([]byte, at.length)
+			if _, err := p.ReadAt(value, at.offset); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "somebody writes it: meta page") {
+				t.Fatalf("after commit %d: ReadAt gives %.20q, error %v", commit, value, err)
+			}
+			if err := p.Read(value, at.offset); !errors.Is(err, ErrChanged) {
+				t.Fatalf("after commit %d: Read gives %.20q, error %v", commit, value, err)
+			}
+		}
+	}
+	if err := p.Walk(func(_ []byte, _, _ int64) error { return nil }); !errors.Is(err, ErrChanged) {
+		t.Errorf("walking: %v", err)
+	}
+}
+
+// What changes a file in another way than by a commit, such as a copy onto it.
+func TestSizeAndTimeAreCompared(t *testing.T) {
+	for name, harm := range map[string]func(path string) error{
+		"and had":    func(path string) error { return os.Truncate(path, 1<<20) },
+		"written at": func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1e9, 0)) },
+	} {
+		dir := t.TempDir()
+		lmdbtest.Put(t, dir, map[string]string{"a": "b"})
+		p, err := Open(filepath.Join(dir, "data.mdb"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if err := harm(filepath.Join(dir, "data.mdb")); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Read(make([]byte, 1), 0); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

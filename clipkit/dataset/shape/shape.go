@@ -61,6 +61,7 @@ import (
 	"unicode/utf8"
 
 	"clipnb/clipkit/dataset/captions"
+	"clipnb/clipkit/internal/regular"
 )
 
 // Errors of package dataset, which has them under the same names.
@@ -215,7 +216,7 @@ func Stat(p string) (File, error) {
 
 // Open opens the file if it is as it was.
 func (f File) Open() (*os.File, error) {
-	in, err := os.Open(f.Path)
+	in, err := regular.Open(f.Path)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -18,6 +17,7 @@ import (
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/index/pgvector"
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/regular"
 )
 
 // Location is where an index is kept that another process can open: a folder, or names in a database.
@@ -70,7 +70,7 @@ func DeleteGone(ctx context.Context, folder string, of index.Pair, split dataset
 func deleteGone(ctx context.Context, folder, file string, of index.Index, now []int64) error {
 	path := filepath.Join(folder, file)
 	var known []int64
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadFile(path, 1<<30)
 	if err == nil {
 		err = json.Unmarshal(b, &known)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"clipnb/clipkit/internal/atomicfile"
+	"clipnb/clipkit/internal/regular"
 )
 
 const maxNote = 1 << 16 // bytes of the note beside a partial file
@@ -25,7 +26,7 @@ type partial struct {
 
 // openPartial opens what an earlier call left. Bytes of another address, or without a validator, cannot be continued: it starts anew then.
 func openPartial(path, url string) (*partial, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := regular.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,7 @@ func openPartial(path, url string) (*partial, error) {
 }
 
 func readNote(path string, p *partial) error {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"clipnb/clipkit/internal/regular"
 )
 
 // ErrArchive is wrapped for an archive that is damaged, is of another kind, or holds what is not unpacked.
@@ -43,7 +45,7 @@ const (
 
 // Into unpacks the archive into a folder that is there and gives the number of files. The archive's first bytes tell its kind, not its name.
 func Into(ctx context.Context, archive, folder string, o Options) (files int, err error) {
-	f, err := os.Open(archive)
+	f, err := regular.Open(archive)
 	if err != nil {
 		return 0, fmt.Errorf("unpacking: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/pip"
+	"clipnb/clipkit/internal/regular"
 	"clipnb/clipkit/train"
 )
 
@@ -23,7 +24,7 @@ func (r Run) key(c train.Config) string {
 func known() map[string]float64 {
 	all := map[string]float64{}
 	if path := speedFile(); path != "" {
-		if b, err := os.ReadFile(path); err == nil && json.Unmarshal(b, &all) != nil {
+		if b, err := regular.ReadFile(path, 16<<20); err == nil && json.Unmarshal(b, &all) != nil {
 			return map[string]float64{}
 		}
 	}
