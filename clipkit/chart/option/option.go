@@ -5,7 +5,7 @@
 //	json := option.Encode(option.Whole(&chart.BaseConfiguration))
 //
 // charts.NewLine is not called, because it brings the template of go-echarts' own pages. A program with text/template in it keeps every exported
-// method of every type that it has, for a template might call them by name: cells were 17 MB larger, and took longer to link.
+// method of every type that it has, for a template might call them by name: cells were 10 MB larger.
 package option
 
 import (
