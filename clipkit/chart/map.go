@@ -94,8 +94,8 @@ type mapPoint struct {
 }
 
 func mapOption(groups []group, legend []mark) []byte {
-	chart := charts.NewScatter()
-	chart.Accept(option.Visitor{})
+	chart := &charts.Scatter{}
+	option.Start(&chart.BaseConfiguration)
 	chart.SetGlobalOptions(common("item", legend)...)
 	// The axes of a projection have no unit: what lies near what is all there is to see.
 	chart.SetGlobalOptions(
@@ -112,7 +112,7 @@ func mapOption(groups []group, legend []mark) []byte {
 			charts.WithScatterChartOpts(opts.ScatterChart{Symbol: g.shape.Symbol(), SymbolSize: 9}),
 			charts.WithItemStyleOpts(opts.ItemStyle{Color: g.colour, Opacity: opts.Float(0.8)}))
 	}
-	return option.Encode(chart.JSON())
+	return option.Encode(option.Whole(&chart.BaseConfiguration))
 }
 
 // mapStill thins the points of a kind evenly, so that the picture stays small.

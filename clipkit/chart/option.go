@@ -62,8 +62,8 @@ var atEdge = &opts.AxisLine{Show: opts.Bool(true), OnZero: opts.Bool(false)}
 
 // option is the live form of the curves.
 func (c curves) option(legend []mark) []byte {
-	chart := charts.NewLine()
-	chart.Accept(option.Visitor{})
+	chart := &charts.Line{}
+	option.Start(&chart.BaseConfiguration)
 	chart.SetGlobalOptions(common("axis", legend)...)
 	chart.SetGlobalOptions(charts.WithXAxisOpts(opts.XAxis{
 		Type: "value", Name: "步 · optimizer step", NameLocation: "middle", NameGap: 30, Scale: opts.Bool(true), MinInterval: 1,
@@ -95,7 +95,7 @@ func (c curves) option(legend []mark) []byte {
 			charts.WithLineStyleOpts(l.style()),
 		)
 	}
-	whole := chart.JSON()
+	whole := option.Whole(&chart.BaseConfiguration)
 	series := make([]any, len(c.lines))
 	for i, l := range c.lines {
 		series[i] = option.Ended(chart.MultiSeries[i], l.letter)
@@ -114,8 +114,8 @@ func (l curve) style() opts.LineStyle {
 
 // option is the live form of the bars.
 func (c bars) option(legend []mark) []byte {
-	chart := charts.NewBar()
-	chart.Accept(option.Visitor{})
+	chart := &charts.Bar{}
+	option.Start(&chart.BaseConfiguration)
 	chart.SetGlobalOptions(common("axis", legend)...)
 	categories := make([]string, len(c.categories))
 	lines := 1
@@ -154,5 +154,5 @@ func (c bars) option(legend []mark) []byte {
 		)
 	}
 	chart.Validate() // puts the categories into the axis
-	return option.Encode(chart.JSON())
+	return option.Encode(option.Whole(&chart.BaseConfiguration))
 }

@@ -120,8 +120,8 @@ var (
 )
 
 func spreadOption(drawn []spread, threshold float64, legend []mark) []byte {
-	chart := charts.NewLine()
-	chart.Accept(option.Visitor{})
+	chart := &charts.Line{}
+	option.Start(&chart.BaseConfiguration)
 	chart.SetGlobalOptions(common("item", legend)...)
 	chart.SetGlobalOptions(
 		charts.WithXAxisOpts(opts.XAxis{
@@ -151,7 +151,7 @@ func spreadOption(drawn []spread, threshold float64, legend []mark) []byte {
 		}
 		chart.AddSeries(s.name.String(), data, settings...)
 	}
-	return option.Encode(chart.JSON())
+	return option.Encode(option.Whole(&chart.BaseConfiguration))
 }
 
 func spreadStill(drawn []spread, threshold float64) *svg.Drawing {

@@ -1,8 +1,11 @@
 // Package option completes the options that go-echarts writes for ECharts, and makes them JSON that is safe inside a script element.
 //
-//	chart := charts.NewLine()
-//	chart.Accept(option.Visitor{})
-//	json := option.Encode(chart.JSON())
+//	chart := &charts.Line{}
+//	option.Start(&chart.BaseConfiguration)
+//	json := option.Encode(option.Whole(&chart.BaseConfiguration))
+//
+// charts.NewLine is not called, because it brings the template of go-echarts' own pages. A program with text/template in it keeps every exported
+// method of every type that it has, for a template might call them by name: cells were 10 MB larger.
 package option
 
 import (
@@ -12,6 +15,20 @@ import (
 	"github.com/go-echarts/go-echarts/v2/charts"
 	"github.com/go-echarts/go-echarts/v2/opts"
 )
+
+// Start gives a chart with x and y axes the defaults that charts.NewLine, NewBar and NewScatter give.
+func Start(c *charts.BaseConfiguration) {
+	c.XAxisList, c.YAxisList = []opts.XAxis{{}}, []opts.YAxis{{}}
+	c.FillDefaultValues()
+	c.Accept(Visitor{})
+}
+
+// Whole is the whole option of a chart that Start was given. (JSON alone leaves out the axes of a chart that no New made.)
+func Whole(c *charts.BaseConfiguration) map[string]any {
+	whole := c.JSON()
+	whole["xAxis"], whole["yAxis"] = Visitor{}.VisitXAxis(c.XAxisList), Visitor{}.VisitYAxis(c.YAxisList)
+	return whole
+}
 
 // Visitor adds the settings that go-echarts has no fields for; a chart is given it with Accept.
 type Visitor struct {
