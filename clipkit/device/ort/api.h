@@ -12,6 +12,7 @@ typedef struct OrtSessionOptions OrtSessionOptions;
 typedef struct OrtRunOptions OrtRunOptions;
 typedef struct OrtIoBinding OrtIoBinding;
 typedef struct OrtValue OrtValue;
+typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 typedef struct OrtAllocator OrtAllocator;
 typedef struct OrtMemoryInfo OrtMemoryInfo;
 typedef struct OrtSyncStream OrtSyncStream;
@@ -42,6 +43,7 @@ typedef struct {
   X(0, OrtStatus*, CreateStatus, (OrtErrorCode, const char*)) \
   X(2, const char*, GetErrorMessage, (const OrtStatus*)) \
   X(4, OrtStatus*, CreateEnvWithCustomLogger, (OrtLoggingFunction, void*, OrtLoggingLevel, const char*, OrtEnv**)) \
+  X(7, OrtStatus*, CreateSession, (const OrtEnv*, const char*, const OrtSessionOptions*, OrtSession**)) \
   X(8, OrtStatus*, CreateSessionFromArray, (const OrtEnv*, const void*, size_t, const OrtSessionOptions*, OrtSession**)) \
   X(10, OrtStatus*, CreateSessionOptions, (OrtSessionOptions**)) \
   X(22, OrtStatus*, SetSessionLogSeverityLevel, (OrtSessionOptions*, int)) \
@@ -49,6 +51,10 @@ typedef struct {
   X(49, OrtStatus*, CreateTensorWithDataAsOrtValue, \
     (const OrtMemoryInfo*, void*, size_t, const int64_t*, size_t, ONNXTensorElementDataType, OrtValue**)) \
   X(51, OrtStatus*, GetTensorMutableData, (OrtValue*, void**)) \
+  X(60, OrtStatus*, GetTensorElementType, (const OrtTensorTypeAndShapeInfo*, ONNXTensorElementDataType*)) \
+  X(61, OrtStatus*, GetDimensionsCount, (const OrtTensorTypeAndShapeInfo*, size_t*)) \
+  X(62, OrtStatus*, GetDimensions, (const OrtTensorTypeAndShapeInfo*, int64_t*, size_t)) \
+  X(65, OrtStatus*, GetTensorTypeAndShape, (const OrtValue*, OrtTensorTypeAndShapeInfo**)) \
   X(69, OrtStatus*, CreateCpuMemoryInfo, (OrtAllocatorType, OrtMemType, OrtMemoryInfo**)) \
   X(76, OrtStatus*, AllocatorFree, (OrtAllocator*, void*)) \
   X(78, OrtStatus*, GetAllocatorWithDefaultOptions, (OrtAllocator**)) \
@@ -56,6 +62,7 @@ typedef struct {
   X(94, void, ReleaseMemoryInfo, (OrtMemoryInfo*)) \
   X(95, void, ReleaseSession, (OrtSession*)) \
   X(96, void, ReleaseValue, (OrtValue*)) \
+  X(99, void, ReleaseTensorTypeAndShapeInfo, (OrtTensorTypeAndShapeInfo*)) \
   X(100, void, ReleaseSessionOptions, (OrtSessionOptions*)) \
   X(130, OrtStatus*, AddSessionConfigEntry, (OrtSessionOptions*, const char*, const char*)) \
   X(131, OrtStatus*, CreateAllocator, (const OrtSession*, const OrtMemoryInfo*, OrtAllocator**)) \

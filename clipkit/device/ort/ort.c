@@ -187,7 +187,8 @@ OrtStatus* ort_session(const void* model, size_t n, const ort_provider* p, OrtSe
   if (minor >= ORT_HAS_ASSIGNMENT) TRY(ORT(AddSessionConfigEntry)(so, "session.record_ep_graph_assignment_info", "1"));
   for (size_t i = 0; i < p->configs; i++) TRY(ORT(AddSessionConfigEntry)(so, p->config_keys[i], p->config_values[i]));
   TRY(append(so, p));
-  TRY(ORT(CreateSessionFromArray)(env, model, n, so, out));
+  if (n) TRY(ORT(CreateSessionFromArray)(env, model, n, so, out));
+  else TRY(ORT(CreateSession)(env, model, so, out));
 done:
   if (so) ORT(ReleaseSessionOptions)(so);
   return status;
@@ -293,6 +294,23 @@ OrtStatus* ort_value(ort_memory* m, const int64_t* dims, size_t rank, int type, 
 
 void ort_release_value(ort_memory* m, OrtValue* v) { enter(m); ORT(ReleaseValue)(v); }
 OrtStatus* ort_data(OrtValue* v, void** out) { return ORT(GetTensorMutableData)(v, out); }
+
+OrtStatus* ort_shape(const OrtValue* v, int* type, int64_t* dims, size_t* rank) {
+  OrtTensorTypeAndShapeInfo* info = NULL;
+  OrtStatus* status = NULL;
+  ONNXTensorElementDataType kind;
+  size_t n, most = *rank;
+  TRY(ORT(GetTensorTypeAndShape)(v, &info));
+  TRY(ORT(GetTensorElementType)(info, &kind));
+  TRY(ORT(GetDimensionsCount)(info, &n));
+  if (n > most) { status = fail("a tensor of %zu axes, at most %zu can be read", n, most); goto done; }
+  TRY(ORT(GetDimensions)(info, dims, n));
+  *type = (int)kind;
+  *rank = n;
+done:
+  if (info) ORT(ReleaseTensorTypeAndShapeInfo)(info);
+  return status;
+}
 
 OrtStatus* ort_copy(ort_memory* m, int in, OrtValue* v, void* host, size_t bytes, const int64_t* dims, size_t rank, int type) {
   OrtStatus* status = NULL;

@@ -33,7 +33,7 @@ char* ort_said(void);          // what the runtime logged since ort_hush, malloc
 void ort_hush(void);
 void ort_show(int level); // log lines of this level and above also go to standard error
 
-OrtStatus* ort_session(const void* model, size_t n, const ort_provider*, OrtSession** out);
+OrtStatus* ort_session(const void* model, size_t n, const ort_provider*, OrtSession** out); // n = 0: model is the path of a file
 void ort_release_session(OrtSession*);
 OrtStatus* ort_placement(const OrtSession*, char** out); // "provider operator…\n" for each subgraph, malloc'ed
 
@@ -43,6 +43,7 @@ void ort_memory_free(ort_memory*);
 OrtStatus* ort_value(ort_memory*, const int64_t* dims, size_t rank, int type, OrtValue** out);
 void ort_release_value(ort_memory*, OrtValue*);
 OrtStatus* ort_data(OrtValue*, void** out);
+OrtStatus* ort_shape(const OrtValue*, int* type, int64_t* dims, size_t* rank); // of at most *rank axes
 // ort_copy copies into the value, or out of it to the host.
 OrtStatus* ort_copy(ort_memory*, int in, OrtValue*, void* host, size_t bytes, const int64_t* dims, size_t rank, int type);
 
