@@ -131,7 +131,7 @@ func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 	if data.Valid != nil {
 		skip := live.Skip(f.world, cfg.SkipBudget, say)
 		job.Validate = func(ctx context.Context) (experiment.Row, error) {
-			return validate(ctx, f.world, m, data.Valid, cfg, skip)
+			return validate(ctx, f.world, m, data.Valid, cfg, skip, job.Validating)
 		}
 		if bar := live.Bar(f.world, "looking at "+data.Valid.Name(), len(data.Valid.ImageIDs())).Late(); first { // now, and not after an epoch
 			err = check.Headers(ctx, data.Valid, skip, bar.Of)
@@ -226,9 +226,9 @@ func OpenRun(name string) (*Run, error) {
 }
 
 // validate is what the trainer records at an epoch's end: the reference's in-batch figures and true recall.
-func validate(ctx context.Context, w exchange.World, m *Model, valid dataset.Source, cfg train.Config, skip *dataset.Skipped) (experiment.Row, error) {
+func validate(ctx context.Context, w exchange.World, m *Model, valid dataset.Source, cfg train.Config, skip *dataset.Skipped, told func(done, total int)) (experiment.Row, error) {
 	return eval.Validate(ctx, w, m.Towers, valid, eval.Validation{
-		ContextLength: cfg.ContextLength, BatchSize: cfg.ValidBatchSize, Ranks: cfg.WorldSize, Seed: cfg.Seed, Skip: skip,
+		ContextLength: cfg.ContextLength, BatchSize: cfg.ValidBatchSize, Ranks: cfg.WorldSize, Seed: cfg.Seed, Skip: skip, Progress: told,
 	})
 }
 

@@ -30,8 +30,12 @@ type Device struct {
 	onnx     *ort.Backend // where the engine is ONNX Runtime with a provider
 	hardware string       // the GPU's name; "" = the processor
 
-	peak sync.Once
-	gf   float64 // PeakGFLOPS
+	peak struct {
+		sync.Mutex
+		known  bool
+		gflops float64
+		again  int // measurements by ShareOfPeak
+	}
 
 	compiling compiling
 }

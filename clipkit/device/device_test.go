@@ -95,6 +95,37 @@ func TestPeakIsMeasuredAndKept(t *testing.T) {
 	}
 }
 
+// A peak that was measured on a busy machine is measured again when a rate passes it, and no share is more than all.
+func TestShareOfPeakIsNeverMoreThanAll(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", cacheWithRuntimes(t))
+	dev, err := device.Open("cpu:xla")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(cache, "clipkit", "peak.json")
+	if err := os.WriteFile(file, fmt.Appendf(nil, `{%q: {"gflops": 0.5, "tries": 5}}`, dev.Machine()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := dev.ShareOfPeak(0.25); got != 0.5 {
+		t.Errorf("half of a peak that is believed is %v", got)
+	}
+	if got := dev.ShareOfPeak(0.75); got <= 0 || got > 0.75 {
+		t.Errorf("the share is %v of a peak that was to be measured again: %v GFLOP/s", got, dev.PeakGFLOPS())
+	}
+	kept, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(kept), `"at"`) || dev.PeakGFLOPS() < 1 {
+		t.Errorf("kept: %s, %v", kept, err)
+	}
+	if got := dev.ShareOfPeak(1e9); got != 0 {
+		t.Errorf("a rate that no machine has is a share of %v", got)
+	}
+}
+
 // cacheWithRuntimes is a fresh cache folder that shares only the downloaded libraries with the user's.
 func cacheWithRuntimes(t *testing.T) string {
 	t.Helper()

@@ -26,40 +26,68 @@ const (
 	peakRepeats = 6
 	peakTime    = 2 * time.Second // no repeat begins later
 	peakTries   = 5
+	peakAgain   = 3
 )
 
-// peak is what the cache file keeps for one machine and engine.
+// peak is what the cache file keeps for one machine (its processor and cores, or its GPU) and engine.
 type peak struct {
-	GFLOPS float64 `json:"gflops"`
-	Tries  int     `json:"tries"` // processes that measured
+	GFLOPS float64   `json:"gflops"`
+	Tries  int       `json:"tries"`       // processes that measured
+	At     time.Time `json:"at,omitzero"` // when the best was measured
 }
 
 // PeakGFLOPS is the machine's reachable rate for a large float32 matrix product, in 10⁹ operations per second; 0 means unknown.
 // The first processes on a machine each measure it (about a second) and the best is kept in the user's cache folder, because other work
 // at that moment makes a single figure too low. Delete clipkit/peak.json to measure again.
 func (d *Device) PeakGFLOPS() float64 {
-	d.peak.Do(func() {
-		known, file := map[string]peak{}, peakFile()
-		if b, err := regular.ReadFile(file, 16<<20); err == nil && json.Unmarshal(b, &known) != nil {
-			known = map[string]peak{} // a broken cache is measured anew
-		}
-		key := d.Machine()
-		best := known[key]
-		if best.Tries < peakTries {
-			if gf, err := d.measurePeak(); err == nil {
-				best = peak{GFLOPS: max(best.GFLOPS, gf), Tries: best.Tries + 1}
-				known[key] = best
-				if b, err := json.MarshalIndent(known, "", " "); err == nil && file != "" {
-					_ = atomicfile.WriteBytes(file, b) // without the cache the next process measures again
-				}
+	d.peak.Lock()
+	defer d.peak.Unlock()
+	if !d.peak.known {
+		d.peak.known, d.peak.gflops = true, d.keptPeak(false)
+	}
+	return d.peak.gflops
+}
+
+// ShareOfPeak is a rate's share of the peak; 0 means unknown. A rate above the peak shows that it was measured beside other work: it is measured again,
+// in a process thrice at most, and as long as the rate is above it nevertheless, the share is unknown.
+func (d *Device) ShareOfPeak(gflops float64) float64 {
+	best := d.PeakGFLOPS()
+	d.peak.Lock()
+	defer d.peak.Unlock()
+	if best > 0 && gflops > best && d.peak.again < peakAgain {
+		d.peak.again++
+		d.peak.gflops = d.keptPeak(true)
+	}
+	if best = d.peak.gflops; best <= 0 || gflops > best {
+		return 0
+	}
+	return gflops / best
+}
+
+// keptPeak is the best peak that is known, after another measurement if it was measured too seldom or is not believed.
+func (d *Device) keptPeak(again bool) (gflops float64) {
+	known, file := map[string]peak{}, peakFile()
+	if b, err := regular.ReadFile(file, 16<<20); err == nil && json.Unmarshal(b, &known) != nil {
+		known = map[string]peak{} // a broken cache is measured anew
+	}
+	key := d.Machine()
+	best := known[key]
+	if again || best.Tries < peakTries {
+		if gf, err := d.measurePeak(); err == nil {
+			best.Tries++
+			if gf > best.GFLOPS {
+				best.GFLOPS, best.At = gf, time.Now()
+			}
+			known[key] = best
+			if b, err := json.MarshalIndent(known, "", " "); err == nil && file != "" {
+				_ = atomicfile.WriteBytes(file, b) // without the cache the next process measures again
 			}
 		}
-		d.gf = best.GFLOPS
-		if d.hardware != "" {
-			d.gf *= float64(d.Count()) // measured on the first of them
-		}
-	})
-	return d.gf
+	}
+	if d.hardware != "" {
+		return best.GFLOPS * float64(d.Count()) // measured on the first of them
+	}
+	return best.GFLOPS
 }
 
 // Machine names what measurements of speed hold for: the GPU, or the processor and how many of its cores we may use, and the engine.

@@ -16,7 +16,8 @@ type Validation struct {
 	Ranks         int // of the reference; 0 is one
 	Seed          uint64
 
-	Skip *dataset.Skipped // takes pictures that cannot be read, over all validations of a run; nil: they are an error
+	Skip     *dataset.Skipped      // takes pictures that cannot be read, over all validations of a run; nil: they are an error
+	Progress func(done, total int) // of encoding; nil: nobody is told
 }
 
 // order is the pairs of all batches, one rank's after the other's. Every rank has the same number of them, because the reference repeats pairs from the
@@ -35,7 +36,7 @@ func (v Validation) order(pairs int) (order []int) {
 // The ranks of w, which have the same weights, share the encoding. The figures are rank 0's, and the row of the others is empty: what is decided by
 // figures of each rank's own, which may differ in a last bit between hosts, would not be decided alike.
 func Validate(ctx context.Context, w exchange.World, m *model.Model, split dataset.Source, v Validation) (row experiment.Row, err error) {
-	f, err := Extract(ctx, w, m, split, v.ContextLength, v.Skip, nil)
+	f, err := Extract(ctx, w, m, split, v.ContextLength, v.Skip, v.Progress)
 	if err != nil {
 		return row, err
 	}

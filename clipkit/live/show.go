@@ -30,6 +30,10 @@ func show(bar *progress.Line, dir string) (tell func(train.Progress), finish fun
 	tell = func(p train.Progress) {
 		bar.Left(p.Remaining)
 		switch {
+		case p.Pass.Phase == train.Validation:
+			bar.Describe(fmt.Sprintf("%s, validating %d/%d", what, p.Pass.Done, p.Pass.Of))
+			bar.Of(done, 0)
+			return
 		case p.Pass.Of > 0:
 			bar.Describe(fmt.Sprintf("%s, %s of micro-batch %d/%d", what, p.Pass.Phase, p.Pass.Done, p.Pass.Of))
 			bar.Of(done, 0)

@@ -42,7 +42,6 @@ func (j *Job) epoch(ctx context.Context) error {
 	}
 	defer l.Close()
 	defer memory.BoundGarbage(4 * int64(own*c.computed().BatchSize*pixels(j.Model.Config)))()
-	peak := j.Model.Device.PeakGFLOPS()
 	last := j.Now()
 	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
 		began := j.Now()
@@ -88,9 +87,7 @@ func (j *Job) epoch(ctx context.Context) error {
 			DataTime: loaded.Sub(last).Seconds(), BatchTime: done.Sub(last).Seconds(),
 		}
 		row.ImagesPerSecond = float64(c.perStep()) / row.BatchTime
-		if peak > 0 {
-			row.PeakShare = row.ImagesPerSecond * j.Model.Config.TrainFLOPs(tokens) / 1e9 / peak / float64(j.world().Size())
-		}
+		row.PeakShare = j.Model.Device.ShareOfPeak(row.ImagesPerSecond * c.Work(j.Model.Config, tokens, false) / 1e9 / float64(j.world().Size()))
 		last = done
 		if err := j.after(ctx, row, j.state.Epoch == epoch); err != nil {
 			return err

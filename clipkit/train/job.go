@@ -38,7 +38,7 @@ type Job struct {
 	// Validate, when not nil, evaluates the model for a row of kind "valid"; the trainer fills in where the run stands. All processes call it at the same
 	// time, so that they may share the work; the row of rank 0 counts.
 	Validate func(ctx context.Context) (experiment.Row, error)
-	// Progress, when not nil, is told after every step and validation, and within a step that takes long after each micro-batch.
+	// Progress, when not nil, is told after every step and validation, within a step that takes long after each micro-batch, and by Validating.
 	Progress func(Progress)
 	// Say, when not nil, receives what a person should read: resuming, skipped samples, damaged checkpoints.
 	Say func(line string)

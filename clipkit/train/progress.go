@@ -6,6 +6,9 @@ import (
 	"clipnb/clipkit/train/step"
 )
 
+// Validation is the phase of a Progress whose Pass counts samples of a validation.
+const Validation = "validation"
+
 // tell hands progress on, with what is left.
 func (j *Job) tell(p Progress) {
 	if j.Progress != nil {
@@ -24,6 +27,11 @@ func (j *Job) passed(began time.Time) func(step.Pass) {
 			j.tell(Progress{Pass: p})
 		}
 	}
+}
+
+// Validating is what Validate may call while it encodes done of so many samples.
+func (j *Job) Validating(done, total int) {
+	j.tell(Progress{Pass: step.Pass{Phase: Validation, Done: done, Of: total}})
 }
 
 // lastEpoch is the number, from 1, of the epoch of the last step.

@@ -76,34 +76,8 @@ func (r Run) seconds(c train.Config) (seconds float64, source string) {
 // estimate of a step's seconds.
 func (r Run) estimate(c train.Config) float64 {
 	turns := r.turns(c)
-	products := float64(turns*micro(c)) * r.work(c) / (r.Peak * 1e9 * r.share(c))
+	products := float64(turns*micro(c)) * c.Work(r.Model, r.Tokens, true) / (r.Peak * 1e9 * r.share(c))
 	return products + float64(r.Model.NumParams())*(updateSeconds+addSeconds*float64(turns-1))
-}
-
-// work of a pair, in operations: forward once and backward twice that; without gradients of matrices (LoRA) once, without any (a frozen tower) none; once
-// more where blocks are computed again, and where features of other micro-batches are needed first.
-func (r Run) work(c train.Config) float64 {
-	image, text := r.Model.ImageFLOPs(), r.Model.TextFLOPs(r.Tokens)
-	passes := 3.0
-	if c.LoRARank > 0 {
-		passes = 2
-	}
-	if c.Recompute {
-		passes++
-	}
-	vision, seen := passes, image
-	if c.FreezeVision || c.LoRARank > 0 && r.Model.IsResNet() {
-		vision = 1
-	}
-	if !r.Model.IsResNet() {
-		patches := r.Model.Grid() * r.Model.Grid()
-		seen *= float64(model.KeptPatches(patches, c.MaskRatio)) / float64(patches)
-	}
-	sum := vision*seen + passes*text
-	if c.StepConfig().MicroBatches() > 1 {
-		sum += image + text
-	}
-	return sum
 }
 
 // Tokens is how long the texts of a step are, of which the longest counts (train.Config.TrimText).
