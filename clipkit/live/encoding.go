@@ -28,8 +28,10 @@ func Encoding(w exchange.World, cfg arch.Config, what string, split dataset.Sour
 	if bar == nil {
 		return nil
 	}
-	fmt.Fprint(os.Stderr, cut(split, cfg.ContextLength))
-	return bar.Then(pictures, cfg.ImageFLOPs()).Then(texts, cfg.TextFLOPs(plan.MeanTokens(split, cfg.ContextLength)))
+	if said := cut(split, cfg.ContextLength); said != "" {
+		progress.Say(said)
+	}
+	return bar.Then(pictures, cfg.ImageFLOPs()).Then(texts, cfg.TextFLOPs(plan.MeanTokens(split, cfg.ContextLength))).Compiling()
 }
 
 // cut says how many captions are longer than what the model reads; "" where none is.
@@ -45,5 +47,5 @@ func cut(split dataset.Source, length int) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("longer than the model's %d tokens, so cut: %d of the %d texts of %s; the first has text_id %d\n", length, n, len(texts), split.Name(), first)
+	return fmt.Sprintf("longer than the model's %d tokens, so cut: %d of the %d texts of %s; the first has text_id %d", length, n, len(texts), split.Name(), first)
 }

@@ -15,7 +15,7 @@ func TestCut(t *testing.T) {
 		t.Error(said)
 	}
 	texts = append(texts, dataset.Text{ID: 7, Text: strings.Repeat("很", 51)}, dataset.Text{ID: 8, Text: strings.Repeat("长", 99)})
-	if said := cut(datasettest.Memory(texts, nil), 52); said != "longer than the model's 52 tokens, so cut: 2 of the 4 texts of given; the first has text_id 7\n" {
+	if said := cut(datasettest.Memory(texts, nil), 52); said != "longer than the model's 52 tokens, so cut: 2 of the 4 texts of given; the first has text_id 7" {
 		t.Error(said)
 	}
 }

@@ -25,6 +25,7 @@ func Show(dir string, steps int, launched bool) (tell func(train.Progress), fini
 }
 
 func show(bar *progress.Line, dir string) (tell func(train.Progress), finish func()) {
+	bar.Compiling()
 	charts := newCharts(dir)
 	what, done := "training", 0
 	tell = func(p train.Progress) {
@@ -40,7 +41,9 @@ func show(bar *progress.Line, dir string) (tell func(train.Progress), finish fun
 			return
 		case p.Row.Kind == "train":
 			what, done = training(p.Row), p.Row.Step
-			bar.Describe(what)
+		}
+		bar.Describe(what) // without the pass or the validation that was told of before
+		if done > 0 {
 			bar.Of(done, 0)
 		}
 		charts.add(p.Row)
@@ -54,7 +57,7 @@ func show(bar *progress.Line, dir string) (tell func(train.Progress), finish fun
 // training is what progress says of a step: loss, speed and share of the machine's peak.
 func training(row experiment.Row) string {
 	share := ""
-	if row.PeakShare > 0 {
+	if row.PeakShare >= 0.005 {
 		share = fmt.Sprintf(", %.0f%% of peak", 100*row.PeakShare)
 	}
 	return fmt.Sprintf("training: loss %.3f, %s pairs/s%s", row.Loss, progress.Rate(row.ImagesPerSecond), share)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -57,12 +56,12 @@ func (t Table) Measure(ctx context.Context) error {
 		measured = measured || why == "" || strings.HasPrefix(why, partial) || p.Recipe == toy
 	}
 	for _, line := range left {
-		say(line)
+		progress.Say(line)
 	}
 	if measured || context.Cause(ctx) == errHours {
 		return nil
 	}
-	say(fmt.Sprintf("none of the %d rows was measured on this machine, for the reasons above; the embedded set makes the same table", len(planned)))
+	progress.Say(fmt.Sprintf("none of the %d rows was measured on this machine, for the reasons above; the embedded set makes the same table", len(planned)))
 	t.Recipes = toy
 	return t.Measure(ctx)
 }
@@ -90,8 +89,6 @@ func (t Table) over() string {
 	return notRun + fmt.Sprintf("the %v hours are over; the same line goes on", t.Hours)
 }
 
-func say(line string) { fmt.Fprintln(os.Stderr, line) }
-
 // keepNotRun leaves the reason where Rows finds it.
 func keepNotRun(p recipe.Recipe, why string) error {
 	r, err := readResult(p)
@@ -108,7 +105,7 @@ func (t Table) measureOne(ctx context.Context, p Planned) (left string, err erro
 	if p.recipe.Devices > 1 && t.Ranks > 0 {
 		more = append(more, clipkit.Processes(t.Ranks))
 	}
-	say(fmt.Sprintf("%s: %s", p.Recipe, p.Plan))
+	progress.Say(fmt.Sprintf("%s: %s", p.Recipe, p.Plan))
 	err = measure(ctx, p.recipe, t.processes(p.recipe), more...)
 	if err != nil && errors.Is(err, context.DeadlineExceeded) && context.Cause(ctx) == errHours { // before the first step
 		return t.over(), nil

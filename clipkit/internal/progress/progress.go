@@ -4,8 +4,9 @@
 //	bar.Of(done, 0) // … after every one
 //	bar.Finish()
 //
-// In a terminal and in a notebook's output the line is drawn again in its place, never wider than the terminal: 80 columns where nobody says how wide that
-// is (COLUMNS does, in cells that "kernels exec" runs). In a file, a pipe or what a launcher passes on there is a line now and then.
+// In a terminal the line is drawn again in its place, never wider than the terminal: 80 columns where nobody says how wide that is (COLUMNS does, in cells
+// that "kernels exec" runs). In a notebook it is an output of its own that is replaced, not a text on the red ground of standard error. In a file, a pipe
+// or what a launcher passes on there is a line now and then.
 package progress
 
 import (
@@ -16,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 	"golang.org/x/term"
 )
 
@@ -25,8 +28,9 @@ type Line struct {
 	what  string
 	total int64
 	bytes bool
-	whole bool // lines now and then, not one that is drawn again
-	own   bool // Left tells how long it still takes
+	whole bool              // lines now and then, not one that is drawn again
+	place func(text string) // in a notebook: replaces the output
+	own   bool              // Left tells how long it still takes
 	left  time.Duration
 
 	now      func() time.Time
@@ -47,8 +51,22 @@ const (
 // New makes a line about what is being done, total times in all; 0 leaves that to Set. Nothing is written yet.
 func New(out io.Writer, what string, total int) *Line {
 	l := &Line{out: out, what: what, total: int64(total), now: time.Now}
-	if f, ok := out.(*os.File); ok && os.Getenv("GONB_PIPE") == "" { // a cell's standard error is a pipe, with a notebook behind it
+	switch f, ok := out.(*os.File); {
+	case ok && f == os.Stderr && gonbui.IsNotebook:
+		id := gonbui.UniqueId()
+		l.place = func(text string) {
+			gonbui.SendData(&protocol.DisplayData{Data: map[protocol.MIMEType]any{protocol.MIMETextPlain: text}, DisplayID: id})
+		}
+	case ok:
 		l.whole = !term.IsTerminal(int(f.Fd()))
+	}
+	return l
+}
+
+// Compiling says at once that the work begins: its first report comes after the model has been compiled for it, which takes a while.
+func (l *Line) Compiling() *Line {
+	if l != nil && !l.whole {
+		l.show(cut(l.what, l.room()-len(": compiling")) + ": compiling")
 	}
 	return l
 }
@@ -122,23 +140,36 @@ func (l *Line) Left(d time.Duration) {
 
 // Finish draws what was reported last, and ends the line.
 func (l *Line) Finish() {
-	if l == nil || l.begun.IsZero() {
+	switch {
+	case l == nil || l.shown == "":
 		return
-	}
-	if text := l.text(); text != l.shown {
+	case l.begun.IsZero(): // there was nothing to do: what was said before is taken back
+		l.show("")
+	case l.text() != l.shown:
 		l.draw(l.now())
 	}
-	if l.whole || l.out == os.Stderr && !standing.Swap(false) {
-		return
+	switch {
+	case l.place != nil:
+		gonbui.Sync()
+	case l.shown == "":
+		fmt.Fprint(l.out, "\r")
+		standing.Store(false)
+	case l.whole, l.out == os.Stderr && !standing.Swap(false):
+	default:
+		fmt.Fprintln(l.out)
 	}
-	fmt.Fprintln(l.out)
 }
 
 // standing is whether a line that is drawn again stands on standard error, not ended.
 var standing atomic.Bool
 
-// Say writes a line of text to standard error. If a line of progress stands there it is ended, and drawn again below by its next report.
+// Say writes a line of text to standard error, or in a notebook, where that is for what went wrong, to standard output. If a line of progress stands there
+// it is ended, and drawn again below by its next report.
 func Say(text string) {
+	if gonbui.IsNotebook {
+		fmt.Println(text)
+		return
+	}
 	if standing.Swap(false) {
 		text = "\n" + text
 	}
@@ -146,9 +177,18 @@ func Say(text string) {
 }
 
 func (l *Line) draw(now time.Time) {
+	l.drawn = now
+	l.show(l.text())
+}
+
+func (l *Line) show(text string) {
 	before := columns(l.shown)
-	l.shown, l.drawn = l.text(), now
-	if l.whole {
+	l.shown = text
+	switch {
+	case l.place != nil:
+		l.place(l.shown)
+		return
+	case l.whole:
 		fmt.Fprintln(l.out, l.shown)
 		return
 	}

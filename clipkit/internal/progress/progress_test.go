@@ -28,6 +28,15 @@ func TestLine(t *testing.T) {
 	if !strings.HasSuffix(out.String(), "\n") {
 		t.Errorf("the line does not end: %q", out.String())
 	}
+	out.Reset()
+	l = New(&out, "encoding", 4).Compiling()
+	if out.String() != "\rencoding: compiling" {
+		t.Errorf("while it compiles: %q", out.String())
+	}
+	l.Finish()
+	if want := "\rencoding: compiling\r" + strings.Repeat(" ", 19) + "\r"; out.String() != want {
+		t.Errorf("nothing was to be done: %q, want %q", out.String(), want)
+	}
 	var none *Line
 	none.Of(1, 2)
 	none.Finish()
