@@ -110,10 +110,10 @@ func TestLineOfASlowRun(t *testing.T) {
 	}{
 		{train.Progress{Pass: stepping.Pass{Phase: "features", Done: 1, Of: 32}, Steps: 3492}, []string{"training, features of micro-batch 1/32", "(0/3492"}},
 		{train.Progress{Row: row, Steps: 3492}, []string{"training: loss 3.250, 0.4 pairs/s", "(601/3492"}},
-		{train.Progress{Pass: stepping.Pass{Phase: train.Validation, Done: 512, Of: 6000}, Steps: 3492}, []string{"training: loss 3.250, 0.4 pairs/s, validating 512/6000", "(601/3492"}},
+		{train.Progress{Pass: stepping.Pass{Phase: train.Validation, Done: 512, Of: 6000}, Steps: 3492}, []string{"training, validating 512/6000: loss 3.250, 0.4 pairs/s", "(601/3492"}},
 		{train.Progress{Row: experiment.Row{Kind: "valid", Step: 601}, Steps: 3492}, []string{"\rtraining: loss 3.250, 0.4 pairs/s  17%"}},
 		{train.Progress{Pass: stepping.Pass{Phase: "gradients", Done: 30, Of: 32}, Steps: 3492, Remaining: 63 * time.Hour},
-			[]string{"training: loss 3.250, 0.4 pairs/s, gradients of micro-batch 30/32, 2d15h left", "(601/3492"}},
+			[]string{"training, gradients of micro-batch 30/32: loss 3.250, 0.4 pairs/s, 2d15h left", "(601/3492"}},
 	} {
 		time.Sleep(300 * time.Millisecond) // the line is drawn four times a second
 		tell(c.p)

@@ -27,26 +27,25 @@ func Show(dir string, steps int, launched bool) (tell func(train.Progress), fini
 func show(bar *progress.Line, dir string) (tell func(train.Progress), finish func()) {
 	bar.Compiling()
 	charts := newCharts(dir)
-	what, done := "training", 0
+	step, done := "", 0 // what the last step came to, and its number
 	tell = func(p train.Progress) {
 		bar.Left(p.Remaining)
-		switch {
+		what := "training"
+		switch { // what moves stands before what may be cut off
 		case p.Pass.Phase == train.Validation:
-			bar.Describe(fmt.Sprintf("%s, validating %d/%d", what, p.Pass.Done, p.Pass.Of))
-			bar.Of(done, 0)
-			return
+			what += fmt.Sprintf(", validating %d/%d", p.Pass.Done, p.Pass.Of)
 		case p.Pass.Of > 0:
-			bar.Describe(fmt.Sprintf("%s, %s of micro-batch %d/%d", what, p.Pass.Phase, p.Pass.Done, p.Pass.Of))
-			bar.Of(done, 0)
-			return
+			what += fmt.Sprintf(", %s of micro-batch %d/%d", p.Pass.Phase, p.Pass.Done, p.Pass.Of)
 		case p.Row.Kind == "train":
-			what, done = training(p.Row), p.Row.Step
+			step, done = results(p.Row), p.Row.Step
 		}
-		bar.Describe(what) // without the pass or the validation that was told of before
-		if done > 0 {
+		bar.Describe(what + step)
+		if done > 0 || p.Pass.Of > 0 {
 			bar.Of(done, 0)
 		}
-		charts.add(p.Row)
+		if p.Pass.Of == 0 {
+			charts.add(p.Row)
+		}
 	}
 	return tell, func() {
 		bar.Finish()
@@ -54,11 +53,11 @@ func show(bar *progress.Line, dir string) (tell func(train.Progress), finish fun
 	}
 }
 
-// training is what progress says of a step: loss, speed and share of the machine's peak.
-func training(row experiment.Row) string {
+// results is what progress says of a step: loss, speed and share of the machine's peak.
+func results(row experiment.Row) string {
 	share := ""
 	if row.PeakShare >= 0.005 {
 		share = fmt.Sprintf(", %.0f%% of peak", 100*row.PeakShare)
 	}
-	return fmt.Sprintf("training: loss %.3f, %s pairs/s%s", row.Loss, progress.Rate(row.ImagesPerSecond), share)
+	return fmt.Sprintf(": loss %.3f, %s pairs/s%s", row.Loss, progress.Rate(row.ImagesPerSecond), share)
 }

@@ -12,7 +12,7 @@ var said = []string{
 	"about 6d0h: 3492 steps of 128 pairs at 2m28s, 2d0h an epoch (measured on this machine); batches in parts of 16, which changes no result; about 8.0 GB of memory, 23.5 GB free",
 	"a checkpoint takes 2.3 GB; at most 2 are kept, and one more is there while it is written: 6.8 GB of the 49.4 GB that are free in experiments/reh",
 	"training, features of micro-batch 1/8   0% |                | (0/3492) ",
-	"training: loss 4.897, 0.8 pairs/s, 50% of peak, 6d1h left, gradients of micro-batch 8/8   0% |                | (1/3492) ",
+	"training, gradients of micro-batch 8/8: loss 4.897, 0.8 pairs/s, 50% of peak, 6d1h left   0% |                | (1/3492) ",
 	"                            ",
 }
 
