@@ -79,7 +79,8 @@ type extraction struct {
 func (e extraction) run(ctx context.Context, f *Features, store func([]float32) error) error {
 	images, texts := len(f.Images)/f.Dim, len(f.Texts)/f.Dim
 	total := len(f.ImageIDs) + len(f.TextIDs)
-	add := func(to *[]float32) func([]float32) error {
+	add := func(to *[]float32, rows int) func([]float32) error {
+		*to = slices.Grow(*to, rows*f.Dim-len(*to)) // else growing takes as much again
 		return func(v []float32) error {
 			if err := store(v); err != nil {
 				return err
@@ -91,9 +92,9 @@ func (e extraction) run(ctx context.Context, f *Features, store func([]float32) 
 			return nil
 		}
 	}
-	err := e.encodeImages(ctx, f.ImageIDs[images:], e.noting(ctx, f.ImageIDs[images:], add(&f.Images)))
+	err := e.encodeImages(ctx, f.ImageIDs[images:], e.noting(ctx, f.ImageIDs[images:], add(&f.Images, len(f.ImageIDs))))
 	if err == nil {
-		err = e.encodeTexts(ctx, e.source.Texts()[texts:], textBatch, add(&f.Texts))
+		err = e.encodeTexts(ctx, e.source.Texts()[texts:], textBatch, add(&f.Texts, len(f.TextIDs)))
 	}
 	if err != nil {
 		return fmt.Errorf("evaluating %s: %w", e.source.Name(), err)
