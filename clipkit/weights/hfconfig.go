@@ -2,8 +2,8 @@ package weights
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"reflect"
 
 	"clipnb/clipkit/arch"
@@ -155,17 +155,9 @@ func hfFiles(cfg arch.Config) (map[string][]byte, error) {
 
 // readSmall reads a file, and refuses one of more than limit bytes.
 func readSmall(path string, limit int64) ([]byte, error) {
-	f, err := regular.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > limit {
+	data, err := regular.ReadFile(path, limit)
+	if errors.Is(err, regular.ErrTooLong) {
 		return nil, fmt.Errorf("%s: %w: more than %d bytes", path, tensor.ErrFormat, limit)
 	}
-	return data, nil
+	return data, err
 }

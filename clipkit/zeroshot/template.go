@@ -2,8 +2,8 @@ package zeroshot
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -196,17 +196,9 @@ func parsePythonTemplates(text string) (map[string]Templates, error) {
 
 // readLimited reads a whole file that must not be larger than limit bytes.
 func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := regular.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", path, err)
-	case int64(len(data)) > limit:
+	data, err := regular.ReadFile(path, limit)
+	if errors.Is(err, regular.ErrTooLong) {
 		return nil, fmt.Errorf("%w: %s has more than %d MiB", ErrInput, path, limit>>20)
 	}
-	return data, nil
+	return data, err
 }
