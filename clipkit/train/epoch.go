@@ -42,6 +42,7 @@ func (j *Job) epoch(ctx context.Context) error {
 	}
 	defer l.Close()
 	defer memory.BoundGarbage(4 * int64(own*c.computed().BatchSize*pixels(j.Model.Config)))()
+	j.Model.Device.PeakGFLOPS() // is measured now, and not in the time of the second step
 	last := j.Now()
 	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
 		began := j.Now()
