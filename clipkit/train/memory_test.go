@@ -50,6 +50,7 @@ var memoryCases = []memoryCase{
 	{"RN50", 16, func(c *Config) {}, "", 6.10},
 	{"emoji", 128, func(c *Config) {}, "", 1.18},
 	{"ViT-H-14", 8, func(c *Config) { c.FreezeVision = true }, "freeze_vision", 9.20},
+	{"ViT-H-14", 32, func(c *Config) { c.FreezeVision = true }, "freeze_vision", 12.44},
 }
 
 // photographs has n pairs of one JPEG of 500×375, the size of Flickr30k's, and captions of about the length of Flickr30k-CN's.
