@@ -12,7 +12,6 @@ import (
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/deploy"
-	"clipnb/clipkit/deploy/parity"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/index"
 	"clipnb/clipkit/model"
@@ -35,7 +34,7 @@ func TestExportedModel(t *testing.T) {
 			t.Errorf("%s: %+v %+v", r.Precision, r.Images, r.Text)
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(dir, parity.FileName))
+	text, err := os.ReadFile(filepath.Join(dir, deploy.ParityName))
 	if err != nil || string(text) != table.Markdown() {
 		t.Errorf("%s, %v", text, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"clipnb/clipkit"
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/imaging"
 )
 
@@ -38,10 +39,10 @@ func ExampleModel_Together() {
 	data := clipkit.Must(clipkit.OpenDataset(ctx, "emoji"))
 	m := clipkit.Must(clipkit.Load(ctx, "emoji"))
 	defer m.Close()
-	texts := data.Test.Texts()[:3]
+	texts := data.Test.Texts()
 	var pictures []image.Image
 	var names []string
-	for _, t := range texts {
+	for _, t := range []dataset.Text{texts[0], texts[1000], texts[2000]} {
 		encoded := clipkit.Must(data.Test.Image(t.ImageIDs[0]))
 		pictures, names = append(pictures, clipkit.Must(imaging.Decode(encoded)).Image()), append(names, t.Text)
 	}

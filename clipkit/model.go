@@ -159,7 +159,7 @@ func (m *Model) Export(ctx context.Context, folder string, split dataset.Source,
 	if err != nil {
 		return nil, fmt.Errorf("comparing %s with the model: %w", folder, err)
 	}
-	bar := live.Bar(exchange.Alone, "comparing "+folder+" with the model", 1)
+	bar := live.Bar(exchange.Alone, "comparing "+folder+" with the model", 0)
 	defer bar.Finish()
 	t, err := parity.Measure(ctx, folder, is, m.Towers, split, before, bar.Of)
 	if err != nil {

@@ -48,14 +48,18 @@ import (
 var (
 	ErrFolder = errors.New("no usable export")
 	ErrAbsent = errors.New("it is not in this export")
-	ErrOption = errors.New("deploy: this cannot be exported")
+	ErrOption = errors.New("cannot export")
 )
 
-// ManifestName is the file that makes a folder an export.
-const ManifestName = "deploy.json"
+// ManifestName is the file that makes a folder an export; package parity writes ParityName beside it.
+const (
+	ManifestName = "deploy.json"
+	ParityName   = "PARITY.md"
+)
 
 const (
 	vocabularyName = "vocab.txt"
+	extraSuffix    = ".extra_file" // package onnx's
 	maxManifest    = 1 << 20
 	maxFiles       = 64
 	version        = 1

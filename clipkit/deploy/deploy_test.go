@@ -225,6 +225,12 @@ func TestWritingFails(t *testing.T) {
 	oneLine(t, "precision", err, `precision "int3"`)
 	_, err = deploy.Write(ctx, t.TempDir(), is, m, deploy.Options{Sides: []onnx.Side{"sound"}}, func(string) {})
 	oneLine(t, "side", err, `side "sound"`)
+	run := t.TempDir()
+	if err := os.WriteFile(filepath.Join(run, "config.json"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err = deploy.Write(ctx, run, is, m, deploy.Options{}, func(string) {})
+	oneLine(t, "a run's folder", err, "holds other files")
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)

@@ -183,7 +183,7 @@ func (t *towers) file(s onnx.Side) (*ort.File, *File, error) {
 	f := t.list.file(s, t.precision)
 	if f == nil {
 		what := map[onnx.Side]string{onnx.Images: "pictures", onnx.Texts: "texts"}[s]
-		return nil, nil, fmt.Errorf("encoding %s: the tower %s.%s: %w (%s); export again with both sides, or with side %q", what, s, t.precision, ErrAbsent, t.dir, s)
+		return nil, nil, fmt.Errorf("no tower for %s (%s.%s): %w, %s; export again with both sides, or with side %q", what, s, t.precision, ErrAbsent, t.dir, s)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -30,6 +30,9 @@ func Write(ctx context.Context, dir string, ident model.Ident, m *model.Model, o
 	if m.IsExported() {
 		return nil, fmt.Errorf("%w: %s is an export itself; load the model that it was made of", ErrOption, ident.Name)
 	}
+	if info, err := os.Stat(dir); err == nil && info.IsDir() && !IsNew(dir) {
+		return nil, fmt.Errorf("%w into %s, which holds other files: name a folder that is new, empty or an earlier export", ErrOption, dir)
+	}
 	scale, err := m.LogitScale()
 	if err != nil {
 		return nil, err
@@ -72,7 +75,7 @@ func Write(ctx context.Context, dir string, ident model.Ident, m *model.Model, o
 	return list, list.save(dir)
 }
 
-// inherit takes over what an earlier export of the same weights has left. The manifest goes: from here on its files change.
+// inherit takes over what an earlier export of the same weights has left. The manifest and what was measured go: from here on the files change.
 func (m *Manifest) inherit(dir string, say func(string)) error {
 	old, err := ReadManifest(dir)
 	switch {
@@ -81,8 +84,10 @@ func (m *Manifest) inherit(dir string, say func(string)) error {
 	case err != nil:
 		return fmt.Errorf("%w; it would be overwritten: name another folder, or delete that file", err)
 	}
-	if err := atomicfile.RemoveAll(filepath.Join(dir, ManifestName)); err != nil {
-		return err
+	for _, name := range []string{ManifestName, ParityName} {
+		if err := atomicfile.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return err
+		}
 	}
 	if old.Model.Fingerprint == m.Model.Fingerprint && old.Config.Name == m.Config.Name {
 		m.Files, m.Texts.Vocabulary = old.Files, old.Texts.Vocabulary
@@ -119,7 +124,7 @@ func writeTower(dir string, s onnx.Side, p onnx.Precision, m *model.Model, o Opt
 	if f.Stored, err = stored(path); err != nil {
 		return f, err
 	}
-	beside, err := stored(path + ".extra_file")
+	beside, err := stored(path + extraSuffix)
 	if err == nil {
 		f.Beside = &beside
 	} else if errors.Is(err, fs.ErrNotExist) {
@@ -160,8 +165,12 @@ func (m *Manifest) save(dir string) error {
 	return atomicfile.WriteBytes(filepath.Join(dir, ManifestName), append(b, '\n'))
 }
 
-// IsNew tells whether dir may become an export: it is not there, is empty, or is one already.
+// IsNew tells whether dir may become an export: it is not there, or holds nothing but what an export has, whole or interrupted.
 func IsNew(dir string) bool {
 	entries, err := os.ReadDir(dir)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 || IsFolder(dir)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		name := e.Name()
+		ours := name == ManifestName || name == ParityName || name == vocabularyName || strings.HasSuffix(name, ".onnx") || strings.HasSuffix(name, extraSuffix)
+		return e.IsDir() || !ours && !strings.HasPrefix(name, ".") // a file that is being written has a dot before its name
+	})
 }

@@ -38,7 +38,7 @@ func TestSummary(t *testing.T) {
 }
 
 func TestCompare(t *testing.T) {
-	m := modeltest.Tiny(t, "cpu", "vit")
+	m := modeltest.Tiny(t, "cpu:go", "vit")
 	rounds := 0
 	subjects := []latency.Subject{{Name: "ViT-B-16", Model: m}, {Name: "mine", Model: m}}
 	rows, err := latency.Compare(context.Background(), subjects, latency.Options{Batches: []int{1, 3}, WarmUp: 1, N: 4}, func(done, total int) {
@@ -59,7 +59,7 @@ func TestCompare(t *testing.T) {
 	if err := latency.Write(&text, page, rows); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| ViT-B-16 | f32 | cpu (xla) | image | 1 |", "| mine | f32 |", latency.Source, "| ViT-B-16 | TensorRT | 3.58 | 1.54 | 52.0 | 76.8 | 84.2 | 71.0 |"} {
+	for _, want := range []string{"| ViT-B-16 | f32 | cpu (go) | image | 1 |", "| mine | f32 |", latency.Source, "| ViT-B-16 | TensorRT | 3.58 | 1.54 | 52.0 | 76.8 | 84.2 | 71.0 |"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, &text)
 		}
@@ -101,7 +101,7 @@ func TestPublished(t *testing.T) {
 		}
 		if p.MUGE[3] > 0 {
 			recalls++
-			if mean := (p.MUGE[0] + p.MUGE[1] + p.MUGE[2]) / 3; math.Abs(mean-p.MUGE[3]) > 0.06 {
+			if mean := (p.MUGE[0] + p.MUGE[1] + p.MUGE[2]) / 3; math.Abs(mean-p.MUGE[3]) > 0.11 { // of rounded figures
 				t.Errorf("%s %s: the mean of %v is %.2f", p.Model, p.Engine, p.MUGE, mean)
 			}
 		}

@@ -30,9 +30,6 @@ import (
 // machine may cause" (deployment.md, under its table of MUGE).
 const Tolerance = 0.2
 
-// FileName is the table in an exported folder.
-const FileName = "PARITY.md"
-
 // Table compares all precisions of a folder with the model.
 type Table struct {
 	Model          model.Ident
@@ -225,5 +222,5 @@ func (t *Table) Markdown() string {
 
 // Save writes PARITY.md into the folder.
 func (t *Table) Save(dir string) error {
-	return atomicfile.WriteBytes(filepath.Join(dir, FileName), []byte(t.Markdown()))
+	return atomicfile.WriteBytes(filepath.Join(dir, deploy.ParityName), []byte(t.Markdown()))
 }
