@@ -20,6 +20,7 @@
 //	train (step), eval, zeroshot, index   the trainer, recall, classification by labels, stores of vectors
 //	chart, report                    figures of rows; tables and grids of what was measured
 //	explore, page                    the retrieval page; its process, and what later cells ask of it
+//	onnx, deploy (parity), latency   files for other runtimes, folders of them as models, what they lose and how long they take
 //	results                          the ModelZoo's results table, made again (it stands above this package)
 //
 // A notebook cell is a process of its own: what must outlive it is in the run's directory, and Load takes one (or its best checkpoint:

@@ -16,20 +16,20 @@ var floors = [][]string{
 	{"clipkit/exchange/deal", "clipkit/exchange/mpi", "clipkit/exchange/hccl", "clipkit/train/adamw", "clipkit/train/lora", "clipkit/device", "clipkit/onnx", "clipkit/weights", "clipkit/weights/hub", "clipkit/dataset/lmdb", "clipkit/imaging", "clipkit/tokenizer"},
 	{"clipkit/dataset/coco", "clipkit/dataset/folder", "clipkit/dataset/parquet", "clipkit/dataset/webdataset"},
 	{"clipkit/train/compiled", "clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
-	{"clipkit/train/batchnorm", "clipkit/train/introduction", "clipkit/dataset/loader", "clipkit/dataset/published"},
+	{"clipkit/train/batchnorm", "clipkit/train/introduction", "clipkit/dataset/loader", "clipkit/dataset/published", "clipkit/deploy"},
 	{"clipkit/train/step"},
 	{"clipkit/train/memory"},
 	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
-	{"clipkit/train/plan"},
+	{"clipkit/train/plan", "clipkit/deploy/parity", "clipkit/latency", "clipkit/weights/byname"},
 	{"clipkit/recipe", "clipkit/page", "clipkit/launch", "clipkit/live", "clipkit/index/kept"},
 	{"clipkit/report"},
 	{"clipkit"},
-	{"clipkit/results"},
+	{"clipkit/results", "clipkit/cmd/clipkit/deployment"},
 }
 
 // testOnly may import anything, and nothing but tests may import them.
 var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/internal/limit", "clipkit/internal/notebook", "clipkit/internal/notebook/quickstart", "clipkit/internal/notebook/finetune", "clipkit/internal/notebook/results",
-	"clipkit/internal/notebook/retrieval", "clipkit/internal/notebook/zeroshot", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/internal/othermodule", "clipkit/internal/processes", "clipkit/device/devicetest", "clipkit/model/modeltest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/exchange/exchangetest", "clipkit/imaging/raster/rastertest", "clipkit/dataset/lmdb/lmdbtest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
+	"clipkit/internal/notebook/retrieval", "clipkit/internal/notebook/zeroshot", "clipkit/internal/notebook/deploy", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/internal/othermodule", "clipkit/internal/processes", "clipkit/device/devicetest", "clipkit/model/modeltest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/exchange/exchangetest", "clipkit/imaging/raster/rastertest", "clipkit/dataset/lmdb/lmdbtest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
 
 func TestImportsPointDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.Name}} {{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "clipnb/...").Output()

@@ -55,3 +55,8 @@ func (r reopened) load(ctx context.Context, device string) (*Model, error) {
 	m.name, m.source = r.Model.Name, r.Model.Source
 	return m, nil
 }
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}

@@ -29,12 +29,13 @@ type computing struct {
 }
 
 // precisions translates the reference's words; amp and fp32 are the same there too (cn_clip/eval/extract_features.py:135).
-var precisions = map[string]string{"amp": "f32", "fp32": "f32", "fp16": "f16"}
+// Exported files have their own, int8 among them.
+var precisions = map[string]string{"amp": "f32", "fp32": "f32", "fp16": "f16", "int8": "int8"}
 
 func (f *computing) add(c *cobra.Command) {
 	f.addDevice(c)
-	c.Flags().StringVar(&f.precision, "precision", "amp", "`PRECISION`: amp or fp32, which both compute in float32, or fp16")
-	complete(c, "precision", "amp", "fp32", "fp16")
+	c.Flags().StringVar(&f.precision, "precision", "amp", "`PRECISION`: amp or fp32, which both compute in float32, or fp16; int8 of exported files that have it")
+	complete(c, "precision", "amp", "fp32", "fp16", "int8")
 }
 
 func (f *computing) addDevice(c *cobra.Command) {
@@ -66,7 +67,7 @@ func complete(c *cobra.Command, flag string, values ...string) {
 // check is before any work: a wrong flag is said at once.
 func (f *computing) check() error {
 	if precisions[f.precision] == "" {
-		return wrong("--precision is amp, fp32 or fp16, not %q", f.precision)
+		return wrong("--precision is amp, fp32, fp16 or (of exported files) int8, not %q", f.precision)
 	}
 	return nil
 }
