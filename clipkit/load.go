@@ -74,6 +74,9 @@ func Load(ctx context.Context, name string, opts ...Option) (*Model, error) {
 		if note != "" {
 			say(note)
 		}
+		for _, remark := range found.file.Remarks {
+			say(remark)
+		}
 		return err
 	})
 	if err != nil {
@@ -201,7 +204,7 @@ func openPublished(ctx context.Context, name string, as []string) (*opened, erro
 	}
 	bar := progress.Bytes(os.Stderr, "downloading "+name)
 	defer bar.Finish()
-	path, err := hub.Locate(ctx, name, hub.Options{Folder: repo.Weights(), Progress: bar.Set})
+	path, err := hub.Locate(ctx, name, hub.Options{Folder: repo.Weights(), Progress: bar.Set, Say: say})
 	if err != nil {
 		return nil, err
 	}

@@ -237,6 +237,30 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// A few MB that repeat what takes the most end when the values' memory is used up, not the machine's.
+// fault 19.9
+func TestBudget(t *testing.T) {
+	const n = 2 << 20
+	for name, program := range map[string]string{
+		"nested dictionaries": strings.Repeat("}N", n) + "N" + strings.Repeat("s", n) + ".",
+		"a long dictionary":   "}(" + strings.Repeat("J\x00\x00\x00\x01N", n) + "u.",
+		"calls":               "cm\nC\n\x94" + strings.Repeat("h\x00)R0", n) + ".",
+		"one text many times": "X\x00\x00\x10\x00" + strings.Repeat("a", 1<<20) + strings.Repeat("2", 8*n) + ".",
+	} {
+		r := Reader{Find: func(string) (Call, bool) { return func(Tuple) (any, error) { return new([25]int), nil }, true }}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, err := r.Read([]byte(program))
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, errMemory) {
+			t.Errorf("%s: %v, want %v", name, err, errMemory)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 8*maxMemory {
+			t.Errorf("%s: %d MB were allocated, of which %d MB may be in use", name, used>>20, maxMemory>>20)
+		}
+	}
+}
+
 // Marshal's output is what Read reads.
 func TestMarshal(t *testing.T) {
 	var plain Tuple

@@ -16,8 +16,9 @@
 //
 // The pickle in a file is a program. internal/pickle runs it without the ability to call anything but the few functions of globals.go; a
 // pickle that names another, os.system for one, is refused with an error that gives the name. A tensor whose strides would unpack to more than
-// the file, a storage that claims more than is there, a compressed pickle that grows more than twentyfold are errors, found before memory is
-// taken. A file that is something else (a whole pickled model, a page of HTML, a pointer of Git LFS, …) is called that.
+// the file, a storage that claims more than is there, a compressed pickle that grows more than twentyfold, more than 100,000 tensors or 200,000 entries
+// are errors, found before memory is taken. The values of the pickle may take 128 MiB (internal/pickle). A file that is something else (a whole pickled
+// model, a page of HTML, a pointer of Git LFS, …) is called that.
 //
 // Errors wrap tensor.ErrFormat and name the file, and the tensor or storage. A checkpoint whose optimizer cannot be read is still read:
 // Checkpoint.OptimizerError says why.
