@@ -17,6 +17,7 @@ import (
 )
 
 // A safetensors file is refused at every length but its own.
+// fault 4
 func TestTruncatedAtEveryLength(t *testing.T) {
 	var b bytes.Buffer
 	tensors := []tensor.Tensor{tensor.F32("a", []int{3}, []float32{1, 2, 3}), tensor.I64("b", 7), tensor.F16("c", []int{2, 2}, make([]float32, 4))}
@@ -35,6 +36,7 @@ func TestTruncatedAtEveryLength(t *testing.T) {
 }
 
 // A header may name many tensors; what it costs to refuse it stays in proportion to its length.
+// fault 5, 19.9
 func TestMemoryStaysInProportion(t *testing.T) {
 	var h strings.Builder
 	h.WriteString(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}`)
@@ -139,6 +141,7 @@ func must(t *testing.T, f *File) []tensor.Tensor {
 }
 
 // Axes of 0 let a file claim any size without a byte of data: no loop and no memory may follow the claim.
+// fault 5
 func TestClaimsWithoutData(t *testing.T) {
 	claims := []tensor.Tensor{
 		{Name: "visual_projection.weight", DType: "F32", Shape: []int{1 << 60, 0}},

@@ -94,6 +94,7 @@ func TestBrokenFiles(t *testing.T) {
 }
 
 // A file that a download left unfinished is said to be that, with its size and the one that it should have.
+// fault 4
 func TestTruncatedSaysBothSizes(t *testing.T) {
 	const header = `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[3],"data_offsets":[8,20]}}`
 	whole := safetensorsBytes(header, 20)
@@ -137,6 +138,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// fault 6
 func TestLoadIsStrict(t *testing.T) {
 	cfg, _ := arch.Lookup("ViT-B-16")
 	data := safetensorsBytes(`{"logit_scale":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"bert.pooler.x":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}`, 12)

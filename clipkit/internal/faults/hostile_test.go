@@ -118,11 +118,13 @@ func pngChunk(name string, data []byte) []byte {
 }
 
 // png16 is 64 megapixels of 16-bit RGBA, all 0.
-func png16() []byte {
+func png16() []byte { return pngOf(8192, 16, deflated(make([]byte, 1+8*8192), 8192), nil) }
+
+// deflated is a row, n times.
+func deflated(row []byte, n int) []byte {
 	var b bytes.Buffer
 	z := zlib.NewWriter(&b)
-	row := make([]byte, 1+8*8192)
-	for range 8192 {
+	for range n {
 		if _, err := z.Write(row); err != nil {
 			panic(err)
 		}
@@ -130,7 +132,7 @@ func png16() []byte {
 	if err := z.Close(); err != nil {
 		panic(err)
 	}
-	return pngOf(8192, 16, b.Bytes(), nil)
+	return b.Bytes()
 }
 
 // pngOf is an RGBA picture of side × side pixels with chunks before its pixels.

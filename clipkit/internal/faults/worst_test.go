@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -153,4 +154,17 @@ func status(field string) int {
 		}
 	}
 	panic("no " + field)
+}
+
+// Decoding ends with its context.
+// fault 19.9
+func TestDecodingEndsWithItsContext(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	row := append([]byte{0}, make([]byte, 4)...)
+	for name, file := range map[string][]byte{"JPEG": manyScans(1), "PNG": pngOf(1, 8, deflated(row, 1), nil)} {
+		if _, err := imaging.DecodeContext(ended, file); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error %v, want that of the context", name, err)
+		}
+	}
 }

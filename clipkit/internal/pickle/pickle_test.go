@@ -157,6 +157,7 @@ func TestCaller(t *testing.T) {
 }
 
 // Damaged and hostile programs: each is refused, with its position.
+// fault 1, 4
 func TestBroken(t *testing.T) {
 	for program, want := range map[string]string{
 		"":                                       "without STOP (byte 0)",
@@ -218,6 +219,7 @@ func TestTruncated(t *testing.T) {
 }
 
 // Whatever is repeated, memory stays in proportion to the input.
+// fault 19.9
 func TestMemory(t *testing.T) {
 	const length = 1 << 18
 	for _, unit := range []string{"N", "]", "}", ")", "(1", "}NNs", "]Na", "2", "N\x94", "h\x00", "\x85", "(t", "K\x01", "J\x00\x00\x00\x01", "I1\n", "L1L\n",

@@ -196,6 +196,7 @@ var brokenPyTorch = map[string]string{
 	"other_zip.pt": "word/document.xml", "tar.pt": "tar archive", "page.pt": "HTML", "lfs.pt": "LFS", "plain_pickle.pt": "did not write",
 }
 
+// fault 1, 2, 3
 func TestBrokenPyTorchFiles(t *testing.T) {
 	paths, err := filepath.Glob("testdata/broken/*")
 	if err != nil || len(paths) != len(brokenPyTorch) {
@@ -224,6 +225,7 @@ func TestBrokenPyTorchFiles(t *testing.T) {
 }
 
 // A file that is cut anywhere is refused, in both containers.
+// fault 4
 func TestPyTorchTruncatedAtEveryLength(t *testing.T) {
 	for _, name := range []string{"container_zip.pt", "container_legacy.pt", "checkpoint.pt", "checkpoint_legacy.pt", "script.pt"} {
 		data, err := os.ReadFile(fixture(name))
@@ -239,6 +241,7 @@ func TestPyTorchTruncatedAtEveryLength(t *testing.T) {
 }
 
 // Storages and tensors that are made of the same few arguments again and again stay in proportion to the file.
+// fault 2, 19.9
 func TestPyTorchMemory(t *testing.T) {
 	const axes = "(K\x01K\x01K\x01K\x01K\x01K\x01K\x01K\x01t"
 	start := "\x80\x02ctorch._utils\n_rebuild_tensor_v2\nq\x00(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000NK\x04tq\x01Qq\x02(h\x02K\x00" +
@@ -336,6 +339,7 @@ func fuzzContainer(f *testing.F, pattern string) {
 	})
 }
 
+// fault 1, 2, 3, 4
 func FuzzPyTorch(f *testing.F) { fuzzContainer(f, "testdata/*/*.pt") }
 func FuzzLegacy(f *testing.F)  { fuzzContainer(f, "testdata/*/*legacy.pt") }
 
