@@ -22,7 +22,7 @@ var (
 )
 
 const (
-	maxPixels = 64 << 20 // 64 megapixels: up to 512 MB while a 16-bit RGBA PNG is decoded
+	maxPixels = 64 << 20 // 64 megapixels: up to 1.1 GB while a JPEG in four inks is decoded
 	maxSide   = 1 << 18  // also bounds the filter tables of Resize
 )
 

@@ -23,7 +23,8 @@
 // An 8-byte little-endian header length, a JSON header {"name": {"dtype","shape","data_offsets"}}, and the data. Everything in the header is
 // checked before use: its length (100 MB at most), the number of tensors (100,000), that no name and no key occurs twice or in another case, the
 // types, that shape and offsets agree, that no two tensors overlap and that no byte of the data is unclaimed. A header is read in place (header.go), in
-// less than 64 MB beside itself. The library for Go that exists for this format is not published in versions, so the reader is ours.
+// less than 64 MB beside itself: 20 MB that name 360,000 empty tensors take 0.1 s and 46 MB until they are refused (4.2 s and 206 MB with encoding/json,
+// which read them), 24 MB of metadata 0.03 s and 10 MB (2.5 s, 232 MB); internal/faults measures. The library for Go that exists for this format is not published in versions, so the reader is ours.
 //
 // # Errors
 //

@@ -17,7 +17,7 @@
 //
 // A header may not announce more blocks than its file has bits. A file may hold 200 scans, and those of a large picture together may go through it six
 // times at most, where a progressive file of libjpeg goes three times: a scan of 60 bytes can be about a million blocks. DecodeContext looks at its
-// context at every row of blocks. Memory is 12 bytes a pixel for three channels of full size, 16 for four. The loops over pixels are C (kernels.c);
+// context at every row of blocks. Memory is at most 12 bytes a pixel for three channels, 16 for four. The loops over pixels are C (kernels.c);
 // kernels.go checks the length of every slice that they are given.
 package jpeg
 

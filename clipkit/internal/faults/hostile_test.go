@@ -117,8 +117,9 @@ func pngChunk(name string, data []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:]))
 }
 
-// png16 is 64 megapixels of 16-bit RGBA, all 0.
-func png16() []byte { return pngOf(8192, 16, deflated(make([]byte, 1+8*8192), 8192), nil) }
+// png16 is 64 megapixels of 16-bit RGBA, all 0, and greyPNG of 16-bit grey.
+func png16() []byte   { return pngOf(8192, 16, 6, deflated(make([]byte, 1+8*8192), 8192), nil) }
+func greyPNG() []byte { return pngOf(8192, 16, 0, deflated(make([]byte, 1+2*8192), 8192), nil) }
 
 // deflated is a row, n times.
 func deflated(row []byte, n int) []byte {
@@ -135,10 +136,10 @@ func deflated(row []byte, n int) []byte {
 	return b.Bytes()
 }
 
-// pngOf is an RGBA picture of side × side pixels with chunks before its pixels.
-func pngOf(side uint32, depth byte, pixels, before []byte) []byte {
+// pngOf is a picture of side × side pixels with chunks before them.
+func pngOf(side uint32, depth, colourType byte, pixels, before []byte) []byte {
 	header := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, side), side)
-	b := append([]byte("\x89PNG\r\n\x1a\n"), pngChunk("IHDR", append(header, depth, 6, 0, 0, 0))...)
+	b := append([]byte("\x89PNG\r\n\x1a\n"), pngChunk("IHDR", append(header, depth, colourType, 0, 0, 0))...)
 	b = append(append(b, before...), pngChunk("IDAT", pixels)...)
 	return append(b, pngChunk("IEND", nil)...)
 }
