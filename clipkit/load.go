@@ -50,6 +50,9 @@ func Load(ctx context.Context, name string, opts ...Option) (*Model, error) {
 			if note != "" {
 				say(note)
 			}
+			for _, remark := range found.File.Remarks {
+				say(remark)
+			}
 			return err
 		})
 	}

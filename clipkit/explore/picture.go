@@ -32,7 +32,7 @@ type picture struct {
 // prepare decodes a picture file for all sides.
 func (h *Handler) prepare(ctx context.Context, encoded []byte) (p *picture, err error) {
 	err = h.decoding.do(ctx, func() error {
-		decoded, err := imaging.Decode(encoded)
+		decoded, err := imaging.DecodeContext(ctx, encoded)
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ func (h *Handler) thumbnail(ctx context.Context, t thumb) (thumbnail, error) {
 	}
 	var made thumbnail
 	err = h.decoding.do(ctx, func() error {
-		p, err := imaging.Decode(encoded)
+		p, err := imaging.DecodeContext(ctx, encoded)
 		if err != nil {
 			return err
 		}

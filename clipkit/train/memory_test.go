@@ -174,6 +174,7 @@ func residentSize() (peak, now int64) {
 }
 
 // The estimate is within memory.Error of the peak of a run, as it was measured here, or with -measure is now.
+// fault 31
 func TestMemoryEstimate(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -211,6 +212,7 @@ func TestMemoryEstimate(t *testing.T) {
 }
 
 // A run that cannot fit is refused with what would help; one that may not is warned of; neither on other devices.
+// fault 31
 func TestRunThatDoesNotFitIsRefused(t *testing.T) {
 	cfg, err := arch.Lookup("ViT-B-16")
 	if err != nil {

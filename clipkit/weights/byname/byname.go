@@ -110,7 +110,7 @@ func openPublished(ctx context.Context, name string, as []string, say func(strin
 	}
 	bar := progress.Bytes(os.Stderr, "downloading "+name)
 	defer bar.Finish()
-	path, err := hub.Locate(ctx, name, hub.Options{Folder: repo.Weights(), Progress: bar.Set})
+	path, err := hub.Locate(ctx, name, hub.Options{Folder: repo.Weights(), Progress: bar.Set, Say: progress.Say})
 	if err != nil {
 		return nil, err
 	}

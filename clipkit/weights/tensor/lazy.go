@@ -17,6 +17,12 @@ func Lent(name, dtype string, shape []int, lend func(use func(data []byte) error
 	return Tensor{Name: name, DType: dtype, Shape: shape, lend: lend}
 }
 
+// Checked is a tensor whose Data is compared with what was written, by check, each time before it is used.
+func (t Tensor) Checked(check func() error) Tensor {
+	t.check = check
+	return t
+}
+
 // Bytes is the data, made or copied now where it has to be.
 func (t Tensor) Bytes() (data []byte, err error) {
 	switch {
@@ -28,6 +34,10 @@ func (t Tensor) Bytes() (data []byte, err error) {
 			return nil
 		})
 		return data, err
+	case t.check != nil:
+		if err := t.check(); err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
 	}
 	return t.Data, nil
 }
@@ -58,8 +68,13 @@ func (t Tensor) Check() error {
 // Materialized is t with Data set.
 func (t Tensor) Materialized() (Tensor, error) {
 	data, err := t.Bytes()
-	t.Data, t.build, t.lend = data, nil, nil
-	return t, err
+	return t.With(data), err
+}
+
+// With is t with these bytes.
+func (t Tensor) With(data []byte) Tensor {
+	t.Data, t.build, t.lend, t.check = data, nil, nil, nil
+	return t
 }
 
 // Join stacks tensors along their first axis: q, k and v become in_proj.
@@ -100,7 +115,7 @@ func Third(name string, t Tensor, i int) (Tensor, error) {
 			return t.Use(func(data []byte) error { return use(data[i*n : (i+1)*n]) })
 		}), nil
 	}
-	return Tensor{Name: name, DType: t.DType, Shape: shape, Data: t.Data[i*n : (i+1)*n]}, nil
+	return Tensor{Name: name, DType: t.DType, Shape: shape, Data: t.Data[i*n : (i+1)*n], check: t.check}, nil
 }
 
 // Transpose swaps the two axes of a matrix: [in,out] to [out,in].
