@@ -9,7 +9,9 @@
 //
 // A freed block waits in a list, the oldest first, until somebody wants one of about its size. All that is mapped stays below the most that has
 // ever been in use at once and a little more, so that keeping does not raise the peak.
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <stdlib.h>
 #if defined(__linux__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 #include <dlfcn.h>
