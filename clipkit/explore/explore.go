@@ -153,7 +153,7 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 		title: c.Title, token: c.Token, source: c.Source, set: rand.Text()[:8],
 		captions: map[int64][]string{}, captionIDs: map[int64][]int64{}, texts: map[int64]dataset.Text{}, named: map[string][]int64{},
 		decoding: newGate(2, 128), thumbing: newGate(2, 128), bulk: newGate(4, 128), why: newGate(1, 8), metrics: newMetrics(),
-		bodies: intake.Memory{Most: keptBodies}, tickets: newTickets(),
+		bodies: intake.Memory{Most: keptBodies}, tickets: newTickets(c.Token),
 	}
 	h.pictures, _ = lru.New[string, *picture](keptPictures)
 	h.thumbs, _ = lru.New[thumb, thumbnail](keptThumbs)

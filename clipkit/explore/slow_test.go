@@ -158,6 +158,14 @@ func TestTicketOpensOnce(t *testing.T) {
 	if status := call(t, "GET", s.URL+"/"+got.Session+"/api/info", nil, nil); status != 200 {
 		t.Errorf("the session: status %d", status)
 	}
+	// A page that takes this one's place has its token and goes on with its sessions; one with another token does not.
+	for other, want := range map[string]int{token: 200, token + "x": 401} {
+		e := small()
+		page := start(t, explore.Config{Source: e.split, Sides: e.sides[:1], Token: other})
+		if status := call(t, "GET", page.URL+"/"+got.Session+"/api/info", nil, nil); status != want {
+			t.Errorf("the session at the page with the token %s: status %d, want %d", other, status, want)
+		}
+	}
 	second := issue()
 	var again tickets // a browser that has a session gives the ticket away all the same
 	if status := call(t, "POST", s.URL+"/ticket", q{"ticket": second, "session": got.Session}, &again); status != 200 || again != got {

@@ -1,7 +1,10 @@
 package explore
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"sync"
@@ -11,23 +14,22 @@ import (
 )
 
 // tickets are for places that are kept, such as a notebook's output, where the token must not stand. Each opens the page once, and within minutes: for it
-// one gets a session, which stands in paths as the token does and is known to one browser alone.
+// one gets a session, which stands in paths as the token does and is known to one browser alone. A session is signed with the token: a page that takes
+// another's place, with its token, knows it too.
 type tickets struct {
-	mu       sync.Mutex
-	open     *lru.Cache[string, time.Time] // until when
-	sessions *lru.Cache[string, struct{}]
+	mu    sync.Mutex
+	token string
+	open  *lru.Cache[string, time.Time] // until when
 }
 
 const (
-	ticketLife   = 10 * time.Minute
-	keptTickets  = 256
-	keptSessions = 64
+	ticketLife  = 10 * time.Minute
+	keptTickets = 256
 )
 
-func newTickets() *tickets {
-	t := &tickets{}
+func newTickets(token string) *tickets {
+	t := &tickets{token: token}
 	t.open, _ = lru.New[string, time.Time](keptTickets)
-	t.sessions, _ = lru.New[string, struct{}](keptSessions)
 	return t
 }
 
@@ -52,15 +54,20 @@ func (t *tickets) redeem(ticket, has string) (session string, err error) {
 	if !ok || time.Now().After(until) {
 		return "", errTicket
 	}
-	session = rand.Text()
-	t.sessions.Add(session, struct{}{})
-	return session, nil
+	return t.sign(rand.Text()), nil
 }
 
-// is tells whether a path begins with a session.
+// sign makes a session of random letters.
+func (t *tickets) sign(letters string) string {
+	mac := hmac.New(sha256.New, []byte(t.token))
+	mac.Write([]byte("session " + letters))
+	return letters + hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// is tells whether this is a session.
 func (t *tickets) is(session string) bool {
-	_, ok := t.sessions.Get(session)
-	return ok
+	letters := len(session) - 32
+	return t.token != "" && letters >= 26 && hmac.Equal([]byte(session), []byte(t.sign(session[:letters])))
 }
 
 // giveTicket is for whoever has the token.

@@ -5,6 +5,7 @@
   var base = (JSON.parse(config.textContent).baseUrl || "/") + "proxy/$PORT/", direct = "http://127.0.0.1:$PORT/open/$TICKET";
   var shown = ""; // the address in the frames, "" for none
   var entered = false;
+  var mine = ""; // the session, where the browser keeps nothing
   var kept = "clipkit-page-$PAGE"; // where this browser keeps what it has got for a ticket
   var words = {
     ended: [
@@ -57,7 +58,7 @@
   }
 
   function session() {
-    try { return localStorage.getItem(kept) || ""; } catch (e) { return ""; }
+    try { return localStorage.getItem(kept) || mine; } catch (e) { return mine; }
   }
 
   // enter gives the ticket away, so that the one in the notebook's file opens nothing more, and has a session: the one that this browser has already, or a new
@@ -68,7 +69,8 @@
       if (!r.ok) throw r;
       return r.json();
     }).then(function (got) {
-      localStorage.setItem(kept, got.session);
+      mine = got.session;
+      try { localStorage.setItem(kept, mine); } catch (e) { /* it is shown until the notebook is loaded again */ }
     }, function (r) {
       return new Promise(function (go) { setTimeout(go, 700); }).then(function () {
         if (session() === before) throw r;
