@@ -28,7 +28,7 @@ func reopen(m *Model, dir string) (r reopened, err error) {
 	if isFile(r.Again) {
 		return r, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return r, fmt.Errorf("saving the model for another process: %w", err)
 	}
 	return r, m.Save(r.Again, false)

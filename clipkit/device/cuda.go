@@ -145,7 +145,7 @@ func linkCUDA(dir, plugin, nvidia string) (string, error) {
 	}
 	dir = filepath.Join(dir, strings.ReplaceAll(strings.Trim(nvidia, "/"), "/", "-"))
 	link := filepath.Join(dir, "plugin", "pjrt_c_api_cuda_plugin.so")
-	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(link), 0o777); err != nil {
 		return "", err
 	}
 	for from, to := range map[string]string{link: plugin, filepath.Join(dir, "nvidia"): nvidia} {

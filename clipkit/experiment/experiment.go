@@ -81,7 +81,7 @@ func open(root, name string, config any, now func() time.Time, force bool) (r *R
 			r, err = nil, fmt.Errorf("opening run %s: %w", filepath.Join(root, name), err)
 		}
 	}()
-	if err := os.MkdirAll(r.Eval(), 0o755); err != nil {
+	if err := os.MkdirAll(r.Eval(), 0o777); err != nil {
 		return nil, err
 	}
 	if r.lock, err = takeLock(filepath.Join(r.Dir, ".lock")); err != nil {
@@ -94,7 +94,7 @@ func open(root, name string, config any, now func() time.Time, force bool) (r *R
 	if err := repairTail(filepath.Join(r.Dir, metricsFile)); err != nil {
 		return nil, err
 	}
-	if r.metrics, err = regular.OpenFile(filepath.Join(r.Dir, metricsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+	if r.metrics, err = regular.OpenFile(filepath.Join(r.Dir, metricsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666); err != nil {
 		return nil, err
 	}
 	if len(changed) > 0 {
@@ -256,7 +256,7 @@ func (r *Run) Log(format string, a ...any) error {
 		if err := r.writeParams(filepath.Join(r.Dir, "params_"+stamp+".txt")); err != nil {
 			return fmt.Errorf("logging: %w", err)
 		}
-		f, err := regular.OpenFile(filepath.Join(r.Dir, "out_"+stamp+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		f, err := regular.OpenFile(filepath.Join(r.Dir, "out_"+stamp+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 		if err != nil {
 			return fmt.Errorf("logging: %w", err)
 		}
@@ -290,7 +290,7 @@ func (r *Run) Rewind(step int) error {
 	}
 	r.metrics.Close()
 	r.waiting = nil
-	r.metrics, err = regular.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o644)
+	r.metrics, err = regular.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o666)
 	return err
 }
 

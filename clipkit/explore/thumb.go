@@ -34,7 +34,7 @@ func (h *Handler) thumbnail(ctx context.Context, t thumb) (thumbnail, error) {
 		return thumbnail{}, err
 	}
 	var made thumbnail
-	err = h.decoding.do(ctx, func() error {
+	err = h.thumbing.do(ctx, func() error {
 		p, err := imaging.DecodeContext(ctx, encoded)
 		if err != nil {
 			return err

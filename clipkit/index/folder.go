@@ -47,7 +47,7 @@ func Create(dir, model string, dim int) (*Folder, error) {
 	if err := CheckModel(model, dim); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("making an index: %w", err)
 	}
 	if err := createFiles(dir, model, dim); err != nil {
