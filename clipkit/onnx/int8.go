@@ -12,7 +12,7 @@ import (
 )
 
 // wholeInInt8 are the matrices that an int8 file keeps in float32, by what their names begin with. README.md has the table that decided it.
-var wholeInInt8 = []string{"visual.conv"}
+var wholeInInt8 = []string{"visual.conv", "visual.proj", "text_projection"}
 
 // The largest 8-bit weights. Of a reduced range, two products with the largest activation (255) fit in 16 bits.
 const (

@@ -94,7 +94,7 @@ func TestReducedRange(t *testing.T) {
 				t.Errorf("reduced %v: %s has %d, want %d", reduced, x.Name, got, want)
 			}
 		}
-		if want := 6*cfg.TextLayers + 1; products != want {
+		if want := 6 * cfg.TextLayers; products != want {
 			t.Errorf("%d matrices are in 8 bits, want %d", products, want)
 		}
 	}
