@@ -23,8 +23,8 @@ import (
 	"github.com/gomlx/compute/dtypes"
 )
 
-// full measures every matrix, with all pictures and texts: the table of README.md.
-var full = flag.Bool("full", false, "TestSensitivity: all matrices, pictures and texts")
+// full is for what takes minutes: the table of README.md, and the memory that an export takes.
+var full = flag.Bool("full", false, "TestSensitivity: all matrices, 125 pictures and 625 texts; TestMemoryOfViTH14")
 
 const fullEnv = "CLIPKIT_ONNX_FULL" // tells it to the test's own process
 
@@ -158,14 +158,16 @@ func TestInt8OfTheEmbeddedModel(t *testing.T) {
 	}
 }
 
-// The table that decides which matrices stay in float32.
+// The table that decides which matrices stay in float32:
+//
+//	go test ./clipkit/onnx -run Sensitivity -v -full
 func TestSensitivity(t *testing.T) {
 	if !devicetest.InOwnProcess(t, fmt.Sprintf("%s=%v", fullEnv, *full)) {
 		return
 	}
 	n, some := 10, []string{"visual.conv", "visual.attnpool.c_proj", "bert.embeddings", "text_projection"}
 	if os.Getenv(fullEnv) == "true" {
-		n, some = 1, nil
+		n, some = 4, nil
 	}
 	e := openEmbedded(t, n)
 	for _, side := range []onnx.Side{onnx.Images, onnx.Texts} {

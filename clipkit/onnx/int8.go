@@ -12,7 +12,7 @@ import (
 )
 
 // wholeInInt8 are the matrices that an int8 file keeps in float32, by what their names begin with. README.md has the table that decided it.
-var wholeInInt8 = []string{"visual.conv"}
+var wholeInInt8 = []string{"visual.conv", "visual.proj", "text_projection"}
 
 // The largest 8-bit weights. Of a reduced range, two products with the largest activation (255) fit in 16 bits.
 const (
@@ -51,7 +51,11 @@ func (g *graph) times(x string, weight tensor.Tensor) string {
 // integerProduct is times with both operands in 8 bits and sums in 32. ONNX Runtime makes one operator of these and of the bias that is added after
 // (MatMulIntegerToFloat).
 func (g *graph) integerProduct(x string, weight tensor.Tensor) string {
-	values, scales := g.rowsIn8Bits(weight)
+	largest := float32(largestWeight)
+	if g.options.ReduceRange {
+		largest = largestReducedWeight
+	}
+	values, scales := rowsIn8Bits(weight, largest)
 	a := g.activations(x)
 	sums := g.do("MatMulInteger", a.values, g.add(transposed(values)), a.zero)
 	sums = g.op("Cast", []string{sums}, integer("to", int(onnxpb.TensorProto_FLOAT)))
@@ -79,7 +83,7 @@ func (g *graph) kernel(weight tensor.Tensor) string {
 	if !g.quantized(weight) {
 		return g.matrix(weight)
 	}
-	values, scales := g.rowsIn8Bits(weight)
+	values, scales := rowsIn8Bits(weight, largestWeight)
 	scales.Shape = append(scales.Shape, slices.Repeat([]int{1}, len(weight.Shape)-1)...)
 	return g.restored(g.add(values), g.add(scales))
 }
@@ -89,7 +93,7 @@ func (g *graph) lookup(table tensor.Tensor, x string) string {
 	if !g.quantized(table) {
 		return g.full(g.do("Gather", g.matrix(table), x))
 	}
-	values, scales := g.rowsIn8Bits(table)
+	values, scales := rowsIn8Bits(table, largestWeight)
 	scales.Shape = append(scales.Shape, 1)
 	return g.restored(g.do("Gather", g.add(values), x), g.do("Gather", g.add(scales), x))
 }
@@ -98,12 +102,8 @@ func (g *graph) restored(values, scales string) string {
 	return g.do("Mul", g.op("Cast", []string{values}, integer("to", int(onnxpb.TensorProto_FLOAT))), scales)
 }
 
-// rowsIn8Bits is t as scales·values, with a scale for each row.
-func (g *graph) rowsIn8Bits(t tensor.Tensor) (values, scales tensor.Tensor) {
-	largest := float32(largestWeight)
-	if g.options.ReduceRange {
-		largest = largestReducedWeight
-	}
+// rowsIn8Bits is t as scales·values, with a scale for each row, whose largest value becomes the largest one.
+func rowsIn8Bits(t tensor.Tensor, largest float32) (values, scales tensor.Tensor) {
 	rows := t.Shape[0]
 	read := func() (all, of []float32, err error) {
 		if all, err = t.Float32(); err != nil {

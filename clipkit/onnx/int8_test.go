@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/weights/tensor"
 )
 
@@ -20,13 +21,8 @@ func TestRowsIn8Bits(t *testing.T) {
 		x[i] = float32(rng.NormFloat64()) * float32(math.Pow(10, float64(i/width)*3-6))
 	}
 	clear(x[2*width : 3*width])
-	for _, reduced := range []bool{false, true} {
-		largest := 127
-		if reduced {
-			largest = 64
-		}
-		g := newGraph(arch.Config{}, Options{Precision: Int8, ReduceRange: reduced})
-		values, scales := g.rowsIn8Bits(tensor.F32("x", []int{rows, width}, x))
+	for _, largest := range []int{largestWeight, largestReducedWeight} {
+		values, scales := rowsIn8Bits(tensor.F32("x", []int{rows, width}, x), float32(largest))
 		v, err := values.Bytes()
 		if err != nil {
 			t.Fatal(err)
@@ -38,21 +34,21 @@ func TestRowsIn8Bits(t *testing.T) {
 		for i := range x {
 			got, scale := int(int8(v[i])), s[i/width]
 			if off := math.Abs(float64(float32(got)*scale - x[i])); off > 0.501*float64(scale) || got > largest || got < -largest {
-				t.Errorf("reduced %v: %g is %d·%g", reduced, x[i], got, scale)
+				t.Errorf("of %d: %g is %d·%g", largest, x[i], got, scale)
 			}
 		}
 		for i := range rows {
 			if i != 2 && !has(v[i*width:(i+1)*width], largest) {
-				t.Errorf("reduced %v: row %d does not use its range", reduced, i)
+				t.Errorf("of %d: row %d does not use its range", largest, i)
 			}
 		}
-		if reduced && 2*255*largest > math.MaxInt16 {
-			t.Error("two products saturate")
-		}
+	}
+	if 2*255*largestReducedWeight > math.MaxInt16 {
+		t.Error("two products saturate")
 	}
 	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		x[7] = float32(bad)
-		values, scales := newGraph(arch.Config{}, Options{Precision: Int8}).rowsIn8Bits(tensor.F32("x", []int{rows, width}, x))
+		values, scales := rowsIn8Bits(tensor.F32("x", []int{rows, width}, x), largestWeight)
 		for _, part := range []tensor.Tensor{values, scales} {
 			if _, err := part.Bytes(); !errors.Is(err, ErrTensor) || !strings.Contains(err.Error(), "row 0 of x") {
 				t.Errorf("%g: %v", bad, err)
@@ -70,9 +66,43 @@ func has(row []byte, largest int) bool {
 	return false
 }
 
-// Of the published models with a ViT, int8 is at most 0.28 of float32, in each file.
+// Of a reduced range are the weights of products in 8 bits; word embeddings, which nothing is multiplied with in 8 bits, have all of theirs.
+func TestReducedRange(t *testing.T) {
+	cfg := golden.Config(t, "vit")
+	for _, reduced := range []bool{false, true} {
+		g, err := tower(Texts, cfg, constant(cfg, 0.5), Options{Precision: Int8, ReduceRange: reduced}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		products := 0
+		for _, x := range g.constant {
+			if x.DType != "I8" {
+				continue
+			}
+			values, err := x.Bytes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := largestWeight
+			if x.Name != "bert.embeddings.word_embeddings.weight" {
+				products++
+				if reduced {
+					want = largestReducedWeight
+				}
+			}
+			if got := int(int8(values[0])); got != want {
+				t.Errorf("reduced %v: %s has %d, want %d", reduced, x.Name, got, want)
+			}
+		}
+		if want := 6 * cfg.TextLayers; products != want {
+			t.Errorf("%d matrices are in 8 bits, want %d", products, want)
+		}
+	}
+}
+
+// Of the published models int8 is at most 0.28 of float32, in each file.
 func TestInt8IsSmall(t *testing.T) {
-	for _, name := range []string{"ViT-B-16", "ViT-L-14", "ViT-L-14-336", "ViT-H-14", "ViT-B-32"} {
+	for _, name := range []string{"RN50", "ViT-B-16", "ViT-L-14", "ViT-L-14-336", "ViT-H-14", "ViT-B-32"} {
 		cfg, err := arch.Lookup(name)
 		if err != nil {
 			t.Fatal(err)

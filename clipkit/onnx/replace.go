@@ -56,8 +56,9 @@ func (g *graph) write(ctx context.Context, path string) (err error) {
 	return err
 }
 
-// install moves new files from dir to path. An older model leaves first, for dir, and the new one comes last, so that a crash on the way leaves no
-// model, never one beside the other's weights. After an error the older files are back; where they could not be moved, they are stranded in dir.
+// install moves new files from dir to path. Where weights lie beside, an older model leaves first, for dir, and the new one comes last, so that a crash
+// on the way leaves no model, never one beside the other's weights. After an error the older files are back; where they could not be moved, they are
+// stranded in dir.
 func install(dir, path string, besides bool) (stranded bool, err error) {
 	model, extra := filepath.Join(dir, filepath.Base(path)), path+extraSuffix
 	var undo []func() error
@@ -69,18 +70,20 @@ func install(dir, path string, besides bool) (stranded bool, err error) {
 		return nil
 	}
 	aside := func(old string) error {
-		switch info, err := os.Lstat(old); {
-		case errors.Is(err, fs.ErrNotExist):
+		if !exists(old) {
 			return nil
-		case err != nil:
-			return err
-		case info.IsDir():
-			return fmt.Errorf("%s is a folder", old)
 		}
 		return move(old, filepath.Join(dir, filepath.Base(old)+".old"))
 	}
-	if err = aside(path); err == nil {
-		err = aside(extra)
+	for _, old := range []string{path, extra} {
+		if info, err := os.Lstat(old); err == nil && info.IsDir() {
+			return false, fmt.Errorf("%s is a folder", old)
+		}
+	}
+	if besides || exists(extra) { // one file alone is replaced in one step
+		if err = aside(path); err == nil {
+			err = aside(extra)
+		}
 	}
 	if err == nil && besides {
 		err = move(filepath.Join(dir, filepath.Base(extra)), extra)
@@ -97,6 +100,11 @@ func install(dir, path string, besides bool) (stranded bool, err error) {
 		}
 	}
 	return false, err
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // unnamed is an error without the name of the file in dir that it was about, which is temporary.
