@@ -55,7 +55,7 @@ func exploreCommand() *cobra.Command {
 	f.computing.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f.target, f.token = args[0], cmp.Or(f.token, os.Getenv("CLIPKIT_TOKEN"))
-		if err := f.computing.check(); err != nil {
+		if err := f.computing.check(f.model, f.beside); err != nil {
 			return err
 		}
 		if err := f.skip.check(); err != nil {
