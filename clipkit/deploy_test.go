@@ -30,8 +30,8 @@ func TestExportedModel(t *testing.T) {
 	}
 	for i, least := range []float64{0.99999, 0.999} {
 		r := table.Rows[i]
-		if r.Images.Least < least || r.Text.Least < least || r.Recall == nil {
-			t.Errorf("%s: %+v %+v", r.Precision, r.Images, r.Text)
+		if r.Images.Least < least || r.Texts.Least < least || r.Recall == nil {
+			t.Errorf("%s: %+v %+v", r.Precision, r.Images, r.Texts)
 		}
 	}
 	text, err := os.ReadFile(filepath.Join(dir, deploy.ParityName))
@@ -42,9 +42,9 @@ func TestExportedModel(t *testing.T) {
 
 	exact, half := loadAs(t, dir), loadAs(t, dir, clipkit.In("fp16"))
 	var sums []string
-	for _, x := range []*clipkit.Model{m, exact, half} {
+	for i, x := range []*clipkit.Model{m, exact, half} {
 		is, err := x.Identity()
-		if err != nil || is.Name != "emoji" || slices.Contains(sums, is.Fingerprint) {
+		if err != nil || is.Name != []string{"emoji", "emoji fp32", "emoji fp16"}[i] || slices.Contains(sums, is.Fingerprint) {
 			t.Errorf("%+v, %v", is, err)
 		}
 		sums = append(sums, is.Fingerprint)

@@ -43,7 +43,9 @@ func Load(ctx context.Context, name string, opts ...Option) (*Model, error) {
 	}
 	m := &Model{}
 	if found.Export != "" {
-		m.Towers, err = deploy.Open(found.Export, string(o.precision), o.device)
+		if m.Towers, err = deploy.Open(found.Export, string(o.precision), o.device); err == nil {
+			found.Name, found.Source = fmt.Sprintf("%s %s", found.Name, m.Towers.Precision()), fmt.Sprintf("%s (%s)", found.Source, m.Towers.Precision())
+		}
 	} else {
 		m, err = assemble(found.Config, o, func(towers *model.Model) error {
 			note, err := weights.LoadResized(towers, found.Config, found.File)

@@ -171,6 +171,6 @@ func IsNew(dir string) bool {
 	return errors.Is(err, fs.ErrNotExist) || err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
 		name := e.Name()
 		ours := name == ManifestName || name == ParityName || name == vocabularyName || strings.HasSuffix(name, ".onnx") || strings.HasSuffix(name, extraSuffix)
-		return e.IsDir() || !ours && !strings.HasPrefix(name, ".") // a file that is being written has a dot before its name
+		return !strings.HasPrefix(name, ".") && (e.IsDir() || !ours) // what is being written has a dot before its name
 	})
 }

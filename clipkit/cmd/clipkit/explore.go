@@ -61,7 +61,7 @@ func exploreCommand() *cobra.Command {
 		if err := f.readToken(); err != nil {
 			return err
 		}
-		if err := f.computing.check(); err != nil {
+		if err := f.computing.check(f.model, f.beside); err != nil {
 			return err
 		}
 		if err := f.skip.check(); err != nil {

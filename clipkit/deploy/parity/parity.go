@@ -32,19 +32,19 @@ const Tolerance = 0.2
 
 // Table compares all precisions of a folder with the model.
 type Table struct {
-	Model          model.Ident
-	Device         string // on which the model's own features were computed
-	Split          string
-	Pictures, Text int
-	Rows           []Row
+	Model           model.Ident
+	Device          string // on which the model's own features were computed
+	Split           string
+	Pictures, Texts int
+	Rows            []Row
 }
 
 // Row is one precision. A tower that the export lacks has no Agreement, a split without answers no Recall.
 type Row struct {
-	Precision    string
-	Opset        int
-	Images, Text *Agreement
-	Recall       *eval.Comparison
+	Precision     string
+	Opset         int
+	Images, Texts *Agreement
+	Recall        *eval.Comparison
 }
 
 // Agreement is how near some vectors are to others.
@@ -59,7 +59,7 @@ func Measure(ctx context.Context, dir string, ident model.Ident, m *model.Model,
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{Model: ident, Device: m.Device.String(), Split: split.Name(), Pictures: len(before.ImageIDs), Text: len(before.TextIDs)}
+	t := &Table{Model: ident, Device: m.Device.String(), Split: split.Name(), Pictures: len(before.ImageIDs), Texts: len(before.TextIDs)}
 	precisions := list.Precisions()
 	for i, p := range precisions {
 		progress(i, len(precisions))
@@ -98,7 +98,7 @@ func measure(ctx context.Context, dir, precision string, absent []onnx.Side, spl
 		if after.Texts, err = eval.EncodeCaptions(ctx, exchange.Alone, m, texts, m.Config.ContextLength); err != nil {
 			return r, err
 		}
-		r.Text = agreement(before.Texts, after.Texts, before.Dim)
+		r.Texts = agreement(before.Texts, after.Texts, before.Dim)
 	}
 	if slices.ContainsFunc(texts, func(x dataset.Text) bool { return len(x.ImageIDs) > 0 }) {
 		if r.Recall, err = eval.Compare(before, &after, texts, 1); err != nil {
@@ -162,7 +162,7 @@ func (t *Table) Header() []string {
 func (t *Table) Cells() (rows [][]string) {
 	for _, r := range t.Rows {
 		cells := []string{r.Precision}
-		for _, a := range []*Agreement{r.Images, r.Text} {
+		for _, a := range []*Agreement{r.Images, r.Texts} {
 			cells = append(cells, a.cells()...)
 		}
 		recall := []string{"–", "–"}
@@ -186,11 +186,11 @@ func (t *Table) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s: the exported files against the model\n\n", t.Model.Name)
 	fmt.Fprintf(&b, "- Weights: %s, SHA-256 `%s`\n", t.Model.Source, t.Model.Fingerprint)
-	fmt.Fprintf(&b, "- Data: %s, %d pictures and %d texts\n", t.Split, t.Pictures, t.Text)
+	fmt.Fprintf(&b, "- Data: %s, %d pictures and %d texts\n", t.Split, t.Pictures, t.Texts)
 	fmt.Fprintf(&b, "- The model on %s, the files in ONNX Runtime on the processor\n", t.Device)
 	b.WriteString("\n## Unit vectors\n\n| precision | opset | tower | cosine, mean | cosine, least | largest difference |\n|---|---|---|---|---|---|\n")
 	for _, r := range t.Rows {
-		for i, a := range []*Agreement{r.Images, r.Text} {
+		for i, a := range []*Agreement{r.Images, r.Texts} {
 			fmt.Fprintf(&b, "| %s | %d | %s | %s |\n", r.Precision, r.Opset, []string{"images", "texts"}[i], strings.Join(a.cells(), " | "))
 		}
 	}
