@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"unsafe"
 )
 
 // Lazy is a tensor whose bytes do not lie anywhere yet: build makes them, each time that they are asked for.
@@ -107,20 +108,50 @@ func Transpose(name string, t Tensor) (Tensor, error) {
 	if len(t.Shape) != 2 {
 		return Tensor{}, fmt.Errorf("%w: %s has shape %v, want a matrix", ErrFormat, t.Name, t.Shape)
 	}
-	rows, cols, size := t.Shape[0], t.Shape[1], ElementSize(t.DType)
+	rows, cols := t.Shape[0], t.Shape[1]
 	return Lazy(name, t.DType, []int{cols, rows}, func() (out []byte, err error) {
 		err = t.Use(func(in []byte) error {
+			if len(in) != t.NumBytes() {
+				return fmt.Errorf("%w: %s has %d bytes, want %d", ErrFormat, t.Name, len(in), t.NumBytes())
+			}
 			out = make([]byte, len(in))
 			if len(in) == 0 {
 				return nil // a matrix with an axis of 0 has no bytes, and its other axis may be of any length: the loops would not end
 			}
-			for i := range rows {
-				for j := range cols {
-					copy(out[(j*rows+i)*size:][:size], in[(i*cols+j)*size:])
-				}
+			switch ElementSize(t.DType) {
+			case 1:
+				swapAxes[[1]byte](out, in, rows, cols)
+			case 2:
+				swapAxes[[2]byte](out, in, rows, cols)
+			case 4:
+				swapAxes[[4]byte](out, in, rows, cols)
+			case 8:
+				swapAxes[[8]byte](out, in, rows, cols)
 			}
 			return nil
 		})
 		return out, err
 	}), nil
+}
+
+// blockRow is how many bytes wide the blocks are in which axes are swapped. Lines of the cache that are as far apart as rows of a matrix often take each
+// other's places, as there are eight for them: 64 float32 a row made it slower than no blocks, 8 twice as fast.
+const blockRow = 32
+
+// swapAxes transposes values of type E, an array of bytes, which may therefore lie at any address.
+func swapAxes[E any](to, from []byte, rows, cols int) {
+	out := unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(to))), rows*cols)
+	in := unsafe.Slice((*E)(unsafe.Pointer(unsafe.SliceData(from))), rows*cols)
+	side := blockRow / int(unsafe.Sizeof(*new(E)))
+	for top := 0; top < rows; top += side {
+		bottom := min(top+side, rows)
+		for left := 0; left < cols; left += side {
+			for j := left; j < min(left+side, cols); j++ {
+				column := out[j*rows+top : j*rows+bottom]
+				for i := range column {
+					column[i] = in[(top+i)*cols+j]
+				}
+			}
+		}
+	}
 }
