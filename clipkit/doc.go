@@ -10,6 +10,7 @@
 //	ix, err := clipkit.BuildIndex(ctx, m, data.Test)
 //	hits, err := ix.SearchText(ctx, "狗", 8)
 //	page, err := clipkit.Explore(ctx, ix, m)   // the retrieval page; later cells: page.Attach(ctx)
+//	table, err := m.Export(ctx, "deploy", data.Test, deploy.Options{})   // ONNX files, compared with the model; Load takes the folder
 //	clipkit.Show(chart.Loss(run.Rows), report.RecallTable(before, after))
 //
 // These verbs are all of it. Each is a thin composition of the packages below, where the matter is and where one goes for more:

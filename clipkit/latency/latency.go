@@ -195,13 +195,7 @@ func Summary(times []float64) (r Row) {
 	return r
 }
 
-// String is the reference's line (cn_clip/deploy/benchmark_utils.py).
-func (r Row) String() string {
-	return fmt.Sprintf("[%s %s %s inference speed (batch-size: %d):] mean=%.2fms, sd=%.2fms, min=%.2fms, max=%.2fms, median=%.2fms, 95p=%.2fms, 99p=%.2fms",
-		r.Model, r.Precision, r.Tower, r.Batch, r.Mean, r.SD, r.Min, r.Max, r.Median, r.P95, r.P99)
-}
-
-// Header and Cells are a table of rows.
+// Header and Cells are a table of rows, with the figures of the reference's print_timings (cn_clip/deploy/benchmark_utils.py) and more.
 func Header() []string {
 	return []string{"model", "precision", "engine", "tower", "batch", "mean ms", "sd", "min", "max", "median", "p95", "p99", "samples/s", "% of f32 peak"}
 }
