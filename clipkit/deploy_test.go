@@ -24,11 +24,11 @@ func TestExportedModel(t *testing.T) {
 	root := inFreshRoot(t)
 	m, data := load(t, "emoji"), emoji(t)
 	dir := filepath.Join(root, "deploy")
-	table, err := m.Export(ctx, dir, nil, deploy.Options{Precisions: []onnx.Precision{onnx.F32, onnx.F16}})
+	table, err := m.Export(ctx, dir, nil, deploy.Options{Precisions: []onnx.Precision{onnx.F32, onnx.F16, onnx.Int8}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, least := range []float64{0.99999, 0.999} {
+	for i, least := range []float64{0.99999, 0.999, 0.99} {
 		r := table.Rows[i]
 		if r.Images.Least < least || r.Texts.Least < least || r.Recall == nil {
 			t.Errorf("%s: %+v %+v", r.Precision, r.Images, r.Texts)

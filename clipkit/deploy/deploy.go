@@ -66,7 +66,7 @@ const (
 )
 
 // Precisions are those that can be written, the exact one first.
-var Precisions = []onnx.Precision{onnx.F32, onnx.F16}
+var Precisions = []onnx.Precision{onnx.F32, onnx.F16, onnx.Int8}
 
 // Sides are the towers, pictures first.
 var Sides = []onnx.Side{onnx.Images, onnx.Texts}
@@ -78,6 +78,9 @@ type Options struct {
 	Opset      int              // 0 = onnx.DefaultOpset
 	Normalize  bool             // unit vectors come out
 	Beside     bool             // weights in a file beside each, as the reference has them for float16
+
+	ReduceRange bool     // int8: weights of 7 bits, for processors without VNNI (package onnx)
+	Whole       []string // int8: matrices that stay in float32, by what their names begin with
 }
 
 // Parse takes over lists as a command line has them: "fp32,fp16" and "img", "txt" or "both".
@@ -107,7 +110,11 @@ func (o Options) check() error {
 
 // of is what package onnx is told for one precision.
 func (o Options) of(p onnx.Precision) onnx.Options {
-	return onnx.Options{Precision: p, Opset: o.Opset, Normalize: o.Normalize, Beside: o.Beside}
+	of := onnx.Options{Precision: p, Opset: o.Opset, Normalize: o.Normalize, Beside: o.Beside}
+	if p == onnx.Int8 {
+		of.ReduceRange, of.Whole = o.ReduceRange, o.Whole
+	}
+	return of
 }
 
 // settings are what a precision's values depend on.

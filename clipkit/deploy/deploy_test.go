@@ -98,7 +98,7 @@ func TestFolderIsTheModel(t *testing.T) {
 		m, is := tiny(t, kind)
 		dir := written(t, m, is, deploy.Options{Beside: kind == "rn"})
 		sums := []string{is.Fingerprint}
-		for precision, limit := range map[string]float64{"": 1e-4, "fp16": 5e-3} {
+		for precision, limit := range map[string]float64{"": 1e-4, "fp16": 5e-3, "int8": 0.2} {
 			small := opened(t, dir, precision)
 			for _, n := range []int{1, 3, 17, 70} {
 				pixels, ids := batch(t, kind, n)

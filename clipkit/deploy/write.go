@@ -59,7 +59,7 @@ func Write(ctx context.Context, dir string, ident model.Ident, m *model.Model, o
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			f, err := writeTower(dir, s, p, m, o)
+			f, err := writeTower(ctx, dir, s, p, list, m, o)
 			if err != nil {
 				return nil, fmt.Errorf("exporting to %s: %w", dir, err)
 			}
@@ -108,9 +108,10 @@ func (m *Manifest) inherit(dir string, say func(string)) error {
 	return nil
 }
 
-func writeTower(dir string, s onnx.Side, p onnx.Precision, m *model.Model, o Options) (f File, err error) {
+func writeTower(ctx context.Context, dir string, s onnx.Side, p onnx.Precision, list *Manifest, m *model.Model, o Options) (f File, err error) {
 	settings := o.of(p)
-	path, err := onnx.Write(filepath.Join(dir, strings.ToLower(m.Config.Name)), s, m.Config, m.Tensors(m.Config.Tensors()...), settings)
+	settings.Fingerprint, settings.Mean, settings.Std = list.Model.Fingerprint, list.Pictures.Mean, list.Pictures.Std
+	path, err := onnx.WriteContext(ctx, filepath.Join(dir, strings.ToLower(m.Config.Name)), s, m.Config, m.Tensors(m.Config.Tensors()...), settings)
 	if err != nil {
 		return f, err
 	}

@@ -49,6 +49,7 @@ func Export(program string) *cobra.Command {
 	c.Flags().BoolVar(&o.Normalize, "normalize", false, "unit vectors come out; default raw ones, as from the reference's files")
 	c.Flags().StringVar(&side, "side", "both", "`TOWER`: img, txt or both")
 	c.Flags().BoolVar(&o.Beside, "beside", false, "weights in a file beside each ONNX file, not inside")
+	c.Flags().BoolVar(&o.ReduceRange, "reduce-range", false, "int8 with weights of 7 bits, for processors without VNNI, whose 8-bit products saturate")
 	c.Flags().StringVar(&data, "data", "emoji", "the `DATASET` with which files and model are compared")
 	c.Flags().StringVar(&split, "split", "", "its split; default the one that is evaluated")
 	c.Flags().StringVar(&device, "device", "", "`DEVICE` of the model: cpu, npu:1, cuda …; the files run on the processor")
