@@ -10,6 +10,7 @@
 //	ix, err := clipkit.BuildIndex(ctx, m, data.Test)
 //	hits, err := ix.SearchText(ctx, "狗", 8)
 //	page, err := clipkit.Explore(ctx, ix, m)   // the retrieval page; later cells: page.Attach(ctx)
+//	table, err := m.Export(ctx, "deploy", data.Test, deploy.Options{})   // ONNX files, compared with the model; Load takes the folder
 //	clipkit.Show(chart.Loss(run.Rows), report.RecallTable(before, after))
 //
 // These verbs are all of it. Each is a thin composition of the packages below, where the matter is and where one goes for more:
@@ -20,6 +21,7 @@
 //	train (step), eval, zeroshot, index   the trainer, recall, classification by labels, stores of vectors
 //	chart, report                    figures of rows; tables and grids of what was measured
 //	explore, page                    the retrieval page; its process, and what later cells ask of it
+//	onnx, deploy (parity), latency   files for other runtimes, folders of them as models, what they lose and how long they take
 //	results                          the ModelZoo's results table, made again (it stands above this package)
 //
 // A notebook cell is a process of its own: what must outlive it is in the run's directory, and Load takes one (or its best checkpoint:

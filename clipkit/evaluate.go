@@ -33,7 +33,7 @@ func EvaluateRetrieval(ctx context.Context, m *Model, split dataset.Source, opts
 		return nil, err
 	}
 	if o.files != "" {
-		if err := os.MkdirAll(o.files, 0o755); err != nil {
+		if err := os.MkdirAll(o.files, 0o777); err != nil {
 			return nil, fmt.Errorf("writing the reference's files: %w", err)
 		}
 		if err := eval.WriteReference(ctx, o.files, path.Base(split.Name()), f, split.Texts(), o.answers); err != nil {
@@ -71,7 +71,7 @@ func (m *Model) features(ctx context.Context, w exchange.World, split dataset.So
 		defer bar.Finish()
 		return eval.Extract(ctx, w, m.Towers, split, m.Towers.Config.ContextLength, skip, bar.Of)
 	}
-	if err := os.MkdirAll(filepath.Dir(prefix), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(prefix), 0o777); err != nil {
 		return nil, fmt.Errorf("keeping features: %w", err)
 	}
 	return m.KeptFeatures(ctx, w, split, prefix, skip)

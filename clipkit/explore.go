@@ -46,7 +46,11 @@ func Explore(ctx context.Context, ix *Index, m *Model, opts ...Option) (*page.Pa
 		return nil, fmt.Errorf("starting the page: %w", err)
 	}
 	if gonbui.IsNotebook {
-		gonbui.DisplayHTML(p.Frame(o.height))
+		shown, err := p.Frame(ctx, o.height)
+		if err != nil {
+			return nil, err
+		}
+		gonbui.DisplayHTML(shown)
 		gonbui.Sync()
 	} else {
 		say("the page is at " + p.URL)

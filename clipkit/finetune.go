@@ -84,6 +84,9 @@ type tuning struct {
 
 // check refuses what cannot train, before anything is opened.
 func (f *tuning) check() error {
+	if f.model.Towers.IsExported() {
+		return fmt.Errorf("finetuning %s: exported files do not train; Load the model that they were made of", f.model)
+	}
 	if f.data.Train == nil {
 		return fmt.Errorf("finetuning on %s: it has no train split", f.data.Name)
 	}
@@ -96,13 +99,17 @@ func (f *tuning) check() error {
 // here trains in this process, which may be one rank of a world. err is what this rank has met before.
 func (f *tuning) here(ctx context.Context, err error) (*Run, error) {
 	m, data, cfg, first := f.model, f.data, f.config, f.world.Rank() == 0
+	open := experiment.Open
+	if cfg.Force {
+		open, cfg.Force = experiment.OpenForced, false // it is no setting that decides the run
+	}
 	var s settings
 	if err == nil {
 		s, err = bind(m, data, cfg, f.teacher)
 	}
 	var run *experiment.Run // of rank 0, which writes
 	if err == nil && first {
-		if run, err = experiment.Open(repo.Experiments(), cfg.Name, s, time.Now); err == nil {
+		if run, err = open(repo.Experiments(), cfg.Name, s, time.Now); err == nil {
 			defer run.Close()
 			if run.New {
 				err = logContents(run, data)

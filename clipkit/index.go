@@ -45,13 +45,7 @@ func BuildIndex(ctx context.Context, m *Model, split dataset.Source, opts ...Opt
 		}
 		return ix, nil
 	}
-	if len(split.Texts()) > 0 {
-		ix.features, err = m.features(ctx, exchange.Alone, split, "", ix.skip)
-	} else {
-		bar := live.Bar(exchange.Alone, "encoding "+split.Name(), len(split.ImageIDs()))
-		ix.features, err = eval.ExtractPictures(ctx, m.Towers, split, ix.skip, bar.Of)
-		bar.Finish()
-	}
+	ix.features, err = m.inMemory(ctx, split, ix.skip)
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,14 @@ import (
 	"fmt"
 	"image"
 
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/deploy"
+	"clipnb/clipkit/deploy/parity"
+	"clipnb/clipkit/eval"
+	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/internal/progress"
+	"clipnb/clipkit/live"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
 	"clipnb/clipkit/weights"
@@ -41,6 +47,15 @@ func (m *Model) Close() {
 
 // EncodeImages gives one unit vector [embed dim] per picture, of any number of pictures.
 func (m *Model) EncodeImages(ctx context.Context, pictures []image.Image) ([][]float32, error) {
+	return m.images(ctx, pictures, m.Towers.EncodeImages)
+}
+
+// RawImages is EncodeImages without normalisation, as the reference's encode_image.
+func (m *Model) RawImages(ctx context.Context, pictures []image.Image) ([][]float32, error) {
+	return m.images(ctx, pictures, m.Towers.RawImages)
+}
+
+func (m *Model) images(ctx context.Context, pictures []image.Image, encode func(context.Context, []float32, int) ([]float32, error)) ([][]float32, error) {
 	const together = 64
 	r := m.Towers.Config.ImageResolution
 	prepare := func(i int) ([]float32, error) { return imaging.FromImage(pictures[i]).Tensor(r), nil }
@@ -49,7 +64,7 @@ func (m *Model) EncodeImages(ctx context.Context, pictures []image.Image) ([][]f
 		if err != nil {
 			return nil, err
 		}
-		v, err := m.Towers.EncodeImages(ctx, b.Pixels, b.N)
+		v, err := encode(ctx, b.Pixels, b.N)
 		if err != nil {
 			return nil, err
 		}
@@ -62,6 +77,17 @@ func (m *Model) EncodeImages(ctx context.Context, pictures []image.Image) ([][]f
 // queries of a search are prepared first (tokenizer.Prepare: lower case, straight quotes). A text that is longer than the model reads is cut and
 // reported on standard error.
 func (m *Model) EncodeTexts(ctx context.Context, texts []string) ([][]float32, error) {
+	flat, err := m.Towers.EncodeTexts(ctx, m.tokens(texts), len(texts))
+	return rows(flat, m.Towers.Config.EmbedDim), err
+}
+
+// RawTexts is EncodeTexts without normalisation, as the reference's encode_text.
+func (m *Model) RawTexts(ctx context.Context, texts []string) ([][]float32, error) {
+	flat, err := m.Towers.RawTexts(ctx, m.tokens(texts), len(texts))
+	return rows(flat, m.Towers.Config.EmbedDim), err
+}
+
+func (m *Model) tokens(texts []string) []int32 {
 	length := m.Towers.Config.ContextLength
 	tok, ids := tokenizer.Default(), make([]int32, len(texts)*length)
 	for i, t := range texts {
@@ -69,8 +95,7 @@ func (m *Model) EncodeTexts(ctx context.Context, texts []string) ([][]float32, e
 			say(fmt.Sprintf("text %d is cut by %d tokens: the model reads %d", i, cut, length-2))
 		}
 	}
-	flat, err := m.Towers.EncodeTexts(ctx, ids, len(texts))
-	return rows(flat, m.Towers.Config.EmbedDim), err
+	return ids
 }
 
 func rows(flat []float32, width int) [][]float32 {
@@ -101,6 +126,59 @@ func (m *Model) Similarity(images, texts [][]float32) ([][]float32, error) {
 		}
 	}
 	return out, nil
+}
+
+// Together encodes pictures and texts and compares all with all, as the reference's get_similarity: logits both ways, and the loss of pairs (model.Joint).
+func (m *Model) Together(ctx context.Context, pictures []image.Image, texts []string) (model.Joint, error) {
+	var pixels []float32
+	for _, p := range pictures {
+		pixels = append(pixels, imaging.FromImage(p).Tensor(m.Towers.Config.ImageResolution)...)
+	}
+	return m.Towers.Together(ctx, pixels, len(pictures), m.tokens(texts), len(texts))
+}
+
+// Export writes the towers as ONNX files into a folder, in several precisions (package deploy), and compares every precision of the folder with the model
+// on a split of one's own, or with nil on the embedded set's: PARITY.md beside the files. Recall that falls by more than 0.2 points is said aloud.
+func (m *Model) Export(ctx context.Context, folder string, split dataset.Source, o deploy.Options) (*parity.Table, error) {
+	is, err := m.Identity()
+	if err != nil {
+		return nil, err
+	}
+	if split == nil {
+		data, err := OpenDataset(ctx, "emoji")
+		if err != nil {
+			return nil, err
+		}
+		defer data.Close()
+		split = data.Test
+	}
+	if _, err := deploy.Write(ctx, folder, is, m.Towers, o, say); err != nil {
+		return nil, err
+	}
+	before, err := m.inMemory(ctx, split, live.Skip(exchange.Alone, dataset.SkipBudget, say))
+	if err != nil {
+		return nil, fmt.Errorf("comparing %s with the model: %w", folder, err)
+	}
+	bar := live.Bar(exchange.Alone, "comparing "+folder+" with the model", 0)
+	defer bar.Finish()
+	t, err := parity.Measure(ctx, folder, is, m.Towers, split, before, bar.Of)
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range t.Warnings() {
+		say("warning: " + line)
+	}
+	return t, t.Save(folder)
+}
+
+// inMemory are the features of a split, which may have no texts.
+func (m *Model) inMemory(ctx context.Context, split dataset.Source, skip *dataset.Skipped) (*eval.Features, error) {
+	if len(split.Texts()) > 0 {
+		return m.features(ctx, exchange.Alone, split, "", skip)
+	}
+	bar := live.Bar(exchange.Alone, "encoding "+split.Name(), len(split.ImageIDs()))
+	defer bar.Finish()
+	return eval.ExtractPictures(ctx, m.Towers, split, skip, bar.Of)
 }
 
 // Save writes the weights in the form that the end of the name chooses: "model.pt", which PyTorch and the reference read,

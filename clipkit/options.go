@@ -56,7 +56,7 @@ type options struct {
 
 // chosen collects a call's options.
 func chosen(call string, v verb, opts []Option) (options, error) {
-	o := options{precision: model.F32, budget: dataset.SkipBudget, answers: 10, page: "explore", height: 720}
+	o := options{budget: dataset.SkipBudget, answers: 10, page: "explore", height: 720}
 	for _, x := range opts {
 		if x.verbs&v == 0 {
 			return o, fmt.Errorf("%s does not take the option %s; go doc clipnb/clipkit.%[2]s says which does", call, strings.TrimPrefix(x.name, "clipkit."))
@@ -72,9 +72,10 @@ func On(device string) Option {
 	return Option{"On", loading | making, func(o *options) { o.device = device }}
 }
 
-// In is for Load, New and NewFrom: the precision of the weights and of products, "f32" (the default), "bf16" or "f16". Only "f32" trains.
+// In is for Load, New and NewFrom: the precision of the weights and of products, "f32" (the default), "bf16" or "f16". Only "f32" trains. Of exported
+// files it is one that the folder has, "fp32", "fp16" or "int8"; unless said, its first.
 func In(precision string) Option {
-	return Option{"In", loading | making, func(o *options) { o.precision = model.Precision(precision) }}
+	return Option{"In", loading | making, func(o *options) { o.precision = model.Precision(strings.Replace(precision, "fp", "f", 1)) }}
 }
 
 // As is for Load: what model the weights are for, where the file cannot say it. A name ("ViT-L-14-336"), or the reference's configuration files

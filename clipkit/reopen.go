@@ -28,7 +28,7 @@ func reopen(m *Model, dir string) (r reopened, err error) {
 	if isFile(r.Again) {
 		return r, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return r, fmt.Errorf("saving the model for another process: %w", err)
 	}
 	return r, m.Save(r.Again, false)
@@ -54,4 +54,9 @@ func (r reopened) load(ctx context.Context, device string) (*Model, error) {
 	}
 	m.name, m.source = r.Model.Name, r.Model.Source
 	return m, nil
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }

@@ -116,7 +116,7 @@ func execNotebook(ctx context.Context, root string, args []string, out io.Writer
 	if o.out == "" {
 		o.out = filepath.Join(root, "experiments", nb.folder(base, o.params))
 	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
+	if err := os.MkdirAll(o.out, 0o777); err != nil {
 		return 1, fmt.Errorf("%s: cannot make the results folder: %w", because(err.Error()), err)
 	}
 	if nb.usesClipkit() {
@@ -124,13 +124,14 @@ func execNotebook(ctx context.Context, root string, args []string, out io.Writer
 			return 1, err
 		}
 	}
-	work, err := os.MkdirTemp(o.out, ".running-")
+	work, held, err := workFolder(o.out)
 	if err != nil {
-		return 1, fmt.Errorf("%s: cannot write results: %w", because(err.Error()), err)
+		return 1, err
 	}
+	defer held.Close()
 	defer os.RemoveAll(work)
 	start := time.Now()
-	status, err = runCells(root, o, work, base, out)
+	status, err = runCells(root, o, work, held, base, out)
 	if err != nil {
 		return 1, err
 	}
@@ -171,8 +172,8 @@ func (s *setup) buildCells(ctx context.Context, kernel string) error {
 	return nil
 }
 
-// runCells runs the notebook with runner.py, which prints as it goes and leaves base.ipynb and base.html in work.
-func runCells(root string, o execOptions, work, base string, out io.Writer) (status int, err error) {
+// runCells runs the notebook with runner.py, which prints as it goes and leaves base.ipynb and base.html in work, which is held as long as it runs.
+func runCells(root string, o execOptions, work string, held *os.File, base string, out io.Writer) (status int, err error) {
 	notebook, err := filepath.Abs(o.notebook)
 	if err != nil {
 		return 1, fmt.Errorf("finding the notebook: %w", err)
@@ -193,6 +194,7 @@ func runCells(root string, o execOptions, work, base string, out io.Writer) (sta
 	}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = 5 * time.Second
+	cmd.ExtraFiles = []*os.File{held}
 	// Its own process group: a Ctrl-C in the terminal must reach the runner once, by the control line, and not the kernel at all.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	control, err := cmd.StdinPipe()

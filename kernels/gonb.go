@@ -79,7 +79,7 @@ func (s *setup) ensureTools(ctx context.Context) error {
 		return fmt.Errorf("%s: cannot build in .tools: %w", because(err.Error()), err)
 	}
 	defer os.RemoveAll(work)
-	if err := s.changedGoNB(ctx, goMod, work); err != nil {
+	if err := s.changedGoNB(ctx, goMod, work, changes, additions); err != nil {
 		return err
 	}
 	install := command{
@@ -93,8 +93,8 @@ func (s *setup) ensureTools(ctx context.Context) error {
 	return writeStamp(filepath.Join(bin, "clipkit-stamp"), stamp)
 }
 
-// changedGoNB puts a copy of GoNB's source with the changes into work/gonb, and a go.mod that uses it beside it.
-func (s *setup) changedGoNB(ctx context.Context, goMod []byte, work string) error {
+// changedGoNB puts a copy of GoNB's source with changes and additions into work/gonb, and a go.mod that uses it beside it.
+func (s *setup) changedGoNB(ctx context.Context, goMod []byte, work string, changes []change, additions map[string][]byte) error {
 	var out bytes.Buffer
 	download := command{argv: []string{"go", "mod", "download", "-json", gonbModule}, dir: s.root, env: []string{"GOWORK=off"}, out: &out}
 	failed := s.run(ctx, download)
@@ -114,7 +114,7 @@ func (s *setup) changedGoNB(ctx context.Context, goMod []byte, work string) erro
 	if err := os.CopyFS(source, os.DirFS(module.Dir)); err != nil {
 		return fmt.Errorf("%s: copying GoNB's source: %w", because(err.Error()), err)
 	}
-	if err := rewrite(source); err != nil {
+	if err := rewrite(source, changes, additions); err != nil {
 		return err
 	}
 	goSum, err := os.ReadFile(filepath.Join(s.root, "go.sum"))
@@ -128,8 +128,8 @@ func (s *setup) changedGoNB(ctx context.Context, goMod []byte, work string) erro
 	return os.WriteFile(filepath.Join(work, "go.sum"), goSum, 0o644)
 }
 
-// rewrite makes the changes in a copy of GoNB's source.
-func rewrite(source string) error {
+// rewrite makes changes and additions in a copy of GoNB's source.
+func rewrite(source string, changes []change, additions map[string][]byte) error {
 	for _, c := range changes {
 		path := filepath.Join(source, c.file)
 		code, err := os.ReadFile(path)

@@ -12,15 +12,14 @@ import (
 type change struct{ file, was, is string }
 
 // changes are all of them.
-var changes = slices.Concat(executionChanges, kernelChanges, goplsChanges)
+var changes = slices.Concat(executionChanges, kernelChanges, goplsChanges, abortChanges)
 
 // executionChanges are about how cells run, and what is said when they fail.
 var executionChanges = []change{
 	// An interrupted cell gets SIGINT, and is killed this much later.
 	{"internal/jpyexec/jpyexec.go", "var WaitToKill = 5 * time.Second\n", fmt.Sprintf("var WaitToKill = %d * time.Minute\n", int(patience.Minutes()))},
 	// How a cell's program ended is told by the error alone, and not on its standard error as well.
-	{"internal/jpyexec/jpyexec.go", "	if exec.exitError != nil {\n		errMsg := exec.exitError.Error() + \"\\n\"\n		if exec.Msg.Kernel().Interrupted.Load() {\n			errMsg = \"^C\\n\" + errMsg\n		}\n		_ = kernel.PublishWriteStream(exec.Msg, kernel.StreamStderr, errMsg)\n	}\n",
-		"	if exec.exitError != nil && exec.Msg.Kernel().Interrupted.Load() {\n		_ = kernel.PublishWriteStream(exec.Msg, kernel.StreamStderr, \"^C\\n\")\n	}\n"},
+	{"internal/jpyexec/jpyexec.go", "	if exec.exitError != nil {\n		errMsg := exec.exitError.Error() + \"\\n\"\n		if exec.Msg.Kernel().Interrupted.Load() {\n			errMsg = \"^C\\n\" + errMsg\n		}\n		_ = kernel.PublishWriteStream(exec.Msg, kernel.StreamStderr, errMsg)\n	}\n", ""},
 	// Errors are told by package traceback.
 	{"internal/goexec/gonberror.go", "	errMsg string\n	err    error\n}\n", "	errMsg string\n	err    error\n	report *report\n}\n"},
 	{"internal/goexec/gonberror.go", "	return nbErr\n}\n", "	nbErr.report = s.compileReport(errorMsg, fileToCellIdAndLine)\n	return nbErr\n}\n"},
@@ -82,8 +81,32 @@ var goplsChanges = []change{
 	{"internal/goexec/goplsclient/conn.go", "		klog.Errorf(\"gopls jsonrpc2 message delivered to GoNB but not handled: %q\", method)\n", "		return reply(ctx, nil, nil)\n"},
 }
 
+// abortChanges, with abort.go and interrupt.go, are those by which a failed, interrupted or uncompilable cell ends "Run all", and an interruption ends a cell whenever
+// it comes. They need no other change: GoNB itself could take them (TestAbortIsFitForGoNB; with -patch FILE it writes what git apply takes).
+var abortChanges = []change{
+	{"internal/dispatcher/dispatcher.go", "	msgType := msg.ComposedMsg().Header.MsgType\n\n	// Tell the front-end that", "	msgType := msg.ComposedMsg().Header.MsgType\n	aborted := isAborted()\n\n	// Tell the front-end that"},
+	{"internal/dispatcher/dispatcher.go", "	case \"execute_request\":\n		if err = handleExecuteRequest(", "	case \"execute_request\":\n		if aborted {\n			err = replyAborted(msg)\n		} else if err = handleExecuteRequest("},
+	{"internal/dispatcher/dispatcher.go", "	if err := msg.Reply(\"execute_reply\", replyContent); err != nil {\n",
+		"	if (executionErr != nil || msg.Kernel().Interrupted.Load()) && !silent && stopsOnError(content) {\n		abortQueue()\n	}\n	if err := msg.Reply(\"execute_reply\", replyContent); err != nil {\n"},
+	// An interrupt_request does what SIGINT does.
+	{"internal/dispatcher/dispatcher.go", "			klog.V(2).Infof(\"Received interrupt_request.\")\n", "			klog.V(2).Infof(\"Received interrupt_request.\")\n			msg.Kernel().Interrupted.Store(true)\n"},
+	// An interruption counts from the cell's beginning: between its shell commands, while it is compiled, before its program listens.
+	{"internal/dispatcher/dispatcher.go", "		if executionErr == nil && !msg.Kernel().Interrupted.Load() && hasMoreToRun {\n",
+		"		if executionErr == nil && msg.Kernel().Interrupted.Load() {\n			executionErr = goexec.ErrInterrupted\n		} else if executionErr == nil && hasMoreToRun {\n"},
+	{"internal/goexec/execcode.go", "	output, err := cmd.CombinedOutput()\n	if err != nil {\n		klog.Errorf(\"Failed %q:", "	output, err := combinedOutput(msg, cmd)\n	if errors.Is(err, ErrInterrupted) {\n		return err\n	}\n	if err != nil {\n		klog.Errorf(\"Failed %q:"},
+	{"internal/jpyexec/jpyexec.go", "	var interruptId kernel.SubscriptionId\n", "	var once sync.Once\n	var interruptId kernel.SubscriptionId\n"},
+	{"internal/jpyexec/jpyexec.go", "		err := cmd.Process.Signal(os.Interrupt)\n		exec.Msg.Kernel().UnsubscribeInterrupt(interruptId)\n",
+		"		var err error\n		once.Do(func() { err = cmd.Process.Signal(os.Interrupt) })\n		exec.Msg.Kernel().UnsubscribeInterrupt(id)\n"},
+	{"internal/jpyexec/jpyexec.go", "	if exec.stdinContent != nil {\n		exec.handleStaticInput()\n",
+		"	if exec.Msg.Kernel().Interrupted.Load() { // since before the subscription\n		exec.Msg.Kernel().CallInterruptSubscribers()\n	}\n\n	if exec.stdinContent != nil {\n		exec.handleStaticInput()\n"},
+}
+
 // Source files that are added to GoNB's.
 var (
+	//go:embed gonb/abort.go.txt
+	abortSource []byte
+	//go:embed gonb/interrupt.go.txt
+	interruptSource []byte
 	//go:embed traceback/traceback.go
 	tracebackSource []byte
 	//go:embed gonb/goexec.go.txt
@@ -97,6 +120,7 @@ var (
 )
 
 var additions = map[string][]byte{
+	"internal/dispatcher/abort.go": abortSource, "internal/goexec/interrupt.go": interruptSource,
 	"internal/traceback/traceback.go": tracebackSource, "internal/goexec/clipkit.go": goexecSource, "internal/goexec/clipkit_gopls.go": goplsSource,
 	"internal/kernel/clipkit.go": kernelSource, "internal/dispatcher/clipkit.go": dispatcherSource,
 }

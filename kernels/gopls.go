@@ -73,16 +73,20 @@ func (s *setup) ensureGopls(ctx context.Context) (err error) {
 		return fmt.Errorf("%s: cannot build in .tools: %w", because(err.Error()), err)
 	}
 	defer os.RemoveAll(work)
+	made := filepath.Join(work, "gopls") // as the umask wants it; MkdirTemp's own is the user's alone
+	if err := os.Mkdir(made, 0o777); err != nil {
+		return fmt.Errorf("%s: cannot build in .tools: %w", because(err.Error()), err)
+	}
 	compiled := &watched{part: regexp.MustCompile(`^[\w./@-]+$`)} // -v names the packages that are compiled
-	build := command{argv: []string{"go", "build", "-v", "-o", filepath.Join(work, "gopls"), goplsPackage}, env: []string{"GOWORK=off", "CGO_ENABLED=0"}}
+	build := command{argv: []string{"go", "build", "-v", "-o", filepath.Join(made, "gopls"), goplsPackage}, env: []string{"GOWORK=off", "CGO_ENABLED=0"}}
 	if err := s.logged(ctx, "go build gopls", compiled, build); err != nil {
 		return err
 	}
-	if err := writeStamp(filepath.Join(work, "clipkit-stamp"), stamp); err != nil {
+	if err := writeStamp(filepath.Join(made, "clipkit-stamp"), stamp); err != nil {
 		return err
 	}
 	to := filepath.Join(tools, "gopls")
-	if err := errors.Join(os.Chmod(work, 0o755), os.RemoveAll(to), os.Rename(work, to)); err != nil {
+	if err := errors.Join(os.RemoveAll(to), os.Rename(made, to)); err != nil {
 		return fmt.Errorf("%s: cannot put gopls into .tools: %w", because(err.Error()), err)
 	}
 	return nil

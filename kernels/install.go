@@ -139,6 +139,10 @@ func installKernel(root, name, to string) error {
 		return fmt.Errorf("%s: cannot install kernels: %w", because(err.Error()), err)
 	}
 	defer os.RemoveAll(work)
+	made := filepath.Join(work, "kernel") // as the umask wants it; MkdirTemp's own is the user's alone
+	if err := os.Mkdir(made, 0o777); err != nil {
+		return fmt.Errorf("%s: cannot install kernels: %w", because(err.Error()), err)
+	}
 	files := map[string][]byte{"kernel.json": text.Bytes()}
 	logos, _ := filepath.Glob(filepath.Join(from, "logo-*")) // a bracket in the path finds none
 	for _, logo := range logos {
@@ -147,11 +151,11 @@ func installKernel(root, name, to string) error {
 		}
 	}
 	for file, data := range files {
-		if err := os.WriteFile(filepath.Join(work, file), data, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(made, file), data, 0o644); err != nil {
 			return fmt.Errorf("%s: cannot install kernels: %w", because(err.Error()), err)
 		}
 	}
-	if err := errors.Join(os.Chmod(work, 0o755), os.RemoveAll(to), os.Rename(work, to)); err != nil {
+	if err := errors.Join(os.RemoveAll(to), os.Rename(made, to)); err != nil {
 		return fmt.Errorf("installing %s: %w", to, err)
 	}
 	return nil

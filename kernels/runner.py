@@ -9,10 +9,12 @@ import asyncio
 import base64
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
 import time
+import traceback
 import unicodedata
 
 import nbformat
@@ -337,6 +339,19 @@ def main():
     for name in ("notebook", "kernel", "ipynb", "html", "log", "library"):
         p.add_argument(name)
     args = p.parse_args()
+    parent = os.getppid()
+    try:
+        status = run_notebook(args)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    finally:
+        if os.getppid() != parent:  # it was killed, and nobody takes the results
+            shutil.rmtree(os.path.dirname(args.ipynb), ignore_errors=True)
+    os._exit(status)  # the control thread still waits on standard input
+
+
+def run_notebook(args):
     nb = nbformat.read(args.notebook, as_version=4)
     where = os.path.dirname(os.path.abspath(args.notebook))
     client = Live(nb, kernel_name=args.kernel, timeout=None, startup_timeout=120, coalesce_streams=True, resources={"metadata": {"path": where}})
@@ -353,7 +368,7 @@ def main():
     with open(args.html, "w", encoding="utf-8") as f:
         f.write(body)
     sys.stdout.flush()
-    os._exit(status)  # the control thread still waits on standard input
+    return status
 
 
 if __name__ == "__main__":

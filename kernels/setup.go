@@ -77,7 +77,7 @@ func (s *setup) locked(ctx context.Context, build func() error) error {
 		return err
 	}
 	tools := filepath.Join(s.root, ".tools")
-	if err := os.MkdirAll(filepath.Join(tools, "jupyter"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(tools, "jupyter"), 0o777); err != nil {
 		return fmt.Errorf("%s: cannot make .tools: %w", because(err.Error()), err)
 	}
 	unlock, err := s.lock(ctx, filepath.Join(tools, "setup.lock"))
@@ -102,7 +102,7 @@ func (s *setup) needPrograms() error {
 
 // lock keeps two set-ups from building the same folders at once.
 func (s *setup) lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot lock the set-up: %w", because(err.Error()), err)
 	}
@@ -187,7 +187,7 @@ func (s *setup) ensureVenv(ctx context.Context) error {
 		return err
 	}
 	settings := filepath.Join(venv, "share", "jupyter", "lab", "settings")
-	if err := os.MkdirAll(settings, 0o755); err != nil {
+	if err := os.MkdirAll(settings, 0o777); err != nil {
 		return fmt.Errorf("%s: cannot make %s: %w", because(err.Error()), settings, err)
 	}
 	if err := os.WriteFile(filepath.Join(settings, "overrides.json"), []byte(labSettings), 0o644); err != nil {
@@ -223,7 +223,7 @@ func (s *setup) needPython(ctx context.Context) (version string, err error) {
 // logged runs c with its output in .tools/setup.log, and w's line of it on the screen; on failure the error has one line with the cause, and the log's last lines.
 func (s *setup) logged(ctx context.Context, doing string, w *watched, c command) error {
 	path := filepath.Join(s.root, ".tools", "setup.log")
-	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
 	if err != nil {
 		return fmt.Errorf("%s: cannot write the log: %w", because(err.Error()), err)
 	}

@@ -131,6 +131,7 @@ func TestNoRows(t *testing.T) {
 	}
 }
 
+// fault 40
 func TestValuesThatCannotBeDrawn(t *testing.T) {
 	rows := training(5)
 	rows[1].Loss, rows[2].Loss, rows[3].Loss = math.NaN(), math.Inf(1), -1e300

@@ -152,6 +152,7 @@ func TestIntrusionsAreFound(t *testing.T) {
 	}
 }
 
+// fault 38
 func TestHostileTextIsInert(t *testing.T) {
 	png := readTestdata(t, "good.png")
 	right := true

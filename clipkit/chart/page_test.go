@@ -35,6 +35,7 @@ func everything(t *testing.T) []Figure {
 	}
 }
 
+// fault 39
 func TestPageLoadsNothing(t *testing.T) {
 	page, err := Page("表情 · emoji", everything(t)...)
 	if err != nil {
@@ -74,6 +75,7 @@ func TestPageRefusesNil(t *testing.T) {
 // spy notices alerts, from whatever handler. It comes before the page's own content.
 const spy = `<script>alert = function () { document.documentElement.setAttribute("data-alerted", "yes") }</script>`
 
+// fault 39
 func TestPageInBrowser(t *testing.T) {
 	page, err := Page("表情 · emoji", everything(t)...)
 	if err != nil {
@@ -96,6 +98,7 @@ func TestPageInBrowser(t *testing.T) {
 }
 
 // Every chart with every hostile text on one page, and every tooltip opened.
+// fault 38
 func TestHostileTextInBrowser(t *testing.T) {
 	png := readTestdata(t, "good.png")
 	var figures []Figure

@@ -53,6 +53,8 @@ type State struct {
 
 	EpochPairs int `json:"epoch_pairs,omitempty"` // places in the epoch's order, which is another for another number; 0 = saved by a version that did not say
 
+	NaNSteps int `json:"nan_steps,omitempty"` // left out because their loss was not a number
+
 	LossScale float64 `json:"loss_scale,omitempty"` // of float16 training
 	GoodSteps int     `json:"good_steps,omitempty"` // since it last changed
 

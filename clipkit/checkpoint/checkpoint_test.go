@@ -40,6 +40,7 @@ func TestSaveAndOpen(t *testing.T) {
 }
 
 // Damage of each kind is noticed, said aloud, and the checkpoint before is used.
+// fault 27
 func TestDamagedIsPassedOver(t *testing.T) {
 	damage := map[string]func(path string) error{
 		"flipped byte": func(p string) error {

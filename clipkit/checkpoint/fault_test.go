@@ -49,6 +49,7 @@ var faults = map[string]func(at, n int) error{
 
 // A save whose n-th operation fails, for all n, or in which the process is killed there: a whole checkpoint is there, of the step before or of this
 // one, and the next start finds it and saves on. The operations are all that change the disk: folders, files, each write, syncs, renames, removals.
+// fault 26, 19.2
 func TestFaultAtEachOperationOfASave(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -152,6 +153,7 @@ func whole(t *testing.T, dir string, n int, warn func(string)) int {
 }
 
 // A process that is killed while it removes an old checkpoint leaves it whole or gone, never damaged.
+// fault 25, 19.2
 func TestKilledWhileRemoving(t *testing.T) {
 	for n := 1; ; n++ {
 		dir := quickDir(t)
@@ -190,6 +192,7 @@ func TestKilledWhileRemoving(t *testing.T) {
 }
 
 // An unfinished save of a step whose checkpoint is damaged takes its place; one that is damaged itself goes.
+// fault 19.2
 func TestRecoverTakesWhatIsWhole(t *testing.T) {
 	dir := t.TempDir()
 	save(t, dir, 5)

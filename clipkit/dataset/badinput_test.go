@@ -31,6 +31,7 @@ import (
 // The rest of this file is what those do not have. Every error must name the place, and what to do about it.
 
 // TestBadEncodings has files that an editor, a spreadsheet or a careless program wrote.
+// fault 16
 func TestBadEncodings(t *testing.T) {
 	for name, c := range map[string]struct {
 		imgs, texts string
@@ -74,6 +75,7 @@ func TestBadEncodings(t *testing.T) {
 }
 
 // TestBadBase64 is found when a picture is asked for, not before.
+// fault 15
 func TestBadBase64(t *testing.T) {
 	for data, want := range map[string]string{
 		"====":   "no base64 data",
@@ -93,6 +95,7 @@ func TestBadBase64(t *testing.T) {
 }
 
 // TestFileThatChanges is cut off, or goes away, after it was opened. A mapped file would end the program here, with a bus error.
+// fault 24
 func TestFileThatChanges(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "imgs.tsv", "1\tQUJD\n2\tQUJDQUJDQUJD\n")
@@ -136,6 +139,7 @@ func onePicture(t *testing.T, picture string) Source {
 }
 
 // TestReadErrors of the disk are not taken for the end of a file, nor for a blank line.
+// fault 24
 func TestReadErrors(t *testing.T) {
 	broken := errors.New("input/output error")
 	for _, before := range []string{"", "1\tQUJD\n", "1\tQUJD\n2\tQU"} {
@@ -163,6 +167,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // TestMapOf1TiB reads a data.mdb that is as large as the reference's map, as on file systems without holes, and asks for maps that
 // no machine has.
+// fault 21
 func TestMapOf1TiB(t *testing.T) {
 	data, err := os.ReadFile("testdata/lmdb/train/imgs/data.mdb")
 	if err != nil {

@@ -143,6 +143,7 @@ func TestCaseTwoPicturesOfOneName(t *testing.T) {
 }
 
 // Links to pictures beside the folder are followed; what is no picture, no regular file or nowhere is not.
+// fault 45
 func TestCaseLinks(t *testing.T) {
 	src, dir := filepath.Join(t.TempDir(), "src"), t.TempDir()
 	if err := os.CopyFS(src, os.DirFS(userFolder(t, ""))); err != nil {
@@ -206,6 +207,7 @@ func TestCaseLinks(t *testing.T) {
 }
 
 // A link to a folder is said where its pictures are missed.
+// fault 45
 func TestLinkToFolder(t *testing.T) {
 	src, dir := userFolder(t, ""), someFolder(t, "a.jpg")
 	if err := os.Symlink(src, filepath.Join(dir, "images")); err != nil {

@@ -19,6 +19,7 @@ const (
 	goodTexts  = `{"text_id": 1, "text": "猫", "image_ids": [1]}`
 )
 
+// fault 15, 16
 func TestBrokenFiles(t *testing.T) {
 	for name, want := range map[string]string{
 		"empty.tsv":                  "is empty",
@@ -103,6 +104,7 @@ func TestImageIsAtItsOffset(t *testing.T) {
 	}
 }
 
+// fault 16, 19.9
 func TestLimits(t *testing.T) {
 	long := io.MultiReader(strings.NewReader("1\t"), io.LimitReader(letters{}, maxImageLine))
 	if _, _, err := indexTSV("long.tsv", long); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "long.tsv:1: line longer than 64 MiB") {

@@ -10,6 +10,7 @@ import (
 	"clipnb/clipkit/dataset/lmdb/lmdbtest"
 )
 
+// fault 21
 func TestBrokenLMDBFiles(t *testing.T) {
 	broken := map[string]string{
 		"empty":                   "outside the file, which has 0",
@@ -132,6 +133,7 @@ func TestLMDBWithWrongEntries(t *testing.T) {
 	}
 }
 
+// fault 22
 func TestPairBytes(t *testing.T) {
 	for _, c := range []struct {
 		pair Pair
@@ -155,6 +157,7 @@ func TestPairBytes(t *testing.T) {
 	}
 }
 
+// fault 22
 func FuzzPair(f *testing.F) {
 	for _, p := range []Pair{{1076345, 8428, "高级感托特包斜挎"}, {0, 255, ""}, {256, 65536, "x"}, {1 << 31, -1 << 31, "y"}, {-1<<31 - 1, 1 << 62, strings.Repeat("长", 100)}} {
 		b, err := appendPair(nil, p)

@@ -53,7 +53,7 @@ func Place(s Source, folder string, say func(line string)) (Location, error) {
 	if _, err := os.Stat(texts); err == nil { // it is written last
 		return at, nil
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return at, fmt.Errorf("copying %s: %w", s.Name(), err)
 	}
 	say(fmt.Sprintf("copying %d pictures to %s, because another process cannot open %s", len(s.ImageIDs()), folder, s.Name()))

@@ -56,6 +56,7 @@ func TestOrderIsTheReferenceSampler(t *testing.T) {
 }
 
 // TestOrderPadsToTheGlobalBatch has MUGE's 250,314 pairs, as the reference's logs show them padded.
+// fault 20
 func TestOrderPadsToTheGlobalBatch(t *testing.T) {
 	for _, c := range []struct{ batch, world, want int }{{1024, 1, 250_880}, {128, 8, 250_880}, {48, 1, 250_320}} {
 		if got := len(Order(123, 0, 250_314, c.batch, c.world, 0)) * c.world; got != c.want {
@@ -89,6 +90,7 @@ func TestOrderOfManyProcessesIsThatOfOne(t *testing.T) {
 	}
 }
 
+// fault 20
 func TestOrderOfNothing(t *testing.T) {
 	for _, c := range [][4]int{{0, 1, 1, 0}, {5, 0, 1, 0}, {5, 1, 0, 0}, {5, 1, 2, 2}, {5, 1, 1, -1}} {
 		if got := Order(1, 0, c[0], c[1], c[2], c[3]); got != nil {

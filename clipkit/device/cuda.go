@@ -16,7 +16,7 @@ import (
 // the project's .venv or another, where kernels/cuda/requirements.txt puts it.
 
 // installCUDA is the command that a missing plugin asks for.
-const installCUDA = "run: .venv/bin/python -m pip install --no-deps -r kernels/cuda/requirements.txt (or pip of the environment whose python3 is first on PATH)"
+const installCUDA = "run: .venv/bin/python -m pip install --no-deps --require-hashes -r kernels/cuda/requirements.txt (or pip of the environment whose python3 is first on PATH)"
 
 // openCUDA opens the GPUs that rest names: "" (the first), a list such as "1", "0-7" or "0,2,5", or "all".
 func openCUDA(rest string) (*Device, error) {
@@ -145,7 +145,7 @@ func linkCUDA(dir, plugin, nvidia string) (string, error) {
 	}
 	dir = filepath.Join(dir, strings.ReplaceAll(strings.Trim(nvidia, "/"), "/", "-"))
 	link := filepath.Join(dir, "plugin", "pjrt_c_api_cuda_plugin.so")
-	if err := os.MkdirAll(filepath.Dir(link), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(link), 0o777); err != nil {
 		return "", err
 	}
 	for from, to := range map[string]string{link: plugin, filepath.Join(dir, "nvidia"): nvidia} {

@@ -170,6 +170,7 @@ func TestNoCacheFolder(t *testing.T) {
 }
 
 // A package index that serves another file, or none, must end in one clear line, never in a loaded library.
+// fault 11
 func TestProvisioningFailures(t *testing.T) {
 	t.Setenv("GOMLX_NO_AUTO_INSTALL", "1")
 	for _, v := range []string{"PJRT_PLUGIN_LIBRARY_PATH", "CLIPKIT_ROOT"} {

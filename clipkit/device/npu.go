@@ -191,7 +191,7 @@ func (n npu) cacheFolder() (string, error) {
 	}
 	dir, err := filepath.Abs(dir)
 	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
+		err = os.MkdirAll(dir, 0o777)
 	}
 	if err != nil {
 		return "", fmt.Errorf("%w: cache: %w", ErrOption, err)

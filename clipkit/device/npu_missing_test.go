@@ -14,6 +14,7 @@ import (
 )
 
 // Each thing that can be missing gives one clear error, and nothing on standard error.
+// fault 11
 func TestMissingPieces(t *testing.T) {
 	devicetest.NeedOpenVINO(t)
 	needNoNPU(t)
@@ -80,6 +81,7 @@ func needNoNPU(t *testing.T) {
 }
 
 // The processor is used in an NPU's place only by those who ask for it, and they are told.
+// fault 11
 func TestFallback(t *testing.T) {
 	needNoNPU(t)
 	var said strings.Builder

@@ -60,6 +60,7 @@ func TestChooseProvider(t *testing.T) {
 }
 
 // What the vendor's libraries say, as ONNX Runtime hands it on, and what a user is told to do.
+// fault 11
 func TestExplainCANN(t *testing.T) {
 	bare := ascend.Installation{Devices: []int{0, 1}}
 	installed := ascend.Installation{Devices: []int{0}, Driver: "/d", Toolkit: "/opt/cann/latest", ToolkitVersion: "7.0.0", SetEnv: "/opt/cann/set_env.sh"}

@@ -138,7 +138,7 @@ func (d *Device) measurePeak() (gflops float64, err error) {
 // peakFile is "" where there is no cache folder.
 func peakFile() string {
 	dir, err := pip.CacheDir()
-	if err != nil || os.MkdirAll(dir, 0o755) != nil {
+	if err != nil || os.MkdirAll(dir, 0o777) != nil {
 		return ""
 	}
 	return filepath.Join(dir, "peak.json")

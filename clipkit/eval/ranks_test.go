@@ -26,6 +26,7 @@ func TestRanks(t *testing.T) {
 }
 
 // Equal vectors rank in the order of the features.
+// fault 36
 func TestRanksOfTies(t *testing.T) {
 	f := &Features{Dim: 2, ImageIDs: []int64{5, 6, 7}, Images: []float32{1, 0, 1, 0, 1, 0}, TextIDs: []int64{1, 2, 3}, Texts: []float32{1, 0, 1, 0, 0, 1}}
 	t2i, i2t, err := Ranks(f, []dataset.Text{{ID: 1, ImageIDs: []int64{7}}, {ID: 2, ImageIDs: []int64{7, 6}}, {ID: 3, ImageIDs: []int64{404}}})

@@ -100,6 +100,7 @@ func TestReferenceFiles(t *testing.T) {
 }
 
 // Our own way to recall gives the reference's figures where the reference gives any, and figures where it refuses (6 pictures).
+// fault 36
 func TestRetrievalEqualsTheScorer(t *testing.T) {
 	for _, set := range referenceSets {
 		r, err := Retrieval(referenceFeatures(t, set.images, set.texts), truthOf(t, set.truth))
@@ -166,6 +167,7 @@ func TestWriteReference(t *testing.T) {
 	}
 }
 
+// fault 36
 func TestScoreErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {

@@ -129,7 +129,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // openPart opens or creates the file and adds its complete batches to f. What follows the last of them was cut off by a crash and is dropped.
 func openPart(path string, origin Origin, f *Features) (*partFile, error) {
-	file, err := regular.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	file, err := regular.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("keeping features: %w", err)
 	}

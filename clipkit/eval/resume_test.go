@@ -132,6 +132,7 @@ func TestExtractionContinues(t *testing.T) {
 	}
 }
 
+// fault 37
 func TestStoredFeaturesAreOfOneModelAndSplit(t *testing.T) {
 	m, s := tiny(t), fixtureSplit(t, "test")
 	ctx, path := context.Background(), filepath.Join(t.TempDir(), "f")
@@ -189,6 +190,7 @@ func TestABadPictureEndsExtraction(t *testing.T) {
 }
 
 // Named broken files: each is refused with a reason.
+// fault 36, 37
 func TestBrokenFeatures(t *testing.T) {
 	dir := retrievalFile("broken")
 	files, err := filepath.Glob(filepath.Join(dir, "features-*"))

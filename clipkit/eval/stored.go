@@ -75,7 +75,7 @@ func vectors(file *weights.File, idsName, name string, dim int) ([]int64, []floa
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := file.Tensor(name)
+	t, err := file.Unread(name)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -13,7 +13,8 @@
 //	err = run.Sync() // before a checkpoint is saved: then no power cut takes rows that come before it
 //	rows, err := experiment.ReadRows(dir)
 //
-// Errors: ErrOtherSettings when the directory belongs to a run with another configuration, ErrBusy when another process has it open.
+// Errors: ErrOtherSettings when the directory belongs to a run with another configuration, ErrBusy when another process has it open, which it names,
+// ErrNoLocks where nobody could tell.
 package experiment
 
 import (
@@ -62,7 +63,16 @@ func (r *Run) Eval() string        { return filepath.Join(r.Dir, "eval") }
 
 // Open makes root/name or opens it to continue. config is any JSON object; when one is there already it must be equal.
 // now is the clock, for file names and log lines.
-func Open(root, name string, config any, now func() time.Time) (r *Run, err error) {
+func Open(root, name string, config any, now func() time.Time) (*Run, error) {
+	return open(root, name, config, now, false)
+}
+
+// OpenForced is Open that lets the settings differ: they become the run's, and a note in metrics.jsonl has what they were.
+func OpenForced(root, name string, config any, now func() time.Time) (*Run, error) {
+	return open(root, name, config, now, true)
+}
+
+func open(root, name string, config any, now func() time.Time, force bool) (r *Run, err error) {
 	r = &Run{Dir: filepath.Join(root, name), now: now}
 	opened := r
 	defer func() {
@@ -71,60 +81,80 @@ func Open(root, name string, config any, now func() time.Time) (r *Run, err erro
 			r, err = nil, fmt.Errorf("opening run %s: %w", filepath.Join(root, name), err)
 		}
 	}()
-	if err := os.MkdirAll(r.Eval(), 0o755); err != nil {
+	if err := os.MkdirAll(r.Eval(), 0o777); err != nil {
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(r.Dir, ".lock"))
-	locked, err := lock.TryLock()
+	if r.lock, err = takeLock(filepath.Join(r.Dir, ".lock")); err != nil {
+		return nil, err
+	}
+	changed, err := r.matchConfig(config, force)
 	if err != nil {
-		return nil, err
-	}
-	if !locked {
-		return nil, fmt.Errorf("%w: wait for it, stop it, or choose another name", ErrBusy)
-	}
-	r.lock = lock
-	if err := r.matchConfig(config); err != nil {
 		return nil, err
 	}
 	if err := repairTail(filepath.Join(r.Dir, metricsFile)); err != nil {
 		return nil, err
 	}
-	if r.metrics, err = regular.OpenFile(filepath.Join(r.Dir, metricsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+	if r.metrics, err = regular.OpenFile(filepath.Join(r.Dir, metricsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666); err != nil {
 		return nil, err
+	}
+	if len(changed) > 0 {
+		if err := r.noteForced(changed); err != nil {
+			return nil, err
+		}
 	}
 	r.config, err = json.Marshal(config)
 	return r, err
 }
 
-// matchConfig writes config.json, or compares it with the one that is there.
-func (r *Run) matchConfig(config any) error {
-	want, err := json.MarshalIndent(config, "", "  ")
+// noteForced keeps what was forced, behind the rows that there are, before the new settings become the run's.
+func (r *Run) noteForced(changed []string) error {
+	rows, err := ReadRows(r.Dir)
 	if err != nil {
 		return err
+	}
+	row := Row{Kind: "note", Note: "settings changed by force: " + strings.Join(changed, ", ")}
+	if n := len(rows); n > 0 {
+		row.Step, row.Epoch, row.Samples = rows[n-1].Step, rows[n-1].Epoch, rows[n-1].Samples
+	}
+	return errors.Join(r.Append(row), r.Sync())
+}
+
+// matchConfig writes config.json, or compares it with the one that is there, which it replaces by force; changed is what was other in that.
+func (r *Run) matchConfig(config any, force bool) (changed []string, err error) {
+	want, err := json.MarshalIndent(config, "", "  ")
+	if err != nil {
+		return nil, err
 	}
 	path := filepath.Join(r.Dir, configFile)
 	have, err := regular.ReadFile(path, 1<<30)
 	if errors.Is(err, os.ErrNotExist) {
 		r.New = true
-		return atomicfile.WriteBytes(path, append(want, '\n'))
+		return nil, atomicfile.WriteBytes(path, append(want, '\n'))
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var a, b map[string]any
 	if err := json.Unmarshal(have, &a); err != nil {
-		return fmt.Errorf("%s is not JSON (%v): remove the run or choose another name", path, err)
+		return nil, fmt.Errorf("%s is not JSON (%v): remove the run or choose another name", path, err)
 	}
 	if err := json.Unmarshal(want, &b); err != nil {
-		return err
+		return nil, err
 	}
-	if diff := difference("", a, b); len(diff) > 0 {
-		return fmt.Errorf("%w (%s): choose another name, or remove %s", ErrOtherSettings, strings.Join(diff, ", "), r.Dir)
+	changed = difference("", a, b)
+	if len(changed) == 0 {
+		return nil, nil
 	}
-	return nil
+	if force {
+		return changed, atomicfile.WriteBytes(path, append(want, '\n'))
+	}
+	if len(changed) > 5 {
+		changed = append(changed[:5], fmt.Sprintf("and %d more", len(changed)-5))
+	}
+	return nil, fmt.Errorf("%w (%s): choose another name, or remove %s", ErrOtherSettings, strings.Join(changed, ", "), r.Dir)
 }
 
-// difference lists "key: old → new" of two JSON objects, at most five.
+// difference lists "key: old → new" of two JSON objects.
 func difference(at string, a, b map[string]any) []string {
 	keys := map[string]bool{}
 	for k := range a {
@@ -150,7 +180,7 @@ func difference(at string, a, b map[string]any) []string {
 			diff = append(diff, fmt.Sprintf("%s%s: %v → %v", at, k, va, vb))
 		}
 	}
-	return diff[:min(len(diff), 5)]
+	return diff
 }
 
 // writeParams writes "name: value" lines, sorted, nested objects flattened.
@@ -226,7 +256,7 @@ func (r *Run) Log(format string, a ...any) error {
 		if err := r.writeParams(filepath.Join(r.Dir, "params_"+stamp+".txt")); err != nil {
 			return fmt.Errorf("logging: %w", err)
 		}
-		f, err := regular.OpenFile(filepath.Join(r.Dir, "out_"+stamp+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		f, err := regular.OpenFile(filepath.Join(r.Dir, "out_"+stamp+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 		if err != nil {
 			return fmt.Errorf("logging: %w", err)
 		}
@@ -260,7 +290,7 @@ func (r *Run) Rewind(step int) error {
 	}
 	r.metrics.Close()
 	r.waiting = nil
-	r.metrics, err = regular.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o644)
+	r.metrics, err = regular.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o666)
 	return err
 }
 

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ type settings struct {
 	} `json:"model"`
 }
 
+// fault 28, 29
 func TestRunIsContinuedOnlyWithTheSameSettings(t *testing.T) {
 	root := t.TempDir()
 	r, err := Open(root, "a", settings{LR: 1}, clock)
@@ -62,6 +64,19 @@ func TestRunIsContinuedOnlyWithTheSameSettings(t *testing.T) {
 	if !errors.Is(err, ErrOtherSettings) || !strings.Contains(err.Error(), "lr: 1 → 2, model.width: 0 → 7") {
 		t.Error(err)
 	}
+	r, err = OpenForced(root, "a", other, clock)
+	if err != nil || r.New {
+		t.Fatal(err)
+	}
+	r.Close()
+	rows, err = ReadRows(filepath.Join(root, "a"))
+	if last := rows[len(rows)-1]; err != nil || last.Kind != "note" || last.Step != 3 || !strings.Contains(last.Note, "by force: lr: 1 → 2, model.width: 0 → 7") {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	if r, err = Open(root, "a", other, clock); err != nil { // they are the run's now
+		t.Fatal(err)
+	}
+	r.Close()
 	log, _ := os.ReadFile(filepath.Join(root, "a", "out_2026-01-02-03-04-05.log"))
 	if string(log) != "2026-01-02,03:04:05 | INFO | Rank 0 | Global Steps: 1/3\n" {
 		t.Errorf("%q", log)
@@ -72,6 +87,42 @@ func TestRunIsContinuedOnlyWithTheSameSettings(t *testing.T) {
 	}
 }
 
+// The second process is told who has the run; the lock of a dead process is free.
+// fault 29, 19.8
+func TestLockNamesItsProcess(t *testing.T) {
+	root := t.TempDir()
+	r, err := Open(root, "a", settings{}, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(root, "a", settings{}, clock)
+	if want := fmt.Sprintf("(process %d on %s)", os.Getpid(), host); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q in it", err, want)
+	}
+	r.Close()
+	for _, left := range []string{"", "process 1 on elsewhere\n", "\x1b[2Jprocess", strings.Repeat("x", 10000)} { // of another process, dead, or damaged
+		path := filepath.Join(root, "a", ".lock")
+		if err := os.WriteFile(path, []byte(left), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if r, err = Open(root, "a", settings{}, clock); err != nil {
+			t.Fatalf("%.20q: %v", left, err)
+		}
+		r.Close()
+		if err := os.WriteFile(path, []byte(left), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if text := holder(path); strings.ContainsAny(text, "\x1b\n") || len(text) > 5000 {
+			t.Errorf("%.20q is shown as %.40q", left, text)
+		}
+	}
+}
+
+// fault 40
 func TestACutLineIsForgivenAndDamageIsNot(t *testing.T) {
 	root := t.TempDir()
 	r, err := Open(root, "a", settings{}, clock)
@@ -104,6 +155,7 @@ func TestACutLineIsForgivenAndDamageIsNot(t *testing.T) {
 	}
 }
 
+// fault 45
 func TestOpenWhereNothingCanBeWritten(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {

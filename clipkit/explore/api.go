@@ -15,6 +15,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/internal/intake"
 )
 
 //go:embed static
@@ -54,6 +55,9 @@ func (h *Handler) routes() http.Handler {
 	mux.HandleFunc("POST /api/picture", answer(h.takePicture))
 	mux.HandleFunc("POST /api/encode", answer(h.encode))
 	mux.HandleFunc("POST /api/why", answer(h.explain))
+	mux.HandleFunc("POST /api/ticket", answer(h.giveTicket))
+	mux.HandleFunc("POST /ticket", answer(h.takeTicket))
+	mux.HandleFunc("GET /open/{ticket}", h.openByTicket)
 	mux.HandleFunc("GET /healthz", answer(h.health))
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
@@ -97,6 +101,10 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &large), errors.Is(err, imaging.ErrTooLarge):
 		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, intake.ErrSlow):
+		return http.StatusRequestTimeout
+	case errors.Is(err, errTicket):
+		return http.StatusUnauthorized
 	case errors.Is(err, errMedia):
 		return http.StatusUnsupportedMediaType
 	case errors.Is(err, imaging.ErrFormat), errors.Is(err, imaging.ErrCorrupt):
@@ -107,7 +115,7 @@ func statusOf(err error) int {
 		return http.StatusGone
 	case errors.Is(err, dataset.ErrNotFound):
 		return http.StatusNotFound
-	case errors.Is(err, errBusy), errors.Is(err, errUnwell):
+	case errors.Is(err, errBusy), errors.Is(err, intake.ErrBusy), errors.Is(err, errUnwell):
 		return http.StatusServiceUnavailable
 	case errors.Is(err, context.Canceled):
 		return 499 // nobody reads it; for the metrics
@@ -124,8 +132,8 @@ var (
 
 // ask reads a JSON object into v, strictly. The Content-Type is one that no HTML form can send.
 func ask(r *http.Request, limit int64, v any) error {
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
-		return fmt.Errorf("%w %.60q; want application/json", errMedia, r.Header.Get("Content-Type"))
+	if err := saysJSON(r); err != nil {
+		return err
 	}
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, limit))
 	d.DisallowUnknownFields()
@@ -134,12 +142,27 @@ func ask(r *http.Request, limit int64, v any) error {
 		if errors.As(err, &large) {
 			return fmt.Errorf("a request of more than %d KiB: %w", limit>>10, err)
 		}
-		return badf("reading the request: %v", err)
+		return unread("request", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return badf("reading the request: something follows the JSON object")
 	}
 	return nil
+}
+
+func saysJSON(r *http.Request) error {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+		return fmt.Errorf("%w %.60q; want application/json", errMedia, r.Header.Get("Content-Type"))
+	}
+	return nil
+}
+
+// unread is the error of a body that could not be read: ours or the client's.
+func unread(what string, err error) error {
+	if errors.Is(err, intake.ErrSlow) || errors.Is(err, intake.ErrBusy) {
+		return err
+	}
+	return badf("reading the %s: %v", what, err)
 }
 
 // info is what the page needs to begin.

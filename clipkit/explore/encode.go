@@ -1,8 +1,11 @@
 package explore
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 
@@ -11,6 +14,17 @@ import (
 
 // encode gives vectors to other programs and to later cells of a notebook.
 func (h *Handler) encode(r *http.Request) (vectors any, err error) {
+	if err := saysJSON(r); err != nil {
+		return nil, err
+	}
+	body, done, err := h.bodies.Read(r, maxEncode)
+	defer done()
+	if large := new(http.MaxBytesError); errors.As(err, &large) {
+		return nil, fmt.Errorf("a request of more than %d KiB: %w", maxEncode>>10, err)
+	} else if err != nil {
+		return nil, unread("request", err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	err = h.bulk.do(r.Context(), func() (err error) {
 		vectors, err = h.encodeBulk(r)
 		return err

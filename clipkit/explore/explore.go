@@ -25,6 +25,9 @@
 //	GET  thumb/<set>/<side>/<id>           a picture of the set, small: the side is 192 or 768 pixels; may be kept for ever
 //	GET  healthz                           encodes a text with every model; 200, or 503 with the reason
 //	GET  metrics                           in Prometheus' text format
+//	POST api/ticket                        to whoever has the token: {"ticket": "…"}, which opens the page once within ten minutes
+//	POST ticket     {"ticket": "…"}        without the token: {"session": "…"}, which stands in paths as the token does; "session": the one that one has already
+//	GET  open/<ticket>                     the same for a browser: leads to /<session>/
 //
 // # What a score means
 //
@@ -37,13 +40,17 @@
 // # Many at a time
 //
 // One worker for each model encodes; what waits together is encoded together, at most eight. At most 256 queries wait, then the answer is 503
-// with Retry-After. Pictures are decoded two at a time, because one may take 512 MB, and at most 128 requests wait for that; four large bodies are read at a time; explanations
-// are made one at a time. What a browser has given up waiting for is not computed.
+// with Retry-After. Visitors' pictures are decoded two at a time, because one may take 512 MB, and at most 128 requests wait for that; two more decode the
+// set's own for thumbnails; explanations are made one at a time. What a browser has given up waiting for is not computed.
+//
+// A request takes its place in a queue when all of it has come. Serve closes a connection that a thousand others leave no place for, and 256 MiB of large
+// bodies are held at once; what does not keep coming is given up (package intake).
 //
 // # Safety
 //
 // A loopback address without a token answers only under the names of this machine (Host), so that no web page can reach it by a name of its own (DNS
-// rebinding). With a token, every path begins with /<token>/, or the request has "Authorization: Bearer <token>". Requests that
+// rebinding). With a token, every path begins with /<token>/, or the request has "Authorization: Bearer <token>"; a ticket is for where the token would be
+// kept, as in a notebook's output. Only a page of the same origin may show this one in a frame: JupyterLab does through its own address. Requests that
 // browsers send for other pages are refused (http.CrossOriginProtection). A picture has at most 16 MiB, is checked by package imaging
 // before it is decoded, and leaves only encoded anew; other bodies have at most 64 KiB, api/encode 24 MiB. Captions reach the page as JSON and are
 // put into it as text. No address that a request names is ever fetched.
@@ -60,6 +67,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/index"
+	"clipnb/clipkit/internal/intake"
 	"clipnb/clipkit/model"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -100,8 +108,11 @@ type Handler struct {
 
 	pictures *lru.Cache[string, *picture] // of the set and of visitors, lately used
 	thumbs   *lru.Cache[thumb, thumbnail]
-	decoding *gate
-	bulk     *gate // bodies that are large, and many samples at once
+	decoding *gate // visitors' pictures
+	thumbing *gate // pictures of the set, for thumbnails: a visitor's upload does not hold up the grid
+	bulk     *gate // many samples at once
+	bodies   intake.Memory
+	tickets  *tickets
 	why      *gate
 	metrics  *metricSet
 	handler  http.Handler
@@ -117,6 +128,7 @@ type side struct {
 const (
 	keptPictures = 128  // each up to some 300 kB of pixels
 	keptThumbs   = 4096 // each some 8 kB
+	keptBodies   = 256 << 20
 	patience     = 60 * time.Second
 )
 
@@ -140,7 +152,8 @@ func New(ctx context.Context, c Config) (*Handler, error) {
 	h := &Handler{
 		title: c.Title, token: c.Token, source: c.Source, set: rand.Text()[:8],
 		captions: map[int64][]string{}, captionIDs: map[int64][]int64{}, texts: map[int64]dataset.Text{}, named: map[string][]int64{},
-		decoding: newGate(2, 128), bulk: newGate(4, 128), why: newGate(1, 8), metrics: newMetrics(),
+		decoding: newGate(2, 128), thumbing: newGate(2, 128), bulk: newGate(4, 128), why: newGate(1, 8), metrics: newMetrics(),
+		bodies: intake.Memory{Most: keptBodies}, tickets: newTickets(c.Token),
 	}
 	h.pictures, _ = lru.New[string, *picture](keptPictures)
 	h.thumbs, _ = lru.New[thumb, thumbnail](keptThumbs)

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"clipnb/clipkit/internal/intake"
 )
 
 var tokenForm = regexp.MustCompile(`^[A-Za-z0-9_-]{16,128}$`)
@@ -21,19 +23,22 @@ func checkToken(token string) error {
 	return nil
 }
 
-// policy lets the page use what comes from where it comes from. Jupyter shows it in a frame.
+// policy lets the page use what comes from where it comes from. JupyterLab shows it in a frame, through its own address (jupyter-server-proxy), which makes the
+// two of one origin; any other page of this machine is somebody else's.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; " +
-	"form-action 'none'; frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"
+	"form-action 'none'; frame-ancestors 'self'"
 
 // guard decides who is answered, and adds what every answer carries.
 func (h *Handler) guard(next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w, r = intake.Watch(w, r)
 		start, out := time.Now(), &counted{ResponseWriter: w, status: http.StatusOK}
 		defer func() { h.metrics.answered(r, out.status, time.Since(start)) }()
 		head := w.Header()
 		head.Set("Content-Security-Policy", policy)
 		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("X-Frame-Options", "SAMEORIGIN")
 		head.Set("Referrer-Policy", "no-referrer")
 		head.Set("Cross-Origin-Resource-Policy", "same-origin")
 		head.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
@@ -57,16 +62,21 @@ func (h *Handler) admit(r *http.Request) (*http.Request, int) {
 		}
 		return r, http.StatusOK
 	}
-	if given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok && h.isToken(given) {
+	if h.bearsToken(r) || r.URL.Path == "/ticket" || strings.HasPrefix(r.URL.Path, "/open/") {
 		return r, http.StatusOK
 	}
 	given, rest, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	if !ok || !h.isToken(given) {
+	if !ok || !h.isToken(given) && !h.tickets.is(given) {
 		return r, http.StatusUnauthorized
 	}
 	inner := r.Clone(r.Context())
 	inner.URL.Path, inner.URL.RawPath = "/"+rest, ""
 	return inner, http.StatusOK
+}
+
+func (h *Handler) bearsToken(r *http.Request) bool {
+	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return ok && h.token != "" && h.isToken(given)
 }
 
 func (h *Handler) isToken(given string) bool {

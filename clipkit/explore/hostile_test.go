@@ -17,6 +17,7 @@ import (
 )
 
 // Uploads that are no pictures, damaged, or pictures that are too large, get 4xx with a reason.
+// fault 41
 func TestHostileUploads(t *testing.T) {
 	s := serve(t, 1, "")
 	broken, err := filepath.Glob("../imaging/testdata/broken/*")
@@ -48,6 +49,7 @@ func TestHostileUploads(t *testing.T) {
 	}
 }
 
+// fault 42, 44
 func TestHostileQuestions(t *testing.T) {
 	s := serve(t, 1, "")
 	for name, c := range map[string]struct {
@@ -153,6 +155,7 @@ func TestOtherNamesAndOtherPages(t *testing.T) {
 	}
 }
 
+// fault 43
 func TestToken(t *testing.T) {
 	const token = "0123456789abcdefXYZ_-"
 	s := serve(t, 1, token)

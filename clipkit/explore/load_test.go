@@ -145,6 +145,7 @@ func BenchmarkTextToPictures(b *testing.B) {
 }
 
 // 64 clients at once, each doing what a visitor does, get no error; memory stays.
+// fault 41
 func TestManyClients(t *testing.T) {
 	s, e := serve(t, 2, ""), embedded()
 	var info struct{ Set string }
@@ -229,6 +230,7 @@ func resident() int64 {
 }
 
 // What does not fit into the queues is told to come again; what fits is answered.
+// fault 41
 func TestTooManyAtOnce(t *testing.T) {
 	s := serve(t, 1, "")
 	const n = 600

@@ -255,6 +255,7 @@ func TestPageComparesTwoModels(t *testing.T) {
 }
 
 // A caption that is a script stays a text, in every place that shows it.
+// fault 38
 func TestHostileCaptionsAreText(t *testing.T) {
 	const hostile = `</script><img src=x onerror="document.title='broken in'"><b>`
 	e := embedded()

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -32,7 +31,7 @@ type picture struct {
 // prepare decodes a picture file for all sides.
 func (h *Handler) prepare(ctx context.Context, encoded []byte) (p *picture, err error) {
 	err = h.decoding.do(ctx, func() error {
-		decoded, err := imaging.Decode(encoded)
+		decoded, err := imaging.DecodeContext(ctx, encoded)
 		if err != nil {
 			return err
 		}
@@ -86,20 +85,14 @@ func (h *Handler) takePicture(r *http.Request) (any, error) {
 	if !strings.HasPrefix(kind, "image/") && kind != "application/octet-stream" {
 		return nil, fmt.Errorf("%w %.60q; want image/… and the file's bytes as the body", errMedia, r.Header.Get("Content-Type"))
 	}
-	var encoded []byte
-	err := h.bulk.do(r.Context(), func() (err error) {
-		encoded, err = io.ReadAll(http.MaxBytesReader(nil, r.Body, maxPicture))
-		return err
-	})
-	if errors.Is(err, errBusy) {
-		return nil, err
-	}
+	encoded, done, err := h.bodies.Read(r, maxPicture)
+	defer done()
 	if err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
 			return nil, fmt.Errorf("a picture of more than %d MiB; make it smaller first: %w", maxPicture>>20, err)
 		}
-		return nil, badf("reading the picture: %v", err)
+		return nil, unread("picture", err)
 	}
 	key, p, err := h.keepPicture(r.Context(), encoded)
 	if err != nil {

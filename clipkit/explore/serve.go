@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"clipnb/clipkit/internal/intake"
 )
 
 // Listen opens an address such as "127.0.0.1:8080" or ":8080". One that other machines can reach needs a token.
@@ -28,12 +30,13 @@ func Serve(ctx context.Context, l net.Listener, h *Handler) error {
 	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second, // the largest picture over a slow line
+		ReadTimeout:       30 * time.Second, // of a request that is not read by its handler; see package intake
 		WriteTimeout:      2 * time.Minute,  // an explanation by a large model
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10, // Jupyter's proxy passes its cookies on
 		ErrorLog:          log.New(log.Writer(), "explore: ", log.LstdFlags),
 	}
+	intake.Limit(s, 1024)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
 	select {

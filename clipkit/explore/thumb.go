@@ -34,8 +34,8 @@ func (h *Handler) thumbnail(ctx context.Context, t thumb) (thumbnail, error) {
 		return thumbnail{}, err
 	}
 	var made thumbnail
-	err = h.decoding.do(ctx, func() error {
-		p, err := imaging.Decode(encoded)
+	err = h.thumbing.do(ctx, func() error {
+		p, err := imaging.DecodeContext(ctx, encoded)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,7 +22,7 @@ var (
 )
 
 const (
-	maxPixels = 64 << 20 // 64 megapixels: up to 512 MB while a 16-bit RGBA PNG is decoded
+	maxPixels = 64 << 20 // 64 megapixels: up to 1.1 GB while a JPEG in four inks is decoded
 	maxSide   = 1 << 18  // also bounds the filter tables of Resize
 )
 
@@ -30,16 +31,21 @@ type codec struct {
 	name   string
 	begins func(encoded []byte) bool
 	size   func(encoded []byte) (width, height int, err error)
-	decode func(encoded []byte) (*raster.Picture, error)
+	decode func(ctx context.Context, encoded []byte) (*raster.Picture, error)
 }
 
 var codecs = []codec{
 	{"JPEG", magic("\xff\xd8\xff"), jpeg.DecodeConfig, decodeJPEG},
-	{"PNG", magic(png.Signature), png.DecodeConfig, png.Decode},
-	{"GIF", magic("GIF8?a"), gif.DecodeConfig, gif.Decode},
-	{"BMP", magic("BM"), bmp.DecodeConfig, bmp.Decode},
-	{"PNM", pnm.Accepts, pnm.DecodeConfig, pnm.Decode},
-	{"WebP", magic("RIFF????WEBP"), webpSize, decodeWebP},
+	{"PNG", magic(png.Signature), png.DecodeConfig, png.DecodeContext},
+	{"GIF", magic("GIF8?a"), gif.DecodeConfig, unbroken(gif.Decode)},
+	{"BMP", magic("BM"), bmp.DecodeConfig, unbroken(bmp.Decode)},
+	{"PNM", pnm.Accepts, pnm.DecodeConfig, unbroken(pnm.Decode)},
+	{"WebP", magic("RIFF????WEBP"), webpSize, unbroken(decodeWebP)},
+}
+
+// unbroken is for decoders that take no more than a second or two for the largest picture: nothing ends them.
+func unbroken(decode func([]byte) (*raster.Picture, error)) func(context.Context, []byte) (*raster.Picture, error) {
+	return func(_ context.Context, encoded []byte) (*raster.Picture, error) { return decode(encoded) }
 }
 
 // Config is what the header of a picture says.
@@ -63,12 +69,17 @@ func DecodeConfig(encoded []byte) (config Config, err error) {
 
 // Decode reads a picture in the mode that Pillow gives it; the first frame of an animation. See the package comment for limits and errors.
 func Decode(encoded []byte) (p *Picture, err error) {
+	return DecodeContext(context.Background(), encoded)
+}
+
+// DecodeContext is Decode that ends with ctx, whose error it then wraps: a JPEG of 64 megapixels can be made to take ten seconds.
+func DecodeContext(ctx context.Context, encoded []byte) (p *Picture, err error) {
 	err = withCodec(encoded, func(c codec) error {
 		_, _, err := c.header(encoded)
 		if err != nil {
 			return err
 		}
-		decoded, err := c.decode(encoded)
+		decoded, err := c.decode(ctx, encoded)
 		p = (*Picture)(decoded)
 		return err
 	})
@@ -99,6 +110,7 @@ func withCodec(encoded []byte, read func(codec) error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrTooLarge), errors.Is(err, ErrFormat), errors.Is(err, ErrCorrupt):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // nothing is known of the picture
 	case isUnsupported(err):
 		err = fmt.Errorf("%w: %w", ErrFormat, err)
 	default:
@@ -142,8 +154,8 @@ func isUnsupported(err error) bool {
 	return errors.Is(err, raster.ErrUnsupported) || errors.Is(err, jpeg.ErrUnsupported)
 }
 
-func decodeJPEG(encoded []byte) (*raster.Picture, error) {
-	p, err := jpeg.Decode(encoded)
+func decodeJPEG(ctx context.Context, encoded []byte) (*raster.Picture, error) {
+	p, err := jpeg.DecodeContext(ctx, encoded)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 )
 
+// fault 14
 func TestDecodeEqualsPillow(t *testing.T) {
 	var equal tally
 	check := func(name string, mode Mode, g golden) {
@@ -41,6 +42,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
+// fault 12, 13
 func TestBrokenFiles(t *testing.T) {
 	for name, want := range map[string]error{
 		"truncated.jpg":                  ErrCorrupt,
@@ -105,6 +107,7 @@ func TestBrokenFiles(t *testing.T) {
 }
 
 // What people have beside pictures is named as what it is, with what to do.
+// fault 12
 func TestForeignFormatsAreNamed(t *testing.T) {
 	for name, want := range map[string]string{"picture.avif": "AVIF", "picture.heic": "HEIC", "picture.svg": "SVG"} {
 		_, err := Decode(readFile(t, path.Join("broken", name)))

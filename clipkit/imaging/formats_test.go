@@ -29,6 +29,7 @@ func pillowReads(t testing.TB) map[string]struct {
 	return pictures
 }
 
+// fault 14
 func TestFormatsEqualPillow(t *testing.T) {
 	var equal tally
 	for name, want := range pillowReads(t) {

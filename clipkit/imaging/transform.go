@@ -8,6 +8,9 @@ var (
 	deviation = [3]float32{0.26862954, 0.26130258, 0.27577711}
 )
 
+// Statistics are the channels' mean and standard deviation that Normalise uses, in units of full brightness: for programs that prepare pictures themselves.
+func Statistics() (channelMean, std [3]float32) { return mean, deviation }
+
 // Transform decodes a picture and makes its Tensor.
 func Transform(encoded []byte, size int) ([]float32, error) {
 	p, err := decodeFor(encoded, size)

@@ -47,7 +47,7 @@ func Create(dir, model string, dim int) (*Folder, error) {
 	if err := CheckModel(model, dim); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("making an index: %w", err)
 	}
 	if err := createFiles(dir, model, dim); err != nil {
@@ -180,7 +180,7 @@ func (f *Folder) read(ctx context.Context, look func(*table) error) error {
 	if f.rows == nil {
 		return fmt.Errorf("%w: %s", ErrClosed, f.dir)
 	}
-	return look(f.rows)
+	return f.rows.guard(func() error { return look(f.rows) })
 }
 
 // refresh reads on in the log. Where that does not go on from what was read, because another process wrote the files anew, it begins again.
@@ -265,7 +265,7 @@ func (f *Folder) change(write func(*table) error) error {
 		return err
 	}
 	f.mu.RLock()
-	err := write(f.rows)
+	err := f.rows.guard(func() error { return write(f.rows) })
 	f.mu.RUnlock()
 	if err != nil {
 		return fmt.Errorf("writing the index %s: %w", f.dir, err)

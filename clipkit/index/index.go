@@ -53,6 +53,7 @@ type Exact struct {
 	ids     []int64
 	vectors []float32
 	mask    []uint16 // a bit for each vector of a panel, unset where it is no hit; nil = all are (TopK only)
+	mapped  bool     // vectors lie in a file (TopK only)
 }
 
 // NewExact keeps ids and vectors [len(ids), dim] without copying them.

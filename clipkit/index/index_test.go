@@ -51,6 +51,7 @@ func TestSearchEqualsAStableSort(t *testing.T) {
 	}
 }
 
+// fault 44
 func TestShapes(t *testing.T) {
 	if _, err := NewExact(2, []int64{1}, []float32{1}); !errors.Is(err, ErrShape) {
 		t.Error(err)

@@ -31,6 +31,7 @@ func folder(t testing.TB, log []byte, raw bool) string {
 
 // TestBroken: what lies in testdata/broken is refused, each file for the reason that it is called after. Checksums are right there, they are
 // put in front here.
+// fault 44
 func TestBroken(t *testing.T) {
 	files, err := filepath.Glob("testdata/broken/*.log")
 	if err != nil || len(files) < 12 {
@@ -51,6 +52,7 @@ func TestBroken(t *testing.T) {
 }
 
 // FuzzFolder opens, searches, adds to and reopens a folder with any log.
+// fault 44
 func FuzzFolder(f *testing.F) {
 	files, _ := filepath.Glob("testdata/broken/*.log")
 	for _, name := range append(files, "testdata/good.log") {

@@ -21,7 +21,7 @@ func (x *Exact) Ranks(queries []float32, right [][]int) ([]int, error) {
 		}
 	}
 	ranks, ctx := make([]int, len(right)), context.Background()
-	err := x.sweep(ctx, len(right), nil, func(lo, hi int, parts []span) {
+	err := x.sweep(ctx, len(right), nil, func(lo, hi int, parts []span) error {
 		asked, scratch := queries[lo*x.dim:hi*x.dim], x.newScratch()
 		bound, own := make([]float32, hi-lo), make([]int32, hi-lo)
 		for i := range bound {
@@ -31,7 +31,7 @@ func (x *Exact) Ranks(queries []float32, right [][]int) ([]int, error) {
 		for i := range before {
 			before[i] = make([]int64, hi-lo)
 		}
-		x.scan(ctx, parts, func(part int, b, _ block, panel []float32) {
+		err := x.scan(ctx, parts, func(part int, b, _ block, panel []float32) {
 			precede(asked, b.vectors, panel, x.dim, b.first, bound, own, before[part])
 		})
 		for i := range bound {
@@ -46,6 +46,7 @@ func (x *Exact) Ranks(queries []float32, right [][]int) ([]int, error) {
 				}
 			}
 		}
+		return err
 	})
 	return ranks, err
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"unsafe"
 
+	"clipnb/clipkit/internal/mapping"
 	"clipnb/clipkit/internal/regular"
 
 	"github.com/edsrzf/mmap-go"
@@ -82,7 +83,7 @@ func loadOnce(dir string) (_ *table, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return t, t.apply(bodies[1:])
+	return t, t.guard(func() error { return t.apply(bodies[1:]) })
 }
 
 func (t *table) close() error {
@@ -120,7 +121,7 @@ func (t *table) readOn() error {
 	if err != nil {
 		return err
 	}
-	return t.apply(bodies)
+	return t.guard(func() error { return t.apply(bodies) })
 }
 
 // unread gives the lines behind t.end.
@@ -205,6 +206,18 @@ func (t *table) reach(size int) error {
 	return err
 }
 
+// guard runs work, which reads the mapped vectors. Where another program has cut their file short, that is an error and not the end of this one.
+func (t *table) guard(work func() error) error {
+	err := mapping.Guard(work)
+	if err == nil {
+		err = mapping.Check(t.vectors, int64(len(t.ids))*4*int64(t.header.Dim)) // what was cut off within a page reads as zeros
+	}
+	if errors.Is(err, mapping.ErrCut) {
+		return fmt.Errorf("%w: %s: %w; build the index again", ErrFormat, filepath.Join(t.dir, t.header.Vectors), err)
+	}
+	return err
+}
+
 // drop takes an ID out, if it is there.
 func (t *table) drop(id int64) {
 	if row, ok := t.at[id]; ok {
@@ -238,7 +251,7 @@ func (t *table) values() []float32 {
 
 // filtered is the set of rows that are alive and have all tags of a filter.
 func (t *table) filtered(filter map[string]string) *Exact {
-	x := &Exact{dim: t.header.Dim, ids: t.ids, vectors: t.values(), mask: t.alive}
+	x := &Exact{dim: t.header.Dim, ids: t.ids, vectors: t.values(), mask: t.alive, mapped: true}
 	if len(filter) == 0 {
 		return x
 	}

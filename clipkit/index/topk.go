@@ -8,6 +8,10 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"clipnb/clipkit/internal/mapping"
+
+	"golang.org/x/sync/errgroup"
 )
 
 var lowest = float32(math.Inf(-1))
@@ -22,18 +26,22 @@ func (x *Exact) TopK(ctx context.Context, queries []float32, k int, progress fun
 	if k == 0 {
 		return out, ctx.Err()
 	}
-	err := x.sweep(ctx, len(out), progress, func(lo, hi int, parts []span) {
+	err := x.sweep(ctx, len(out), progress, func(lo, hi int, parts []span) error {
 		asked, stride := spread(queries[lo*x.dim:hi*x.dim], x.dim)
 		best, where := make([][]float32, len(parts)), make([][]int32, len(parts))
 		for i := range parts {
 			best[i], where[i] = slices.Repeat([]float32{lowest}, (hi-lo)*k), make([]int32, (hi-lo)*k)
 		}
-		x.scan(ctx, parts, func(part int, b, next block, panel []float32) {
+		err := x.scan(ctx, parts, func(part int, b, next block, panel []float32) {
 			offer(asked, stride, b, next, panel, x.dim, k, best[part], where[part])
 		})
+		if err != nil {
+			return err
+		}
 		for i := lo; i < hi; i++ {
 			out[i] = x.join(best, where, i-lo, k)
 		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -63,7 +71,10 @@ const (
 
 // sweep lets work see every one of n queries with every vector, on all cores: chunks of queries side by side, each with all vectors in one
 // part, or, where queries are few, one chunk with the vectors in parts.
-func (x *Exact) sweep(ctx context.Context, n int, progress func(done, total int), work func(lo, hi int, parts []span)) error {
+func (x *Exact) sweep(ctx context.Context, n int, progress func(done, total int), work func(lo, hi int, parts []span) error) error {
+	caller := ctx
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	workers := runtime.GOMAXPROCS(0)
 	size, parts := min(chunk, (n+workers-1)/workers), []span{{0, len(x.ids)}}
 	if n < workers*minQueries {
@@ -77,7 +88,9 @@ func (x *Exact) sweep(ctx context.Context, n int, progress func(done, total int)
 		wg.Go(func() {
 			for lo := range next {
 				hi := min(lo+size, n)
-				work(lo, hi, parts)
+				if err := work(lo, hi, parts); err != nil {
+					end(err)
+				}
 				mu.Lock()
 				if done += hi - lo; progress != nil && ctx.Err() == nil {
 					progress(done, n)
@@ -91,7 +104,10 @@ func (x *Exact) sweep(ctx context.Context, n int, progress func(done, total int)
 	}
 	close(next)
 	wg.Wait()
-	return ctx.Err()
+	if err := caller.Err(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
 }
 
 // split cuts n vectors into parts of whole panels.
@@ -127,18 +143,29 @@ func (x *Exact) block(at, hi int) block {
 	return block{}
 }
 
-// scan hands the vectors of each part to visit, block by block, with the block that comes next and a panel as scratch. Parts run side by side.
-func (x *Exact) scan(ctx context.Context, parts []span, visit func(part int, b, next block, panel []float32)) {
-	var wg sync.WaitGroup
+// scan hands the vectors of each part to visit, block by block, with the block that comes next and a panel as scratch. Parts run side by side. Vectors
+// that lie in a file are copied for visit, because C would end the program where the file is cut short; the next block it only fetches ahead.
+func (x *Exact) scan(ctx context.Context, parts []span, visit func(part int, b, next block, panel []float32)) error {
+	var group errgroup.Group
 	for i, p := range parts {
-		wg.Go(func() {
+		group.Go(func() error {
 			panel := newPanel(x.dim)
+			var room []float32
+			if x.mapped {
+				room = newPanel(x.dim)
+			}
 			for b := x.block(p.lo, p.hi); b.vectors != nil && ctx.Err() == nil; {
 				next := x.block(b.first+panelRows, p.hi)
+				if x.mapped {
+					if err := mapping.Guard(func() error { b.vectors = room[:copy(room, b.vectors)]; return nil }); err != nil {
+						return err
+					}
+				}
 				visit(i, b, next, panel)
 				b = next
 			}
+			return nil
 		})
 	}
-	wg.Wait()
+	return group.Wait()
 }

@@ -124,6 +124,7 @@ func TestScoresAreSymmetric(t *testing.T) {
 }
 
 // A model that diverged gives no hits and no good ranks.
+// fault 36, 19.7
 func TestNotANumber(t *testing.T) {
 	nan := float32(math.NaN())
 	x, err := NewExact(1, []int64{1, 2, 3}, []float32{nan, 1, nan})

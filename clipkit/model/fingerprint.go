@@ -29,7 +29,12 @@ type Ident struct {
 // Fingerprint is the SHA-256 of the parameters, written as a safetensors file in float32 without metadata: the same for the same weights on
 // every device. It is computed at the first call, a tensor at a time, and kept until the weights may have changed: SetTensor (and Set, Init and
 // weights.Load through it) and LendVariables drop it.
+//
+// That of exported files is their own: it depends on the precision, too.
 func (m *Model) Fingerprint() (string, error) {
+	if m.exported != nil {
+		return m.exported.Fingerprint()
+	}
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	if m.fingerprint != "" {
@@ -112,11 +117,11 @@ func writeAs(w io.Writer, dtype string, t tensor.Tensor) error {
 // the device yet, it is the tensor's own memory. Otherwise the tensor is copied into room, which grows as needed; GoMLX's own access would keep a
 // copy of every tensor that was once looked at.
 func (m *Model) read(name string, shared bool, room *[]uint64, use func(t tensor.Tensor) error) error {
-	v := m.store.GetVariable("/" + name)
-	if v == nil {
-		return fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, name)
+	v, err := m.variable(name)
+	if err != nil {
+		return err
 	}
-	err := device.Catch(func() error {
+	err = device.Catch(func() error {
 		parts, err := m.Device.Parts(v)
 		if err != nil {
 			return err

@@ -30,6 +30,7 @@ type Model struct {
 
 	store     *gomodel.Store // one variable per tensor of arch.Config.Tensors, under its reference name
 	precision Precision
+	exported  Exported // computes the towers instead of graphs; nil = graphs do
 
 	writing     sync.Mutex // is held by whatever writes weights, and by Fingerprint
 	fingerprint string     // of the weights as they are; "" = not known
@@ -37,8 +38,11 @@ type Model struct {
 	converted   int        // bytes of SetTensor's conversions that may not be collected yet
 
 	mu            sync.Mutex
-	images, texts *gomodel.Exec
+	images, texts tower
 }
+
+// tower is one tower's graphs, compiled when they are first asked for.
+type tower struct{ unit, raw *gomodel.Exec }
 
 // New makes a float32 model with every parameter zero; give it values with Init, Set or SetTensor.
 func New(cfg arch.Config, dev *device.Device) (*Model, error) { return NewIn(cfg, dev, F32) }
@@ -72,20 +76,23 @@ func (m *Model) Precision() Precision { return m.precision }
 func (m *Model) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, e := range []*gomodel.Exec{m.images, m.texts} {
+	for _, e := range []*gomodel.Exec{m.images.unit, m.images.raw, m.texts.unit, m.texts.raw} {
 		if e != nil {
 			m.Device.Free(e)
 		}
 	}
-	m.images, m.texts = nil, nil
+	m.images, m.texts = tower{}, tower{}
 	m.store.Finalize()
+	if m.exported != nil {
+		m.exported.Close()
+	}
 }
 
 // SetTensor copies a tensor's values to the device. Of a mapped file nothing else is copied when its type is the one the model keeps.
 func (m *Model) SetTensor(t tensor.Tensor) error {
-	v := m.store.GetVariable("/" + t.Name)
-	if v == nil {
-		return fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, t.Name)
+	v, err := m.variable(t.Name)
+	if err != nil {
+		return err
 	}
 	if !slices.Equal(v.Shape().Dimensions, t.Shape) && v.Shape().Size()+t.Size() > 2 {
 		return fmt.Errorf("%w: %s has shape %v, model %q needs %v", ErrTensor, t.Name, t.Shape, m.Config.Name, v.Shape().Dimensions)
@@ -120,7 +127,7 @@ func (m *Model) SetTensor(t tensor.Tensor) error {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	m.fingerprint = ""
-	err := m.Device.Set(v, data)
+	err = m.Device.Set(v, data)
 	if err != nil {
 		err = fmt.Errorf("copying %s to %s: %w", t.Name, m.Device, err)
 	}
@@ -137,6 +144,17 @@ func (m *Model) SetTensor(t tensor.Tensor) error {
 
 // maxConverted is how many bytes of conversions wait for the collector, at most.
 const maxConverted = 256 << 20
+
+func (m *Model) variable(name string) (*gomodel.Variable, error) {
+	v := m.store.GetVariable("/" + name)
+	switch {
+	case m.exported != nil:
+		return nil, fmt.Errorf("%w: it lies in exported files, whose weights are neither read nor written (%s); take the model that was exported", ErrTensor, name)
+	case v == nil:
+		return nil, fmt.Errorf("%w: model %q has no %q", ErrTensor, m.Config.Name, name)
+	}
+	return v, nil
+}
 
 // Set gives one tensor its values, row-major. An integer buffer takes one rounded value.
 func (m *Model) Set(name string, shape []int, values []float32) error {
@@ -158,6 +176,9 @@ func (m *Model) Get(name string) (shape []int, values []float32, err error) {
 
 // LogitScale is exp of the parameter: what multiplies the cosines (100 in the published weights).
 func (m *Model) LogitScale() (float64, error) {
+	if m.exported != nil {
+		return m.exported.LogitScale(), nil
+	}
 	_, v, err := m.Get("logit_scale")
 	if err != nil {
 		return 0, err
@@ -167,16 +188,44 @@ func (m *Model) LogitScale() (float64, error) {
 
 // EncodeImages turns n pictures, [n,3,R,R] as imaging makes them, into n unit vectors, [n,D].
 func (m *Model) EncodeImages(ctx context.Context, pixels []float32, n int) ([]float32, error) {
+	return m.encodeImages(ctx, pixels, n, true)
+}
+
+// RawImages is EncodeImages without normalisation: what the reference's encode_image gives.
+func (m *Model) RawImages(ctx context.Context, pixels []float32, n int) ([]float32, error) {
+	return m.encodeImages(ctx, pixels, n, false)
+}
+
+func (m *Model) encodeImages(ctx context.Context, pixels []float32, n int, unit bool) ([]float32, error) {
 	r := m.Config.ImageResolution
 	if len(pixels) != n*3*r*r {
 		return nil, fmt.Errorf("encoding %d images: got %d values, want [%d,3,%d,%d]", n, len(pixels), n, r, r)
 	}
-	return encode(ctx, m, &m.images, pixels, n, []int{3, r, r}, VisualFeatures)
+	if m.exported != nil {
+		return inFiles(ctx, m, pixels, n, unit, m.exported.Images)
+	}
+	return encode(ctx, m, m.images.graph(unit), pixels, n, []int{3, r, r}, VisualFeatures, unit)
+}
+
+func (t *tower) graph(unit bool) **gomodel.Exec {
+	if unit {
+		return &t.unit
+	}
+	return &t.raw
 }
 
 // EncodeTexts turns n token rows, [n,T] as tokenizer makes them, into n unit vectors, [n,D]. T is any length up to the model's positions.
 // Rows are encoded with others of about their length, each batch cut after its longest: padding is masked in the reference and is cut off here.
 func (m *Model) EncodeTexts(ctx context.Context, ids []int32, n int) ([]float32, error) {
+	return m.encodeTexts(ctx, ids, n, true)
+}
+
+// RawTexts is EncodeTexts without normalisation: what the reference's encode_text gives.
+func (m *Model) RawTexts(ctx context.Context, ids []int32, n int) ([]float32, error) {
+	return m.encodeTexts(ctx, ids, n, false)
+}
+
+func (m *Model) encodeTexts(ctx context.Context, ids []int32, n int, unit bool) ([]float32, error) {
 	if n == 0 {
 		return nil, nil
 	}
@@ -198,7 +247,13 @@ func (m *Model) EncodeTexts(ctx context.Context, ids []int32, n int) ([]float32,
 		for _, i := range batch {
 			some = append(some, row(i)[:length]...)
 		}
-		features, err := encode(ctx, m, &m.texts, some, len(batch), []int{length}, TextFeatures)
+		var features []float32
+		var err error
+		if m.exported != nil {
+			features, err = inFiles(ctx, m, some, len(batch), unit, m.exported.Texts)
+		} else {
+			features, err = encode(ctx, m, m.texts.graph(unit), some, len(batch), []int{length}, TextFeatures, unit)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -230,7 +285,7 @@ var splitRows = []bool{true}
 
 // encode runs a tower over n samples of the given shape. Each batch is padded to a power of two of rows for every device, so that few graphs are
 // compiled.
-func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exec, data []T, n int, sample []int, tower func(*Params, *Node) *Node) (out []float32, err error) {
+func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exec, data []T, n int, sample []int, tower func(*Params, *Node) *Node, unit bool) (out []float32, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err = device.Catch(func() error {
@@ -238,7 +293,11 @@ func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exe
 			e, err := m.Device.Exec(m.store, splitRows, func(s *gomodel.Scope, in []*Node) []*Node {
 				p := NewParams(m.Config, s.Store(), in[0].Graph())
 				p.Multiply(m.precision.compute(m.Device), m.Device)
-				return []*Node{L2Normalize(tower(p, in[0]), -1)}
+				features := tower(p, in[0])
+				if unit {
+					features = L2Normalize(features, -1)
+				}
+				return []*Node{features}
 			})
 			if err != nil {
 				return err

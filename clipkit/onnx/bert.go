@@ -29,7 +29,7 @@ func (g *graph) texts() {
 		x = g.bertLayer(g.scope+".", x, mask, i == g.cfg.TextLayers-1)
 	}
 	g.scope = "text_projection"
-	x = g.matmul(g.do("Squeeze", x, g.shape(1)), g.matrix(g.weights["text_projection"]))
+	x = g.times(g.do("Squeeze", x, g.shape(1)), transposed(g.weights["text_projection"]))
 	g.features("text_features", x)
 }
 
@@ -37,7 +37,7 @@ func (g *graph) texts() {
 func (g *graph) bertEmbeddings(text string) string {
 	const name = "bert.embeddings."
 	g.scope = "bert.embeddings"
-	x := g.full(g.do("Gather", g.matrix(g.weights[name+"word_embeddings.weight"]), text))
+	x := g.lookup(g.weights[name+"word_embeddings.weight"], text)
 	positions := g.add(g.typedPositions())
 	if g.options.Context == 0 {
 		length := g.do("Slice", g.do("Shape", text), g.shape(1), g.shape(2))

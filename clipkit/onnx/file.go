@@ -3,10 +3,8 @@ package onnx
 import (
 	"fmt"
 	"io"
-	"path/filepath"
 	"strconv"
 
-	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/weights/tensor"
 
 	onnxpb "github.com/gomlx/compute-onnx/support/protos"
@@ -23,7 +21,7 @@ const (
 )
 
 var elementTypes = map[string]onnxpb.TensorProto_DataType{
-	"F32": onnxpb.TensorProto_FLOAT, "F16": onnxpb.TensorProto_FLOAT16, "I64": onnxpb.TensorProto_INT64,
+	"F32": onnxpb.TensorProto_FLOAT, "F16": onnxpb.TensorProto_FLOAT16, "I8": onnxpb.TensorProto_INT8, "I64": onnxpb.TensorProto_INT64,
 }
 
 // initializer is a tensor of the file: its message, in which only the data is missing, and where the data comes from.
@@ -58,23 +56,6 @@ func (g *graph) layout(extra string) (list []initializer, besides int) {
 		list = append(list, i)
 	}
 	return list, besides
-}
-
-// write makes the files at path. The one beside is of no use to an older file at path, which therefore goes first.
-func (g *graph) write(path string) error {
-	extra := path + extraSuffix
-	list, besides := g.layout(filepath.Base(extra))
-	if err := atomicfile.RemoveAll(path); err != nil {
-		return fmt.Errorf("replacing %s: %w", path, err)
-	}
-	if besides == 0 {
-		if err := atomicfile.RemoveAll(extra); err != nil {
-			return fmt.Errorf("removing the weights of an older %s: %w", path, err)
-		}
-	} else if err := atomicfile.Write(extra, func(w io.Writer) error { return writeBeside(w, list) }); err != nil {
-		return err
-	}
-	return atomicfile.Write(path, func(w io.Writer) error { return g.writeModel(w, list) })
 }
 
 func writeBeside(w io.Writer, list []initializer) error {
@@ -129,6 +110,7 @@ func (i initializer) size() int {
 func (g *graph) writeModel(w io.Writer, list []initializer) error {
 	model, err := proto.Marshal(&onnxpb.ModelProto{
 		IrVersion: irVersion(g.options.Opset), ProducerName: "clipkit", OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: int64(g.options.Opset)}},
+		MetadataProps: g.metadata(),
 	})
 	if err != nil {
 		return err

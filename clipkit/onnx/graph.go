@@ -15,6 +15,7 @@ import (
 type graph struct {
 	cfg     arch.Config
 	options Options
+	side    Side
 	weights map[string]tensor.Tensor
 
 	scope    string // the part of the model that is being written: nodes are named after it
@@ -23,11 +24,15 @@ type graph struct {
 	known    map[string]bool   // names of constant
 	half     map[string]bool   // values in float16
 	cast     map[string]string // what a value is in the other type
+
+	activation map[string]activation // values in 8 bits
+	matrices   []tensor.Tensor       // that int8 can hold in 8 bits
+	alone      string                // the only one that is to be; "" = the rule decides
 }
 
 func newGraph(cfg arch.Config, o Options) *graph {
 	return &graph{cfg: cfg, options: o, weights: map[string]tensor.Tensor{}, proto: &onnxpb.GraphProto{},
-		known: map[string]bool{}, half: map[string]bool{}, cast: map[string]string{}}
+		known: map[string]bool{}, half: map[string]bool{}, cast: map[string]string{}, activation: map[string]activation{}}
 }
 
 // op adds a node with one output.

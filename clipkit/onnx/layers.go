@@ -18,7 +18,7 @@ func (g *graph) linear(name, x string) string {
 }
 
 func (g *graph) affine(x string, weight, bias tensor.Tensor) string {
-	return g.do("Add", g.matmul(x, g.matrix(transposed(weight))), g.add(single(bias)))
+	return g.do("Add", g.times(x, weight), g.add(single(bias)))
 }
 
 // layerNorm over the last axis; before opset 17 it had no operator of its own.

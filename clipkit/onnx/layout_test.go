@@ -1,11 +1,9 @@
 package onnx
 
 import (
-	"errors"
 	"testing"
 
 	"clipnb/clipkit/arch"
-	"clipnb/clipkit/weights/tensor"
 )
 
 // Weights that no protobuf message can hold lie beside without being asked to; of ViT-H-14 those are the images'. Everything stands at its own place.
@@ -14,23 +12,15 @@ func TestWeightsLieBesideWhereTheyMust(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []tensor.Tensor
-	for _, x := range cfg.Tensors() {
-		list = append(list, tensor.Lazy(x.Name, "F32", x.Shape, func() ([]byte, error) { return nil, errors.New("nothing is written") }))
-	}
+	list := unread(cfg)
 	for _, c := range []struct {
 		side   Side
 		p      Precision
 		beside bool
-	}{{Images, F32, true}, {Images, F16, false}, {Texts, F32, false}} {
-		g := newGraph(cfg, Options{Opset: DefaultOpset, Precision: c.p})
-		if err := g.take(c.side, list); err != nil {
+	}{{Images, F32, true}, {Images, F16, false}, {Images, Int8, false}, {Texts, F32, false}} {
+		g, err := tower(c.side, cfg, list, Options{Precision: c.p}, "")
+		if err != nil {
 			t.Fatal(err)
-		}
-		if c.side == Images {
-			g.images()
-		} else {
-			g.texts()
 		}
 		tensors, besides := g.layout("x")
 		if (besides > 0) != c.beside {

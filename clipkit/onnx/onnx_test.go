@@ -265,7 +265,8 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		want string
 	}{
 		{"opset", list, onnx.Images, onnx.Options{Opset: 9}, "opset 9, want 13 to 22"},
-		{"precision", list, onnx.Images, onnx.Options{Precision: "int3"}, `precision "int3", want "fp32" or "fp16"`},
+		{"precision", list, onnx.Images, onnx.Options{Precision: "int3"}, `precision "int3", want "fp32", "fp16" or "int8"`},
+		{"range", list, onnx.Images, onnx.Options{Precision: onnx.F16, ReduceRange: true}, "ReduceRange and Whole are about int8, not fp16"},
 		{"context", list, onnx.Texts, onnx.Options{Context: 9999}, "has positions for 512"},
 		{"tower", list, "sound", onnx.Options{}, `tower "sound", want "img" or "txt"`},
 		{"missing", with(proj, func(x *tensor.Tensor) { x.Name = "other" }), onnx.Images, onnx.Options{}, "visual.proj of tiny-vit is missing"},
@@ -273,6 +274,10 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		{"short", with(proj, func(x *tensor.Tensor) { x.Data = x.Data[:8] }), onnx.Images, onnx.Options{}, `tensor "visual.proj": 8 bytes`},
 		{"infinite", with(proj, func(x *tensor.Tensor) { *x = tensor.F32(proj, x.Shape, slices.Repeat([]float32{1e6}, x.Size())) }),
 			onnx.Images, onnx.Options{Precision: onnx.F16}, "float16 ends at 65504"},
+		{"not a number", with(proj, func(x *tensor.Tensor) {
+			*x = tensor.F32(proj, x.Shape, slices.Repeat([]float32{float32(math.NaN())}, x.Size()))
+		}),
+			onnx.Images, onnx.Options{Precision: onnx.Int8}, "has a value of NaN, which 8 bits cannot hold"},
 	} {
 		dir := t.TempDir()
 		_, err := onnx.Write(filepath.Join(dir, "m"), c.side, cfg, c.weights, c.Options)

@@ -75,7 +75,7 @@ func (g *graph) conv(x, name, norm string, stride int) string {
 		_, shift, err := g.batchNorm(norm)
 		return shift, err
 	})
-	inputs := []string{x, g.matrix(folded), g.matrix(bias)}
+	inputs := []string{x, g.kernel(folded), g.matrix(bias)}
 	return g.op("Conv", inputs, ints("kernel_shape", kernel, kernel), ints("strides", stride, stride), ints("pads", side, side, side, side))
 }
 

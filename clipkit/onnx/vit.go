@@ -26,7 +26,7 @@ func (g *graph) images() {
 func (g *graph) vit(image string) string {
 	width, size := g.cfg.VisionWidth, g.cfg.VisionPatchSize
 	g.scope = "visual.conv1"
-	x := g.op("Conv", []string{g.short(image), g.matrix(g.weights["visual.conv1.weight"])}, ints("kernel_shape", size, size), ints("strides", size, size))
+	x := g.op("Conv", []string{g.short(image), g.kernel(g.weights["visual.conv1.weight"])}, ints("kernel_shape", size, size), ints("strides", size, size))
 	x = g.do("Reshape", g.full(x), g.shape(0, width, -1))
 	x = g.op("Transpose", []string{x}, ints("perm", 0, 2, 1)) // [B,patches,W]
 	x = g.do("Pad", x, g.shape(0, 1, 0, 0, 0, 0))             // the class token, which classPositions fills
@@ -39,7 +39,7 @@ func (g *graph) vit(image string) string {
 	}
 	g.scope = "visual.proj"
 	x = g.layerNorm("visual.ln_post", g.do("Squeeze", x, g.shape(1)), visionEpsilon)
-	return g.matmul(x, g.matrix(g.weights["visual.proj"]))
+	return g.times(x, transposed(g.weights["visual.proj"]))
 }
 
 // classPositions are the positions, with the class embedding in the first.

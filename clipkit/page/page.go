@@ -30,7 +30,7 @@ var ErrNone = errors.New("no page runs")
 
 // Page is a retrieval page that runs in a process of its own. Its model encodes for later cells too, which need not load it.
 type Page struct {
-	URL   string // on this machine
+	URL   string // on this machine; it has the token, and does not belong into a notebook's output
 	Model int    // which of the page's models encodes and searches: 0, or 1 where there are two
 
 	name  string
@@ -55,7 +55,16 @@ func Attach(ctx context.Context, name ...string) (*Page, error) {
 	return p, p.Healthy(ctx)
 }
 
-func (p *Page) String() string { return p.URL }
+// String is a link that opens the page on this machine, once and within ten minutes: it may be printed in a notebook.
+func (p *Page) String() string {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ticket, err := p.ticket(ctx)
+	if err != nil {
+		return fmt.Sprintf("the page at http://127.0.0.1:%d/, which does not answer: %v", p.state.Port, err)
+	}
+	return p.link(ticket)
+}
 
 // PID is the page's process.
 func (p *Page) PID() int { return p.state.Page.PID }
@@ -161,11 +170,12 @@ func (p *Page) ask(ctx context.Context, method, path string, question, answer an
 		}
 		body = bytes.NewReader(b)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, p.URL+path, body)
+	r, err := http.NewRequestWithContext(ctx, method, fmt.Sprintf("http://127.0.0.1:%d/%s", p.state.Port, path), body)
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+p.state.Token)
 	reply, err := local.Do(r)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -188,13 +190,53 @@ func TestStartRefuses(t *testing.T) {
 // The frame asks nobody unless Jupyter is around it, and holds its address as text.
 func TestFrame(t *testing.T) {
 	p := newPage("explore", state{Port: 4321, Token: "TOKENTOKENTOKEN"})
-	html := p.Frame(600)
-	for _, part := range []string{`id="clipkit-page-TOKENTOK"`, `href="http://127.0.0.1:4321/TOKENTOKENTOKEN/"`, `"proxy/4321/TOKENTOKENTOKEN/"`, "height:600px", `if (!config) return;`} {
+	html := p.frame("TICKETTICKETTICKET", 600)
+	for _, part := range []string{`id="clipkit-page-TICKETTI"`, `href="http://127.0.0.1:4321/open/TICKETTICKETTICKET"`, `"proxy/4321/"`, "height:600px", `if (!config) return;`} {
 		if !strings.Contains(html, part) {
 			t.Errorf("the frame has no %s:\n%s", part, html)
 		}
 	}
+	if strings.Contains(html, "TOKEN") {
+		t.Errorf("the token is in the frame:\n%s", html)
+	}
 	if regexp.MustCompile(`\$[A-Z]`).MatchString(html) {
 		t.Errorf("something is not filled in:\n%s", html)
+	}
+}
+
+// fault 19.12: the page's token is neither in ps nor in a notebook's output, and its file is the user's alone
+func TestTokenIsKeptNowhere(t *testing.T) {
+	t.Setenv("CLIPKIT_ROOT", t.TempDir())
+	ctx := t.Context()
+	owner, _ := kernel(t)
+	page, err := start(ctx, "explore", shown{"a"}, owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	frame, err := page.Frame(ctx, 600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := page.String()
+	for _, name := range []string{"cmdline", "environ"} {
+		if words, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", page.PID(), name)); runtime.GOOS == "linux" && (err != nil || strings.Contains(string(words), page.state.Token)) {
+			t.Errorf("%s: %q, %v", name, words, err)
+		}
+	}
+	for name, text := range map[string]string{"the frame": frame, "a printed page": link, "a formatted one": fmt.Sprintf("%v %s", page, page)} {
+		if strings.Contains(text, page.state.Token) {
+			t.Errorf("%s has the token: %s", name, text)
+		}
+	}
+	reply, err := http.Get(link)
+	if err != nil || reply.StatusCode != http.StatusOK {
+		t.Errorf("the printed link: %v %v", reply, err)
+	}
+	if reply, err := http.Get(link); err != nil || reply.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the printed link, once more: %v %v", reply, err)
+	}
+	if info, err := os.Stat(stateFile("explore", owner)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file with the token: %v %v", info, err)
 	}
 }

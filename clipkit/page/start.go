@@ -89,7 +89,7 @@ func launch(ctx context.Context, t task, l *net.TCPListener, s state) (*Page, er
 		return nil, err
 	}
 	defer socket.Close()
-	if err := os.MkdirAll(Dir(), 0o755); err != nil {
+	if err := os.MkdirAll(Dir(), 0o777); err != nil {
 		return nil, err
 	}
 	logFile := filepath.Join(Dir(), t.Name+".log")

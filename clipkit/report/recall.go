@@ -40,7 +40,7 @@ func RecallBars(reports ...*eval.Report) *chart.Chart {
 // Keep keeps a report in a run's eval folder under a name, for a later cell.
 func Keep(run, name string, r *eval.Report) error {
 	dir := filepath.Join(repo.Experiments(), run, "eval")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("keeping an evaluation: %w", err)
 	}
 	r.Name = name

@@ -42,7 +42,7 @@ func keepResult(p recipe.Recipe, r Row) error {
 	path := resultFile(p)
 	b, err := json.MarshalIndent(r, "", " ")
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o755)
+		err = os.MkdirAll(filepath.Dir(path), 0o777)
 	}
 	if err == nil {
 		err = atomicfile.WriteBytes(path, append(b, '\n'))

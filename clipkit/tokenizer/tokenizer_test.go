@@ -39,6 +39,7 @@ func readLines[T any](t *testing.T, name string) (rows []T) {
 	return rows
 }
 
+// fault 17
 func TestReferenceCases(t *testing.T) {
 	type row struct {
 		Text, Prep string
@@ -152,6 +153,7 @@ func TestIDsOfSingleRules(t *testing.T) {
 
 // TestEveryCodePoint compares all of Unicode, and case beside every code point, with the reference on Unicode 14 tables.
 // It is what fails when a newer Go brings newer tables.
+// fault 17
 func TestEveryCodePoint(t *testing.T) {
 	type row struct{ From, IDs, Prepared string }
 	rows := readLines[row](t, "every_code_point.jsonl")
@@ -222,6 +224,7 @@ func TestTokenizeErrorsAndTruncation(t *testing.T) {
 	}
 }
 
+// fault 17
 func TestInvalidUTF8IsDropped(t *testing.T) {
 	if got, want := Default().Pieces("a\xff\xfeb"), []string{"ab"}; !slices.Equal(got, want) {
 		t.Errorf("pieces %q, want %q", got, want)

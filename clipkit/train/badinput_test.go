@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,6 +123,7 @@ func runOn(t *testing.T, m *model.Model, s dataset.Source, change func(*Config))
 }
 
 // TestBadDataInARun trains on what users train on, and reads what the run says of it: each thing once, with what to do about it.
+// fault 12, 17, 18
 func TestBadDataInARun(t *testing.T) {
 	m, pictures := e2eModel(t), somePictures(t, 8)
 	captions := []string{"红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟", "白色的马", "黑色的牛", "灰色的羊", "紫色的兔"}
@@ -272,5 +274,42 @@ func TestFailingValidation(t *testing.T) {
 	}
 	if paths, err := checkpoint.List(run.Checkpoints()); err != nil || len(paths) != 1 || filepath.Base(paths[0]) != "step-00000002" {
 		t.Errorf("checkpoints %v, error %v", paths, err)
+	}
+}
+
+// fading is a split of which picture 3 cannot be read any more after its first time.
+type fading struct {
+	split
+	read *atomic.Int64
+}
+
+func (s fading) Image(id int64) ([]byte, error) {
+	if id == 3 && s.read.Add(1) > 1 {
+		return nil, errors.New("it is gone")
+	}
+	return s.split.Image(id)
+}
+
+// A run whose budget of bad pictures ends has its last step saved.
+// fault 24, 19.6
+func TestSpentBudgetSavesTheLastStep(t *testing.T) {
+	captions := []string{"红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟", "白色的马", "黑色的牛", "灰色的羊", "紫色的兔"}
+	o := runOn(t, e2eModel(t), fading{split{somePictures(t, 8), captions}, new(atomic.Int64)}, func(c *Config) {
+		c.MaxEpochs, c.SkipBudget, c.SaveEpochInterval, c.SaveStepInterval = 3, 0, 0, 0
+	})
+	if o.err == nil || !strings.Contains(o.err.Error(), "it is gone") || !strings.Contains(o.err.Error(), " is saved: run it again to continue") {
+		t.Fatalf("error %v", o.err)
+	}
+	path, err := checkpoint.Latest(filepath.Join(o.dir, "checkpoints"), func(line string) { t.Error(line) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if last := o.rows[len(o.rows)-1]; c.State.Step < 2 || c.State.Step != last.Step {
+		t.Errorf("step %d is saved, the last row is of step %d", c.State.Step, last.Step)
 	}
 }

@@ -92,6 +92,9 @@ type Config struct {
 
 	Workers    int `json:"workers"`     // goroutines that decode and tokenise [--num-workers]
 	SkipBudget int `json:"skip_budget"` // broken samples that are replaced and reported before the run stops
+
+	NaNBudget int  `json:"nan_budget,omitempty"` // steps whose loss is not a number that are left out, with their pictures named, before the run stops
+	Force     bool `json:"force,omitempty"`      // go on with a run whose settings were others; what changed is kept in its metrics. No setting of the run itself
 }
 
 // Default is the reference's settings for a model (cn_clip/training/params.py), with padding left out.
@@ -175,7 +178,7 @@ func (c Config) Check(cfg arch.Config) error {
 		return err
 	}
 	for field, v := range map[string]int{"log_interval": c.LogInterval, "save_epoch_interval": c.SaveEpochInterval, "save_step_interval": c.SaveStepInterval, "keep_checkpoints": c.KeepCheckpoints,
-		"patience": c.Patience, "skip_budget": c.SkipBudget} {
+		"patience": c.Patience, "skip_budget": c.SkipBudget, "nan_budget": c.NaNBudget} {
 		if v < 0 {
 			return bad(field, v, "0 (off) or a positive number")
 		}

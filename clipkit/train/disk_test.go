@@ -54,6 +54,7 @@ func steps(t *testing.T, dir string) (list string) {
 
 // A save that fails is said with the checkpoint's path, and training goes on to the next, or stops where that is asked for; the end of a run whose last
 // save fails is an error, and no finished step that was saved is lost.
+// fault 26
 func TestFullDiskDuringASave(t *testing.T) {
 	clean, _ := savingJob(t, t.TempDir(), func(*Config) {})
 	if err := clean.Do(context.Background()); err != nil {

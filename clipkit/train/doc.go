@@ -66,10 +66,12 @@
 //	lora_rank, lora_alpha          only low-rank additions train (package lora)
 //	trim_text                      padding that a whole batch has is left out: the same loss for less work; on by default
 //	best_metric, patience          the best checkpoint is kept apart, and a run ends when it gets no better (best.go)
-//	spike_factor                   a jump of the loss ends the run; one that is not a number always does
+//	spike_factor                   a jump of the loss ends the run; one that is not a number does too, but for nan_budget
 //	keep_checkpoints               older ones are removed
 //	save_minutes                   besides, the first step that ends so long after the last checkpoint is saved (30)
 //	skip_budget                    broken samples that a run bears
+//	nan_budget                     steps without a finite loss that a run leaves out
+//	force                          a run goes on with other settings than it had, and keeps what changed
 //
 // 0 turns off whatever has an interval or a share. No key is read and then ignored.
 //

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"strings"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/dataset/loader"
@@ -54,7 +56,7 @@ func (j *Job) epoch(ctx context.Context) error {
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("epoch %d, batch %d: %w", j.state.Epoch+1, j.state.Batch+1, err)
+			return j.ended(fmt.Errorf("epoch %d, batch %d: %w", j.state.Epoch+1, j.state.Batch+1, err))
 		}
 		loaded := j.Now()
 		lr := c.learningRate(j.state.Step, j.perRun)
@@ -64,7 +66,11 @@ func (j *Job) epoch(ctx context.Context) error {
 		if errors.Is(err, step.ErrStopped) {
 			return j.interrupted(ctx)
 		}
-		if err == nil {
+		if errors.Is(err, ErrDiverged) {
+			if err = j.leaveOut(pictures, err); err != nil {
+				return known{err}
+			}
+		} else if err == nil {
 			err = j.watch(b, res, pictures, captions)
 		}
 		if err != nil {
@@ -143,11 +149,30 @@ func (j *Job) watch(b *loader.Batch, res step.Result, pictures []int64, captions
 	return nil
 }
 
+// leaveOut takes note of a step whose loss is not a number, with its pictures. The model is as it was: within the budget the run goes on.
+func (j *Job) leaveOut(pictures []int64, why error) error {
+	var names []string
+	for _, id := range pictures {
+		names = append(names, dataset.Label(j.Train, id))
+	}
+	j.note(fmt.Sprintf("%v; its pictures: %s", why, strings.Join(names, ", ")))
+	const shown = 10
+	if len(names) > shown {
+		names = append(names[:shown], fmt.Sprintf("and %d more, which metrics.jsonl names", len(names)-shown))
+	}
+	j.state.NaNSteps++
+	if j.state.NaNSteps > j.Config.NaNBudget {
+		return fmt.Errorf("%w; the pictures of the step: %s; nan_budget leaves out such steps (now %d)", why, strings.Join(names, ", "), j.Config.NaNBudget)
+	}
+	j.Say(fmt.Sprintf("%v; it is left out, number %d of at most %d; its pictures: %s", why, j.state.NaNSteps, j.Config.NaNBudget, strings.Join(names, ", ")))
+	return nil
+}
+
 // after records a step, and validates and saves when it is time.
 func (j *Job) after(ctx context.Context, row experiment.Row, endOfEpoch bool) error {
 	c, step, final := j.Config, row.Step, row.Step == j.perRun
 	every := func(interval, n int) bool { return interval > 0 && n%interval == 0 }
-	if every(c.LogInterval, step) || step == 1 || final {
+	if (every(c.LogInterval, step) || step == 1 || final) && !math.IsNaN(row.Loss) && !math.IsInf(row.Loss, 0) { // of a step that was left out there is a note
 		if err := j.record(row); err != nil {
 			return err
 		}

@@ -41,6 +41,7 @@ func small(t *testing.T, root, name string, m *model.Model, change func(*Config)
 
 // A run that is interrupted in the middle of an epoch, resumed by a fresh process's model, and interrupted again, ends in the same bits
 // as one that was never stopped, with one row for every step.
+// fault 33
 func TestInterruptedRunEndsInTheSameBits(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
@@ -122,6 +123,7 @@ func TestInterruptedTeacherGivesItsStepUp(t *testing.T) {
 }
 
 // A finished run is not trained again: the model gets its result.
+// fault 33
 func TestFinishedRunIsLoaded(t *testing.T) {
 	root := t.TempDir()
 	short := func(c *Config) { c.MaxSteps, c.SaveStepInterval = 2, 0 }
@@ -184,6 +186,7 @@ func TestJobHonoursTheStepsSettings(t *testing.T) {
 }
 
 // A loss that is not a number stops the run, says why, and leaves no checkpoint of the broken weights.
+// fault 30
 func TestDivergenceStops(t *testing.T) {
 	m := modeltest.Tiny(t, "cpu:go", "vit")
 	if err := m.Set("text_projection", []int{24, 32}, func() []float32 {
@@ -200,6 +203,46 @@ func TestDivergenceStops(t *testing.T) {
 	}
 	if paths, _ := checkpoint.List(run.Checkpoints()); len(paths) > 0 {
 		t.Errorf("saved %v", paths)
+	}
+}
+
+// Steps whose loss is not a number are left out as often as configured, with their pictures named; then the run stops.
+// fault 30, 19.6
+func TestNaNBudget(t *testing.T) {
+	for budget, stops := range map[int]bool{2: true, 100: false} {
+		m := modeltest.Tiny(t, "cpu:go", "vit")
+		broken := make([]float32, 24*32)
+		broken[0] = float32(math.NaN())
+		if err := m.Set("text_projection", []int{24, 32}, broken); err != nil {
+			t.Fatal(err)
+		}
+		job, run := small(t, t.TempDir(), "nan", m, nil)
+		job.Config.NaNBudget = budget
+		var said []string
+		job.Say = func(line string) { said = append(said, line) }
+		err := job.Do(context.Background())
+		if stops && (!errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "the pictures of the step: ")) || !stops && err != nil {
+			t.Errorf("budget %d: error %v", budget, err)
+		}
+		rows, err := experiment.ReadRows(run.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes, want := 0, 9
+		if stops {
+			want = budget + 1
+		}
+		for _, r := range rows {
+			if r.Kind == "note" && strings.Contains(r.Note, "; its pictures: ") {
+				notes++
+			}
+			if r.Kind == "train" {
+				t.Errorf("budget %d: a row of step %d, which was left out", budget, r.Step)
+			}
+		}
+		if notes != want || strings.Count(strings.Join(said, "\n"), "it is left out, number") != min(budget, 9) {
+			t.Errorf("budget %d: %d notes, want %d; said %q", budget, notes, want, said)
+		}
 	}
 }
 

@@ -214,6 +214,7 @@ func final(t *testing.T, dir string, steps int) (model, optimizer []byte, traine
 
 // A run that is killed again and again, at any moment, ends in the same bits as one that is left alone, with the same rows; every checkpoint
 // that a kill leaves is whole. Nine kills of ten have to hit a step, a validation or a save; the tenth is for what comes before them.
+// fault 25, 19.5
 func TestKilledRunEndsInTheSameBits(t *testing.T) {
 	t.Parallel()
 	const farthest = 10 // steps between two kills
@@ -288,6 +289,7 @@ func TestKilledRunEndsInTheSameBits(t *testing.T) {
 }
 
 // A damaged newest checkpoint is said aloud, the one before is used, and the end is the same.
+// fault 27
 func TestDamagedCheckpointIsPassedOver(t *testing.T) {
 	root := t.TempDir()
 	if err := killedRun(exchange.Alone, root, "whole", 8, func(string) {}); err != nil {

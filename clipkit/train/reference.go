@@ -12,7 +12,7 @@ import (
 )
 
 // ReferenceCheckpoint is a checkpoint of ours as the reference's training writes it (cn_clip/training/main.py:321): pytorch.Write puts it into a file
-// that its --resume continues from. cfg is the run's configuration. The tensors point into c, which stays open.
+// that its --resume continues from. cfg is the run's configuration. The tensors are read from c, which stays open, when they are used.
 //
 // A LoRA run is written without an optimizer's state, which is not that of the weights; the reference then wants --reset-optimizer.
 // Of a checkpoint in the middle of an epoch the reference goes on with the next epoch, as with its own.
@@ -34,8 +34,8 @@ func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]tensor.Tensor,
 	decay.WeightDecay = cfg.WeightDecay
 	for _, p := range cfg.step().Trained(c.State.Arch) {
 		state := pytorch.ParamState{Step: c.State.Updates}
-		if state.ExpAvg, err = c.Optimizer.Tensor(step.MomentPrefixes[0] + p.Name); err == nil {
-			state.ExpAvgSq, err = c.Optimizer.Tensor(step.MomentPrefixes[1] + p.Name)
+		if state.ExpAvg, err = c.Optimizer.Unread(step.MomentPrefixes[0] + p.Name); err == nil {
+			state.ExpAvgSq, err = c.Optimizer.Unread(step.MomentPrefixes[1] + p.Name)
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading the optimizer's state of %s: %w", p.Name, err)

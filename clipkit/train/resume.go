@@ -116,7 +116,7 @@ func (j *Job) loadCheckpoint(c *checkpoint.Checkpoint, optimizer bool) error {
 		return j.stepper.Rebase()
 	}
 	read := func(name string) ([]int, []float32, error) {
-		t, err := c.Optimizer.Tensor(name)
+		t, err := c.Optimizer.Unread(name)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w (reset_optimizer leaves the optimizer's state out)", err)
 		}

@@ -345,6 +345,7 @@ func TestInterruptedValidationIsMadeUpFor(t *testing.T) {
 }
 
 // A loss that jumps ends the run; what was saved is from before.
+// fault 30
 func TestSpikeEndsTheRun(t *testing.T) {
 	m, data := e2eModel(t), e2eData(t)
 	if err := weights.Load(m, m.Config, golden.Open(t, "e2e/init.pt")); err != nil {

@@ -35,6 +35,17 @@ func (j *Job) interrupted(ctx context.Context) error {
 	return known{fmt.Errorf("%w after step %d of %d; saved %s: run it again to continue (%w)", ErrInterrupted, j.state.Step, j.perRun, where, cause)}
 }
 
+// ended saves the last step where the data end the run: what was trained is not lost with them.
+func (j *Job) ended(err error) error {
+	if j.state.Step == j.first || j.saved == j.state.Step {
+		return err
+	}
+	if other := j.saveNow(); other != nil {
+		return errors.Join(err, other)
+	}
+	return fmt.Errorf("%w; step %d is saved: run it again to continue", err, j.state.Step)
+}
+
 func (j *Job) note(text string) {
 	_ = j.log("%s", text) // what is noted is also said or returned
 	_ = j.record(experiment.Row{Kind: "note", Step: j.state.Step, Epoch: j.state.Epoch + 1, Samples: j.state.Samples, Note: text})

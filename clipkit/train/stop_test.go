@@ -61,6 +61,7 @@ func (e *events) listen(j *Job) context.Context {
 
 // A run that is told to stop after every pass of a step, after steps and in validations, by one of its processes, saves its last whole step each time, says
 // which, and ends in the same bits and with the same rows as one that was left alone.
+// fault 33
 func TestStoppedAnywhereEndsInTheSameBits(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

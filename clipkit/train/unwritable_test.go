@@ -17,6 +17,7 @@ import (
 )
 
 // A disk that is full and a directory that cannot be written to give errors that say so, and the checkpoints before stay whole.
+// fault 26
 func TestUnwritableRunLosesNothing(t *testing.T) {
 	for _, c := range []struct {
 		name string

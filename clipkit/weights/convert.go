@@ -30,6 +30,8 @@ type ConvertOptions struct {
 // OpenAI's CLIP, a TorchScript archive as it is published, becomes a state dict under its own names in a .pt or .safetensors file: the reference's
 // --clip-weight-path takes it, and LoadInit. The archive's code is not executed.
 //
+// NaN and infinite values are errors that name the tensor, as for Load.
+//
 // An optimizer's state is left out, so converting a training checkpoint to the same form makes it slim: a third of its size.
 func Convert(in, out string, o ConvertOptions) error {
 	if sameFile(in, out) {
@@ -49,6 +51,7 @@ func Convert(in, out string, o ConvertOptions) error {
 	if err != nil {
 		return err
 	}
+	tensors = f.checked(tensors)
 	if o.Half {
 		Halve(tensors)
 	}
@@ -84,6 +87,7 @@ func convertEnglish(in, out string, o ConvertOptions) (err error, mine bool) {
 	if !mine {
 		return nil, false
 	}
+	tensors = f.checked(tensors)
 	if o.Half {
 		Halve(tensors)
 	}

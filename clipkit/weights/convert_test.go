@@ -84,6 +84,7 @@ func TestConvertMakesSlim(t *testing.T) {
 }
 
 // Half precision halves what the reference halves, on a model with batch norms too.
+// fault 7
 func TestConvertToHalf(t *testing.T) {
 	rn, _ := arch.Lookup("RN50")
 	rn.VisionLayers, rn.VisionWidth, rn.TextWidth, rn.TextHeads, rn.TextLayers, rn.VocabSize = arch.Layers{1, 1, 1, 1}, 8, 64, 1, 1, 30

@@ -2,6 +2,4 @@
 
 package weights
 
-import "clipnb/clipkit/weights/tensor"
-
-func (f *File) evict(tensor.Tensor) {}
+func (m *mappedFile) evict([]byte) {}

@@ -130,7 +130,7 @@ func writeHF(dir string, cfg arch.Config, tensors []tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("writing a model folder: %w", err)
 	}
 	for name, data := range files {

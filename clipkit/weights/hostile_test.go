@@ -4,14 +4,20 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
+	"clipnb/clipkit/internal/mapping"
 	"clipnb/clipkit/weights/tensor"
 )
 
 // A safetensors file is refused at every length but its own.
+// fault 4
 func TestTruncatedAtEveryLength(t *testing.T) {
 	var b bytes.Buffer
 	tensors := []tensor.Tensor{tensor.F32("a", []int{3}, []float32{1, 2, 3}), tensor.I64("b", 7), tensor.F16("c", []int{2, 2}, make([]float32, 4))}
@@ -30,6 +36,7 @@ func TestTruncatedAtEveryLength(t *testing.T) {
 }
 
 // A header may name many tensors; what it costs to refuse it stays in proportion to its length.
+// fault 5, 19.9
 func TestMemoryStaysInProportion(t *testing.T) {
 	var h strings.Builder
 	h.WriteString(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}`)
@@ -50,7 +57,91 @@ func TestMemoryStaysInProportion(t *testing.T) {
 	}
 }
 
+// Another program cuts a file short between its opening and its use: loading is an error that names file and tensor, and the process lives on.
+// fault 19.3
+func TestCutShortWhileInUse(t *testing.T) {
+	state := randomState(tiny(), 1)
+	for _, name := range []string{"x.safetensors", "x.pt"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := Write(path, tiny(), state, nil); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, left := range []int64{0, info.Size() / 2, info.Size() - 1} {
+			f, err := Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(path, left); err != nil {
+				t.Fatal(err)
+			}
+			if err := Load(recorder{}, tiny(), f); !errors.Is(err, mapping.ErrCut) || !strings.HasPrefix(err.Error(), path) {
+				t.Errorf("%s cut to %d of %d bytes: error %v, want ErrCut with the file's name", name, left, info.Size(), err)
+			}
+			if err := Write(filepath.Join(t.TempDir(), "y.pt"), tiny(), must(t, f), nil); !errors.Is(err, mapping.ErrCut) {
+				t.Errorf("%s: writing gives %v", name, err)
+			}
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := Write(path, tiny(), state, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// NaN and infinities in a file are found when it is loaded and when it is converted, with the tensor's name, and pass when that is asked for.
+// fault 7, 19.7
+func TestNotFiniteIsFound(t *testing.T) {
+	for _, kind := range []string{"F32", "F16", "BF16"} {
+		state := randomState(tiny(), 1)
+		const name = "visual.proj"
+		at := slices.IndexFunc(state, func(x tensor.Tensor) bool { return x.Name == name })
+		values, err := state[at].Float32()
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[5], values[9] = float32(math.NaN()), float32(math.Inf(-1))
+		state[at] = map[string]func(string, []int, []float32) tensor.Tensor{"F32": tensor.F32, "F16": tensor.F16, "BF16": tensor.BF16}[kind](name, state[at].Shape, values)
+		path := filepath.Join(t.TempDir(), "x.safetensors")
+		if err := WriteSafetensors(path, state, nil); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		cfg, out := tiny(), filepath.Join(t.TempDir(), "y.pt")
+		for what, err := range map[string]error{"Load": Load(recorder{}, cfg, f), "Convert": Convert(path, out, ConvertOptions{Config: &cfg}),
+			"Convert to half": Convert(path, out, ConvertOptions{Config: &cfg, Half: true})} {
+			if !errors.Is(err, tensor.ErrNotFinite) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "2 of the") || !strings.Contains(err.Error(), AllowNotFinite) {
+				t.Errorf("%s, %s: %v", kind, what, err)
+			}
+		}
+		t.Setenv(AllowNotFinite, "1")
+		if err := Load(recorder{}, cfg, f); err != nil || len(f.Remarks) != 1 || !strings.Contains(f.Remarks[0], name) {
+			t.Errorf("%s: %v, remarks %q", kind, err, f.Remarks)
+		}
+		t.Setenv(AllowNotFinite, "")
+	}
+}
+
+func must(t *testing.T, f *File) []tensor.Tensor {
+	t.Helper()
+	state, err := StateDict(tiny(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
 // Axes of 0 let a file claim any size without a byte of data: no loop and no memory may follow the claim.
+// fault 5
 func TestClaimsWithoutData(t *testing.T) {
 	claims := []tensor.Tensor{
 		{Name: "visual_projection.weight", DType: "F32", Shape: []int{1 << 60, 0}},

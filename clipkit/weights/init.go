@@ -72,14 +72,19 @@ func LoadInit(m Target, cfg arch.Config, openai, bert *File) (Report, error) {
 			report.Missing = append(report.Missing, t.Name)
 			continue
 		}
-		x, err := x.Materialized()
-		if err == nil {
-			err = m.SetTensor(x)
+		from := bert
+		if openai != nil && !strings.HasPrefix(t.Name, "bert.") {
+			from = openai
 		}
-		if err != nil {
-			return Report{}, err
+		if err := from.set(m, x); err != nil {
+			return Report{}, fmt.Errorf("%s: %w", from.name, err)
 		}
 		report.Taken = append(report.Taken, t.Name)
+	}
+	for _, f := range []*File{openai, bert} {
+		if f != nil {
+			report.Notes = append(report.Notes, f.Remarks...)
+		}
 	}
 	return report, nil
 }

@@ -3,6 +3,7 @@ package weights
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -48,19 +49,62 @@ func load(m Target, cfg arch.Config, f *File, resize bool) (note string, err err
 		return "", err
 	}
 	for _, t := range cfg.Tensors() {
-		x, err := r.Tensor(t.Name)
+		x, err := r.Unread(t.Name)
 		if err == nil {
-			err = m.SetTensor(x)
+			err = f.set(m, x)
 		}
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", f.name, err)
 		}
-		f.evict(x)
 	}
 	return note, nil
 }
 
-// StateDict is the whole state dict of cfg out of f, in its order and under the reference's names, as strict as Load.
+// AllowNotFinite is the variable of the environment that lets weights with NaN and infinities be loaded and converted when it is 1. What they are is
+// said then in File.Remarks.
+const AllowNotFinite = "CLIPKIT_ALLOW_NAN"
+
+// set gives m a tensor with its bytes, which m copies.
+func (f *File) set(m Target, t tensor.Tensor) error {
+	return t.Use(func(data []byte) error {
+		if err := f.finite(t, data); err != nil {
+			return err
+		}
+		return m.SetTensor(t.With(data))
+	})
+}
+
+// finite refuses NaN and infinities, unless they are allowed.
+func (f *File) finite(t tensor.Tensor, data []byte) error {
+	err := t.CheckFinite(data)
+	if err == nil {
+		return nil
+	}
+	if os.Getenv(AllowNotFinite) == "1" {
+		f.Remarks = append(f.Remarks, err.Error())
+		return nil
+	}
+	return fmt.Errorf("%w: the file is damaged, or its training diverged; take an earlier checkpoint, or set %s=1 to go on", err, AllowNotFinite)
+}
+
+// checked is tensors of f that refuse NaN and infinities when they are used.
+func (f *File) checked(tensors []tensor.Tensor) []tensor.Tensor {
+	out := make([]tensor.Tensor, len(tensors))
+	for i, t := range tensors {
+		out[i] = tensor.Lent(t.Name, t.DType, t.Shape, func(use func([]byte) error) error {
+			return t.Use(func(data []byte) error {
+				if err := f.finite(t, data); err != nil {
+					return fmt.Errorf("%s: %w", f.name, err)
+				}
+				return use(data)
+			})
+		})
+	}
+	return out
+}
+
+// StateDict is the whole state dict of cfg out of f, in its order and under the reference's names, as strict as Load. The tensors are read when they
+// are used, from f, which stays open.
 func StateDict(cfg arch.Config, f *File) ([]tensor.Tensor, error) {
 	r, _, err := f.reference()
 	if err == nil {
@@ -71,7 +115,7 @@ func StateDict(cfg arch.Config, f *File) ([]tensor.Tensor, error) {
 	}
 	var out []tensor.Tensor
 	for _, t := range cfg.Tensors() {
-		x, err := r.Tensor(t.Name)
+		x, err := r.Unread(t.Name)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 )
 
 // What people take for the weights of a Chinese-CLIP is named, with the next step.
+// fault 6
 func TestLoadNamesWhatAFileIs(t *testing.T) {
 	cfg := tiny()
 	all := randomState(cfg, 1)

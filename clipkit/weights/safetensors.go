@@ -1,7 +1,7 @@
 package weights
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -9,19 +9,23 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"sort"
 
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/weights/tensor"
 )
 
-const maxHeader = 100 << 20 // the format's own limit
+const (
+	maxHeader = 100 << 20 // the format's own limit
+	maxAxes   = 8
+)
 
 // headerEntry is what the header says of one tensor.
 type headerEntry struct {
 	DType   string    `json:"dtype"`
 	Shape   []int     `json:"shape"`
 	Offsets [2]uint64 `json:"data_offsets"`
+
+	name string
 }
 
 // parseSafetensors reads data, which stays in use; name is for messages.
@@ -40,58 +44,34 @@ func parseSafetensors(name string, data []byte) (*File, error) {
 		return nil, bad("header of %d bytes: the file is truncated: it has %d bytes and needs more than %d; copy or download it again", n, len(data), n+8)
 	}
 	header, body := data[8:8+n], data[8+n:]
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(header, &raw); err != nil {
-		return nil, bad("header is not JSON: %v", err)
+	list, metadata, err := (&headerReader{b: header}).read()
+	if err != nil {
+		return nil, bad("%v", err)
 	}
-	f := &File{name: name, tensors: map[string]tensor.Tensor{}}
-	entries := map[string]headerEntry{}
+	slices.SortFunc(list, func(a, b headerEntry) int {
+		return cmp.Or(slices.Compare(a.Offsets[:], b.Offsets[:]), cmp.Compare(a.name, b.name))
+	})
 	var needed uint64 // bytes of data
-	for key, value := range raw {
-		if key == "__metadata__" {
-			if err := json.Unmarshal(value, &f.Metadata); err != nil {
-				return nil, bad("metadata: %v", err)
-			}
-			continue
-		}
-		d := json.NewDecoder(bytes.NewReader(value))
-		d.DisallowUnknownFields()
-		var e headerEntry
-		if err := d.Decode(&e); err != nil {
-			return nil, bad("tensor %q: %v", key, err)
-		}
-		if err := e.check(); err != nil {
-			return nil, bad("tensor %q: %v", key, err)
-		}
+	for _, e := range list {
 		needed = max(needed, e.Offsets[1])
-		entries[key] = e
-		f.order = append(f.order, key)
 	}
 	if needed > uint64(len(body)) {
 		return nil, bad("the file is truncated: it has %d bytes and its header describes %d; copy or download it again", len(data), uint64(len(data)-len(body))+needed)
 	}
-	for _, key := range f.order {
-		e := entries[key]
-		f.tensors[key] = tensor.Tensor{Name: key, DType: e.DType, Shape: e.Shape, Data: body[e.Offsets[0]:e.Offsets[1]]}
-	}
-	sort.Slice(f.order, func(i, j int) bool {
-		a, b := entries[f.order[i]].Offsets, entries[f.order[j]].Offsets
-		if a != b {
-			return slices.Compare(a[:], b[:]) < 0
-		}
-		return f.order[i] < f.order[j]
-	})
 	var end uint64
-	for _, key := range f.order {
-		o := entries[key].Offsets
-		if o[0] != end {
-			return nil, bad("tensor %q starts at byte %d, expected %d: a hole or an overlap", key, o[0], end)
+	var tensors []tensor.Tensor
+	for _, e := range list {
+		if e.Offsets[0] != end {
+			return nil, bad("tensor %q starts at byte %d, expected %d: a hole or an overlap", e.name, e.Offsets[0], end)
 		}
-		end = o[1]
+		end = e.Offsets[1]
+		tensors = append(tensors, tensor.Tensor{Name: e.name, DType: e.DType, Shape: e.Shape, Data: body[e.Offsets[0]:e.Offsets[1]]})
 	}
 	if end != uint64(len(body)) {
 		return nil, bad("tensors end at byte %d of %d: the file has extra bytes", end, len(body))
 	}
+	f := newFile(name, tensors)
+	f.Metadata = metadata
 	return f, nil
 }
 
@@ -101,14 +81,8 @@ func (e headerEntry) check() error {
 	if size == 0 {
 		return fmt.Errorf("unknown dtype %q", e.DType)
 	}
-	if len(e.Shape) > 8 {
-		return fmt.Errorf("%d axes", len(e.Shape))
-	}
 	bytes := uint64(size)
 	for _, d := range e.Shape {
-		if d < 0 {
-			return fmt.Errorf("shape %v", e.Shape)
-		}
 		hi, lo := bits.Mul64(bytes, uint64(d))
 		if hi != 0 {
 			return fmt.Errorf("shape %v overflows", e.Shape)

@@ -61,9 +61,24 @@ var broken = map[string][]byte{
 	"overflowing-shape": safetensorsBytes(`{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}`, 0),
 	"wrong-size":        safetensorsBytes(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,4]}}`, 4),
 	"unknown-dtype":     safetensorsBytes(`{"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}}`, 4),
+	"twice":             safetensorsBytes(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0),
+	"twice-escaped":     safetensorsBytes(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"\u0061":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0),
+	"key-twice":         safetensorsBytes(`{"a":{"dtype":"F32","shape":[1],"shape":[2],"data_offsets":[0,8]}}`, 8),
+	"wrong-case":        safetensorsBytes(`{"a":{"DTYPE":"F32","Shape":[1],"data_offsets":[0,4]}}`, 4),
+	"no-shape":          safetensorsBytes(`{"a":{"dtype":"F32","data_offsets":[0,4]}}`, 4),
+	"metadata-twice":    safetensorsBytes(`{"__metadata__":{"k":"1","k":"2"}}`, 0),
+	"two-metadata":      safetensorsBytes(`{"__metadata__":{},"__metadata__":{}}`, 0),
+	"deep":              safetensorsBytes(strings.Repeat(`{"a":`, 40), 0),
+	"nine-axes":         safetensorsBytes(`{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}}`, 4),
+	"three-offsets":     safetensorsBytes(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}`, 4),
+	"fraction":          safetensorsBytes(`{"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}`, 4),
+	"huge-number":       safetensorsBytes(`{"a":{"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]}}`, 4),
+	"after-the-end":     safetensorsBytes(`{}{}`, 0),
+	"not-utf8":          safetensorsBytes("{\"\xff\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4),
 	"unknown-field":     safetensorsBytes(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"code":"os.system"}}`, 4),
 }
 
+// fault 5, 19.9
 func TestBrokenFiles(t *testing.T) {
 	for name, data := range broken {
 		kept, err := os.ReadFile(filepath.Join("testdata/broken", name+".safetensors"))
@@ -79,6 +94,7 @@ func TestBrokenFiles(t *testing.T) {
 }
 
 // A file that a download left unfinished is said to be that, with its size and the one that it should have.
+// fault 4
 func TestTruncatedSaysBothSizes(t *testing.T) {
 	const header = `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[3],"data_offsets":[8,20]}}`
 	whole := safetensorsBytes(header, 20)
@@ -122,6 +138,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// fault 6
 func TestLoadIsStrict(t *testing.T) {
 	cfg, _ := arch.Lookup("ViT-B-16")
 	data := safetensorsBytes(`{"logit_scale":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"bert.pooler.x":{"dtype":"F32","shape":[],"data_offsets":[8,12]}}`, 12)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,20 +8,22 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/explore"
 	"clipnb/clipkit/internal/progress"
+	"clipnb/clipkit/internal/regular"
 
 	"github.com/spf13/cobra"
 )
 
 // exploreFlags are what the page is made of.
 type exploreFlags struct {
-	target, data, split, model, beside, engine, addr, token string
-	skip                                                    skipFlags
+	target, data, split, model, beside, engine, addr, tokenFile, token string
+	skip                                                               skipFlags
 	computing
 }
 
@@ -34,7 +35,7 @@ func exploreCommand() *cobra.Command {
 		Long: "Serve the page to search by text or picture, until Ctrl-C. WHAT is a run (its data and newest checkpoint), a data set, or a folder of pictures, which is shown\n" +
 			"whole, with its captions where it has some; of other data one split is shown.\n" +
 			"The page and its JSON interface: go doc clipnb/clipkit/explore.",
-		Example: "  " + goRun + " explore emoji\n  " + goRun + " explore --beside quickstart emoji\n  " + goRun + " explore --addr 0.0.0.0:8350 --token 0123456789abcdef --model ViT-B-16 my-pictures",
+		Example: "  " + goRun + " explore emoji\n  " + goRun + " explore --beside quickstart emoji\n  " + goRun + " explore --addr 0.0.0.0:8350 --token-file token.txt --model ViT-B-16 my-pictures",
 		Args:    takes(1, 1, "a run, a data set or a folder of pictures"),
 	}
 	for _, s := range []struct {
@@ -45,17 +46,22 @@ func exploreCommand() *cobra.Command {
 		{&f.beside, "beside", "", "a second `MODEL`, side by side"},
 		{&f.data, "data", "", "a `DATASET` instead of the run's"},
 		{&f.split, "split", "", "its split; default all of a folder of pictures, of others the one that a published set's figures are of, else test, valid, train"},
-		{&f.engine, "engine", "exact", "where vectors are kept: exact (files here), or postgres://… (a server with pgvector)"},
-		{&f.addr, "addr", "127.0.0.1:8350", "where to listen; another machine's reach needs --token"},
-		{&f.token, "token", "", "16 characters or more, and the page is at /TOKEN/; default the environment's CLIPKIT_TOKEN"},
+		{&f.engine, "engine", "exact", "where vectors are kept: exact (files here), or postgres://… (a server with pgvector; its password in PGPASSWORD or ~/.pgpass: ps shows a command's words to everybody)"},
+		{&f.addr, "addr", "127.0.0.1:8350", "where to listen; another machine's reach needs a token"},
+		{&f.tokenFile, "token-file", "", "a file with a token of 16 characters or more: the page is at /TOKEN/; default the environment's CLIPKIT_TOKEN"},
 	} {
 		c.Flags().StringVar(s.to, s.name, s.value, s.help)
 	}
+	c.Flags().StringVar(&f.token, "token", "", "")
+	_ = c.Flags().MarkHidden("token") // it was there once
 	f.skip.add(c, "")
 	f.computing.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		f.target, f.token = args[0], cmp.Or(f.token, os.Getenv("CLIPKIT_TOKEN"))
-		if err := f.computing.check(); err != nil {
+		f.target = args[0]
+		if err := f.readToken(); err != nil {
+			return err
+		}
+		if err := f.computing.check(f.model, f.beside); err != nil {
 			return err
 		}
 		if err := f.skip.check(); err != nil {
@@ -64,6 +70,25 @@ func exploreCommand() *cobra.Command {
 		return f.serve(c.Context(), c.OutOrStdout())
 	}
 	return c
+}
+
+// readToken takes the token from where ps does not show it.
+func (f *exploreFlags) readToken() error {
+	if f.token != "" {
+		return wrong("--token: ps shows a command's words to everybody; put the token into a file (--token-file FILE), or into CLIPKIT_TOKEN")
+	}
+	f.token = os.Getenv("CLIPKIT_TOKEN")
+	if f.tokenFile == "" {
+		return nil
+	}
+	b, err := regular.ReadFile(f.tokenFile, 4<<10)
+	if f.token = strings.TrimSpace(string(b)); err == nil && f.token == "" {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return fmt.Errorf("reading the token from %s: %w", f.tokenFile, err)
+	}
+	return nil
 }
 
 // serve serves the page until ctx ends.

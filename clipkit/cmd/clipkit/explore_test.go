@@ -65,7 +65,11 @@ func TestExploreCommand(t *testing.T) {
 		}
 	}
 	const token = "0123456789abcdefgh"
-	said, answer := explorePage(t, `{"text": "猫"}`, "--addr", "127.0.0.1:0", "--token", token, dir)
+	tokenFile, weak := filepath.Join(t.TempDir(), "token"), filepath.Join(t.TempDir(), "token")
+	if err := errors.Join(os.WriteFile(tokenFile, []byte(token+"\n"), 0o600), os.WriteFile(weak, []byte("x"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	said, answer := explorePage(t, `{"text": "猫"}`, "--addr", "127.0.0.1:0", "--token-file", tokenFile, dir)
 	if !strings.Contains(said, "/"+token+"/") || !strings.Contains(answer, `"captions":["猫.png"]`) || !strings.Contains(answer, `"total":2`) {
 		t.Error(said, answer)
 	}
@@ -79,10 +83,30 @@ func TestExploreCommand(t *testing.T) {
 	}
 	for name, args := range map[string][]string{
 		"nothing to show": {}, "two things": {"emoji", "emoji"}, "precision": {"--precision", "f8", "emoji"}, "reach without a token": {"--addr", "0.0.0.0:0", "emoji"},
-		"no such thing": {"--addr", "127.0.0.1:0", "nowhere"}, "no such split": {"--addr", "127.0.0.1:0", "--split", "third", "emoji"}, "a weak token": {"--addr", "127.0.0.1:0", "--token", "x", "--split", "valid", "emoji"},
+		"no such thing": {"--addr", "127.0.0.1:0", "nowhere"}, "no such split": {"--addr", "127.0.0.1:0", "--split", "third", "emoji"}, "a weak token": {"--addr", "127.0.0.1:0", "--token-file", weak, "--split", "valid", "emoji"},
+		"no file with a token": {"--addr", "127.0.0.1:0", "--token-file", dir, "--split", "valid", "emoji"},
 	} {
 		if status := run(t.Context(), append([]string{"explore"}, args...), io.Discard, io.Discard); status != 1 && status != 2 {
 			t.Errorf("%s: status %d", name, status)
 		}
+	}
+}
+
+// fault 19.12: a token is not visible in ps: it comes from a file or the environment, and one among the command's words is refused
+func TestTokenIsNoArgument(t *testing.T) {
+	t.Setenv("CLIPKIT_ROOT", t.TempDir())
+	var said bytes.Buffer
+	if status := run(t.Context(), []string{"explore", "--addr", "127.0.0.1:0", "--token", "0123456789abcdefgh", "--split", "valid", "emoji"}, io.Discard, &said); status != 2 || !strings.Contains(said.String(), "--token-file") || strings.Contains(said.String(), "0123456789abcdefgh") {
+		t.Errorf("status %d: %s", status, &said)
+	}
+	t.Setenv("CLIPKIT_TOKEN", "0123456789abcdefgh")
+	if said, _ := explorePage(t, `{"text": "红心"}`, "--addr", "127.0.0.1:0", "--split", "valid", "emoji"); !strings.Contains(said, "/0123456789abcdefgh/") {
+		t.Error(said)
+	}
+	if err := os.WriteFile(filepath.Join(os.Getenv("CLIPKIT_ROOT"), "empty"), []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status := run(t.Context(), []string{"explore", "--addr", "127.0.0.1:0", "--token-file", filepath.Join(os.Getenv("CLIPKIT_ROOT"), "empty"), "emoji"}, io.Discard, io.Discard); status != 1 {
+		t.Errorf("an empty file with a token: status %d", status)
 	}
 }

@@ -14,7 +14,7 @@
 //	invert       cn_clip/eval/transform_ir_annotation_to_tr.py
 //	zeroshot     cn_clip/eval/zeroshot_evaluation.py
 //
-// The others, check, fetch, convert, recipes, export and explore, are this project's own. Words in a flag may be joined by - or _. Results go to standard output,
+// The others, check, fetch, convert, recipes, export, explore and bench, are this project's own. Words in a flag may be joined by - or _. Results go to standard output,
 // progress and errors to standard error. Exit status: 0; 1 after an error, which is one line; 2 for wrong arguments; 130 when interrupted.
 // (`go run` itself turns all but 0 into 1.)
 //
@@ -31,6 +31,7 @@ import (
 	"strings"
 	"syscall"
 
+	"clipnb/clipkit/cmd/clipkit/deployment"
 	_ "clipnb/clipkit/device/blocks" // for training
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/mpi"
@@ -42,7 +43,19 @@ import (
 
 // commands in the order of help: from data to a page.
 var commands = []func() *cobra.Command{
-	checkCommand, lmdbCommand, fetchCommand, convertCommand, recipesCommand, trainCommand, exportCommand, extractCommand, topkCommand, scoreCommand, invertCommand, zeroshotCommand, exploreCommand,
+	checkCommand, lmdbCommand, fetchCommand, convertCommand, recipesCommand, trainCommand, exportCommand, extractCommand, topkCommand, scoreCommand, invertCommand, zeroshotCommand, exploreCommand, benchCommand,
+}
+
+func exportCommand() *cobra.Command {
+	c := deployment.Export(goRun)
+	c.Args = takes(1, 2, "a model or run, and where to write it")
+	return c
+}
+
+func benchCommand() *cobra.Command {
+	c := deployment.Bench(goRun)
+	c.Args = takes(1, 64, "at least one model")
+	return c
 }
 
 // goRun is how help names this program.
@@ -107,7 +120,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	case ctx.Err() != nil:
 		say("interrupted")
 		return 130
-	case !began || errors.As(err, &usage):
+	case !began || errors.As(err, &usage) || errors.Is(err, deployment.ErrUsage):
 		say(fmt.Sprintf("%s; see: %s --help", oneLine(err), c.CommandPath()))
 		return 2
 	}

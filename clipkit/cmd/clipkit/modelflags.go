@@ -8,6 +8,7 @@ import (
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/deploy"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/tokenizer"
 
@@ -29,12 +30,13 @@ type computing struct {
 }
 
 // precisions translates the reference's words; amp and fp32 are the same there too (cn_clip/eval/extract_features.py:135).
-var precisions = map[string]string{"amp": "f32", "fp32": "f32", "fp16": "f16"}
+// Of exported files amp is the first that a folder has.
+var precisions = map[string]string{"amp": "", "fp32": "f32", "fp16": "f16", "int8": "int8"}
 
 func (f *computing) add(c *cobra.Command) {
 	f.addDevice(c)
-	c.Flags().StringVar(&f.precision, "precision", "amp", "`PRECISION`: amp or fp32, which both compute in float32, or fp16")
-	complete(c, "precision", "amp", "fp32", "fp16")
+	c.Flags().StringVar(&f.precision, "precision", "amp", "`PRECISION`: amp or fp32, which both compute in float32, or fp16; int8 of exported files that have it")
+	complete(c, "precision", "amp", "fp32", "fp16", "int8")
 }
 
 func (f *computing) addDevice(c *cobra.Command) {
@@ -63,10 +65,10 @@ func complete(c *cobra.Command, flag string, values ...string) {
 	}
 }
 
-// check is before any work: a wrong flag is said at once.
-func (f *computing) check() error {
-	if precisions[f.precision] == "" {
-		return wrong("--precision is amp, fp32 or fp16, not %q", f.precision)
+// check is before any work: a wrong flag is said at once. models are those that it is about.
+func (f *computing) check(models ...string) error {
+	if _, known := precisions[f.precision]; !known || f.precision == "int8" && !slices.ContainsFunc(models, deploy.IsFolder) {
+		return wrong("--precision is amp, fp32 or fp16, and int8 of an exported folder that has it, not %q", f.precision)
 	}
 	return nil
 }
@@ -99,7 +101,7 @@ func (f *modelFlags) check() error {
 	if _, err := f.towers(); err != nil {
 		return err
 	}
-	return f.computing.check()
+	return f.computing.check(f.resume)
 }
 
 // towers are a model's name or its two configuration files, or nil where the weights tell by themselves.

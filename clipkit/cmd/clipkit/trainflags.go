@@ -76,6 +76,8 @@ var trainFields = []trainField{
 	{"reset_data_offset", "", "take no epoch and step from --resume"},
 	{"workers", "num-workers", "goroutines that decode and tokenise"},
 	{"skip_budget", "", "broken pictures that are passed over before the run stops"},
+	{"nan_budget", "", "steps whose loss is not a number that are left out before the run stops"},
+	{"force", "", "go on with a run whose settings were others, and keep what changed in its metrics.jsonl"},
 }
 
 func (f trainField) name() string {

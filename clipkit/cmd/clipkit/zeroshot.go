@@ -92,7 +92,7 @@ func (f *zeroshotFlags) run(c *cobra.Command, w exchange.World) error {
 	}
 	defer m.Close()
 	if f.saveDir != "" && w.Rank() == 0 {
-		err = os.MkdirAll(f.saveDir, 0o755)
+		err = os.MkdirAll(f.saveDir, 0o777)
 		o.Predictions = zeroshot.NewPredictions(f.dataset, m.Towers.Config)
 	}
 	if err := exchange.Agree(w, err); err != nil {

@@ -132,6 +132,7 @@ func TestEmptyRows(t *testing.T) {
 	}
 }
 
+// fault 16
 func TestFaults(t *testing.T) {
 	rows := strings.Repeat("a.jpg,\n", 30)
 	for _, c := range []struct{ name, content, want string }{

@@ -17,6 +17,7 @@ import (
 )
 
 // TestInBatchAgainstAllBatches draws every batch there is, counts false negatives, and finds the most rows that can be right at once.
+// fault 18
 func TestInBatchAgainstAllBatches(t *testing.T) {
 	for name, c := range map[string]struct {
 		pictures, captions []int32
@@ -83,6 +84,7 @@ func mostRight(set uint, pictures, captions []int32) int {
 }
 
 // TestCheckFinds has one trouble each, and what must be said of it.
+// fault 18
 func TestCheckFinds(t *testing.T) {
 	good := datasettest.Pictures(8)
 	with := func(id int64, data string) map[int64]string {
@@ -166,6 +168,7 @@ func TestCheckDecode(t *testing.T) {
 	}
 }
 
+// fault 19
 func TestCheckLeaks(t *testing.T) {
 	all := datasettest.Pictures(3)
 	report, err := Dataset(context.Background(), &dataset.Dataset{
@@ -235,6 +238,7 @@ func TestPublishedSetsAreCompared(t *testing.T) {
 }
 
 // TestFewPairs has fewer pairs than a batch.
+// fault 20
 func TestFewPairs(t *testing.T) {
 	s := datasettest.Memory(datasettest.Captions("红色的猫", "蓝色的狗", "绿色的鱼"), datasettest.Pictures(3))
 	report, err := Dataset(t.Context(), &dataset.Dataset{Name: "few", Train: s}, Options{BatchSize: 8})

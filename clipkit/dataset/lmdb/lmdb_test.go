@@ -46,6 +46,7 @@ func TestReadsWhatTheLibraryWrote(t *testing.T) {
 }
 
 // Another process that rewrites the file must not make a reader give other bytes than those of the entry: each read gives them, or ErrChanged.
+// fault 21, 19.1
 func TestSomebodyWritesWhileItIsRead(t *testing.T) {
 	entries := func(letter string) map[string]string {
 		all := map[string]string{}
@@ -92,6 +93,7 @@ func TestSomebodyWritesWhileItIsRead(t *testing.T) {
 }
 
 // What changes a file in another way than by a commit, such as a copy onto it.
+// fault 19.1
 func TestSizeAndTimeAreCompared(t *testing.T) {
 	for name, harm := range map[string]func(path string) error{
 		"and had":    func(path string) error { return os.Truncate(path, 1<<20) },

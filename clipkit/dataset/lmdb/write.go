@@ -36,7 +36,7 @@ func Write(ctx context.Context, dir string, o Options, n int, entry func(i int) 
 		o.Commit = 1000
 	}
 	mapSize = max(mapSize, 1<<20) &^ 0xffff // whole pages, on every system
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
 	env, err := lmdb.NewEnv()

@@ -11,7 +11,8 @@
 //		…
 //	}
 //
-// A bad picture ends the epoch, or is replaced by the next good pair where Config.SkipBudget allows it.
+// A bad picture ends the epoch, or is replaced by the next good pair where Config.SkipBudget allows it. Where a disk fails to read, it is asked three
+// times before.
 package loader
 
 import (
@@ -254,7 +255,7 @@ func (l *Loader) load(p *pending, row int, pair dataset.Pair, position int) (err
 			err = fmt.Errorf("transform: panic: %v", r)
 		}
 	}()
-	encoded, err := l.source.Image(pair.ImageID)
+	encoded, err := l.image(pair.ImageID)
 	if err != nil {
 		return err
 	}

@@ -330,6 +330,7 @@ func TestChecksItsConfiguration(t *testing.T) {
 	}
 }
 
+// fault 33
 func TestEndsGoroutines(t *testing.T) {
 	before := runtime.NumGoroutine()
 	start := func(ctx context.Context) *Loader {

@@ -14,6 +14,7 @@ import (
 
 // TestBadPicturesInTraining are real pictures that are not sound. Within the budget each is passed over and told of; beyond it the error
 // names picture and caption and what to do.
+// fault 12
 func TestBadPicturesInTraining(t *testing.T) {
 	good := datasettest.Pictures(4)
 	for name, c := range map[string]struct{ data, want string }{
@@ -47,6 +48,7 @@ func TestBadPicturesInTraining(t *testing.T) {
 }
 
 // TestFewPairs has fewer pairs than a batch: the loader goes round. Package dataset/check says so before.
+// fault 20
 func TestFewPairs(t *testing.T) {
 	s := datasettest.Memory(datasettest.Captions("红色的猫", "蓝色的狗", "绿色的鱼"), datasettest.Pictures(3))
 	cfg := config()

@@ -138,7 +138,7 @@ func (o Options) progress(what string) func(done, total int64) {
 // unpack makes dir of the archive, and counts what is in it. What an interrupted process left is removed first.
 func (o Options) unpack(ctx context.Context, p dataset.Published, path, dir string) error {
 	unpacking := dir + ".unpacking"
-	if err := errors.Join(os.RemoveAll(unpacking), os.MkdirAll(unpacking, 0o755)); err != nil {
+	if err := errors.Join(os.RemoveAll(unpacking), os.MkdirAll(unpacking, 0o777)); err != nil {
 		return fmt.Errorf("unpacking %s: %w", path, err)
 	}
 	defer os.RemoveAll(unpacking)

@@ -15,6 +15,7 @@ import (
 )
 
 // TestBrokenShards has one right sample in each shard; what is wrong beside it is left out, or ends the opening.
+// fault 23
 func TestBrokenShards(t *testing.T) {
 	for name, c := range map[string]struct {
 		left []string // samples left out, in order
@@ -87,6 +88,7 @@ func shard(t testing.TB, path string, members ...string) {
 }
 
 // TestHugeMember is passed over by its header, without reading what follows.
+// fault 23
 func TestHugeMember(t *testing.T) {
 	dir := t.TempDir()
 	var b bytes.Buffer

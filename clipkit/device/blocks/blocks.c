@@ -9,7 +9,9 @@
 //
 // A freed block waits in a list, the oldest first, until somebody wants one of about its size. All that is mapped stays below the most that has
 // ever been in use at once and a little more, so that keeping does not raise the peak.
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <stdlib.h>
 #if defined(__linux__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 #include <dlfcn.h>
@@ -76,13 +78,21 @@ static char *start(block *b) { return arena + (size_t)(b - table) * SLOT; }
 static size_t length(block *b) { return b->pages * PAGE; }
 static size_t usable(block *b) { return length(b) - b->offset; }
 
-// block_of gives the block of memory that is ours.
+// block_of gives the block of memory that is ours. The lock is held; it is opened before the program ends, because what a program does on SIGABRT may allocate.
 static block *block_of(void *p, const char *call) {
     block *b = &table[((uintptr_t)p - (uintptr_t)arena) / SLOT];
     if (b->slots && b->in_use && (char *)p == start(b) + b->offset) return b;
+    pthread_mutex_unlock(&lock);
     static const char said[] = "(): memory that was freed already, or that nobody gave out (clipkit/device/blocks)\n";
     if (write(2, call, strlen(call)) >= 0 && write(2, said, sizeof said - 1) >= 0) abort();
     abort();
+}
+
+static size_t usable_of(void *p, const char *call) {
+    pthread_mutex_lock(&lock);
+    size_t n = usable(block_of(p, call));
+    pthread_mutex_unlock(&lock);
+    return n;
 }
 
 // unlink_block takes a block out of the list; before is the one before it, NULL where it is the oldest.
@@ -177,7 +187,7 @@ void free(void *p) {
 void *realloc(void *p, size_t size) {
     begin();
     if (!is_ours(p)) return next_realloc(p, size);
-    size_t had = usable(block_of(p, "realloc"));
+    size_t had = usable_of(p, "realloc");
     void *other = size ? malloc(size) : NULL;
     if (other) memcpy(other, p, had < size ? had : size);
     if (other || !size) give(p, "realloc");
@@ -192,7 +202,7 @@ void *reallocarray(void *p, size_t n, size_t size) {
 
 size_t malloc_usable_size(void *p) {
     begin();
-    return is_ours(p) ? usable(block_of(p, "malloc_usable_size")) : next_usable(p);
+    return is_ours(p) ? usable_of(p, "malloc_usable_size") : next_usable(p);
 }
 
 // malloc_trim gives what is free, large or small, back to the system, and counts the most in use anew.

@@ -47,6 +47,7 @@ typedef struct {
   X(8, OrtStatus*, CreateSessionFromArray, (const OrtEnv*, const void*, size_t, const OrtSessionOptions*, OrtSession**)) \
   X(10, OrtStatus*, CreateSessionOptions, (OrtSessionOptions**)) \
   X(22, OrtStatus*, SetSessionLogSeverityLevel, (OrtSessionOptions*, int)) \
+  X(24, OrtStatus*, SetIntraOpNumThreads, (OrtSessionOptions*, int)) \
   X(48, OrtStatus*, CreateTensorAsOrtValue, (OrtAllocator*, const int64_t*, size_t, ONNXTensorElementDataType, OrtValue**)) \
   X(49, OrtStatus*, CreateTensorWithDataAsOrtValue, \
     (const OrtMemoryInfo*, void*, size_t, const int64_t*, size_t, ONNXTensorElementDataType, OrtValue**)) \

@@ -35,6 +35,7 @@ type Provider struct {
 	Options [][2]string // the provider's
 	Session [][2]string // of the session ("session.disable_cpu_ep_fallback", "1")
 	Log     int         // ONNX Runtime's log level of the sessions, 0 to 4
+	Threads int         // of one operator on the processor; 0 = as many as ONNX Runtime takes by itself, one for each core
 	Shared  bool        // programs may touch host memory in place (HasSharedBuffers)
 
 	Rewrite func(model []byte) ([]byte, error) // of each serialized model before its session is made; nil = as compute-onnx writes it
@@ -81,7 +82,7 @@ func (p Provider) c() (cp *C.ort_provider, free func()) {
 	o, s := newCStrings(p.Options), newCStrings(p.Session)
 	cp = (*C.ort_provider)(C.calloc(1, C.size_t(unsafe.Sizeof(C.ort_provider{}))))
 	*cp = C.ort_provider{
-		name: C.CString(p.Name), library: C.CString(p.Library), kind: C.int(p.Kind), index: C.int(p.Index), log: C.int(p.Log),
+		name: C.CString(p.Name), library: C.CString(p.Library), kind: C.int(p.Kind), index: C.int(p.Index), log: C.int(p.Log), threads: C.int(p.Threads),
 		keys: cArray(o.keys), values: cArray(o.values), options: C.size_t(len(o.keys)),
 		config_keys: cArray(s.keys), config_values: cArray(s.values), configs: C.size_t(len(s.keys)),
 	}

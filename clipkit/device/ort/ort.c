@@ -184,6 +184,7 @@ OrtStatus* ort_session(const void* model, size_t n, const ort_provider* p, OrtSe
   OrtStatus* status = NULL;
   TRY(ORT(CreateSessionOptions)(&so));
   TRY(ORT(SetSessionLogSeverityLevel)(so, p->log));
+  if (p->threads) TRY(ORT(SetIntraOpNumThreads)(so, p->threads));
   if (minor >= ORT_HAS_ASSIGNMENT) TRY(ORT(AddSessionConfigEntry)(so, "session.record_ep_graph_assignment_info", "1"));
   for (size_t i = 0; i < p->configs; i++) TRY(ORT(AddSessionConfigEntry)(so, p->config_keys[i], p->config_values[i]));
   TRY(append(so, p));

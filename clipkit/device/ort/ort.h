@@ -16,6 +16,7 @@ typedef struct {
   const char** config_values;
   size_t configs;
   int log; // OrtLoggingLevel of the session
+  int threads; // of one operator; 0 = as many as ONNX Runtime takes by itself
 } ort_provider;
 
 // Memory of a device, of one allocator. It must outlive the values in it.

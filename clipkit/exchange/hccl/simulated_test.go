@@ -109,6 +109,7 @@ func TestSimulatedSumsAreThoseOfTheHost(t *testing.T) {
 }
 
 // Each thing that can fail is the same line on every rank that can know it, with the vendor's call, its code, and what that means.
+// fault 34
 func TestSimulatedFaults(t *testing.T) {
 	if !devicetest.InOwnProcess(t, simulated(t).Env()...) {
 		return

@@ -15,12 +15,15 @@
 //
 // # Bytes from outside
 //
-// A header may not announce more blocks than its file has bits, nor a file hold more than 200 scans. The loops over pixels are C (kernels.c);
+// A header may not announce more blocks than its file has bits. A file may hold 200 scans, and those of a large picture together may go through it six
+// times at most, where a progressive file of libjpeg goes three times: a scan of 60 bytes can be about a million blocks. DecodeContext looks at its
+// context at every row of blocks. Memory is at most 12 bytes a pixel for three channels, 16 for four. The loops over pixels are C (kernels.c);
 // kernels.go checks the length of every slice that they are given.
 package jpeg
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,8 +32,14 @@ import (
 // ErrUnsupported is wrapped for a sound file of a kind that is not read: arithmetic coding, lossless, 12 bits, odd sampling.
 var ErrUnsupported = errors.New("jpeg: a kind of JPEG that is not read")
 
-// maxScans ends files that are made to keep a decoder busy. Encoders write about ten scans.
-const maxScans = 200
+// What ends files that are made to keep a decoder busy. Encoders write about ten scans. Work is counted in coefficients that a scan is about, and a few
+// for each of its blocks (blockWork).
+const (
+	maxScans  = 200
+	maxPasses = 6
+	freeWork  = 64 << 20 // not limited, about half a second: small pictures, whatever their scans
+	blockWork = 4
+)
 
 // errTruncated is Pillow's complaint about a file that stops before its end marker.
 var errTruncated = errors.New("the file is truncated")
@@ -52,6 +61,9 @@ type file struct {
 	jfif, adobe    bool
 	adobeTransform byte
 	scans          int
+	blockCount     int // of the picture, without those that only fill up MCUs
+	work           int // of the scans so far
+	ctx            context.Context
 	complete       bool // all channels were in the scan before here, and the file went on behind it
 	units          int  // rows of units; those of a single channel are as high as its factor says
 	lastGood       int  // the last of them in the last scan that had data
@@ -111,8 +123,11 @@ type Picture struct {
 
 // Decode reads a picture, whose size the caller has found acceptable (DecodeConfig). Inks are inverted, as Adobe stores them, with or without
 // its marker, as Pillow does.
-func Decode(encoded []byte) (*Picture, error) {
-	d := file{data: encoded}
+func Decode(encoded []byte) (*Picture, error) { return DecodeContext(context.Background(), encoded) }
+
+// DecodeContext is Decode that ends with ctx, whose error it gives.
+func DecodeContext(ctx context.Context, encoded []byte) (*Picture, error) {
+	d := file{data: encoded, ctx: ctx}
 	for {
 		marker, segment, err := d.next()
 		switch {
@@ -242,14 +257,13 @@ func (d *file) frame(marker byte, b []byte) error {
 // allocate makes room for the coefficients. Every block takes at least a bit of the file, which bounds the memory that a small file can ask for.
 func (d *file) allocate() error {
 	d.mcusX, d.mcusY = ceilDiv(d.width, 8*d.maxH), ceilDiv(d.height, 8*d.maxV)
-	blocks := 0
 	for i := range d.components {
 		c := &d.components[i]
 		c.blocksX = d.mcusX * c.h
 		c.width, c.height = ceilDiv(d.width*c.h, d.maxH), ceilDiv(d.height*c.v, d.maxV)
-		blocks += ceilDiv(c.width, 8) * ceilDiv(c.height, 8)
+		d.blockCount += c.blocks()
 	}
-	if blocks > 8*len(d.data) {
+	if d.blockCount > 8*len(d.data) {
 		return fmt.Errorf("%w: %d bytes cannot hold %d × %d pixels", errTruncated, len(d.data), d.width, d.height)
 	}
 	for i := range d.components {
@@ -258,6 +272,9 @@ func (d *file) allocate() error {
 	}
 	return nil
 }
+
+// blocks of a channel, without those that only fill up MCUs.
+func (c *component) blocks() int { return ceilDiv(c.width, 8) * ceilDiv(c.height, 8) }
 
 func (d *file) quantTables(b []byte) error {
 	for len(b) > 0 {
@@ -297,6 +314,9 @@ func (d *file) picture() (*Picture, error) {
 			c.quant = new([64]uint16)
 		}
 		for at := 0; at < len(p.pix); at += 8 * stride {
+			if err := d.ctx.Err(); err != nil {
+				return nil, err
+			}
 			row := c.coefficients[at : at+8*stride]
 			if smooth {
 				row = d.smooth(c, at/(8*stride))
@@ -319,9 +339,11 @@ func (d *file) picture() (*Picture, error) {
 			p.Pix[i] = 255 - v
 		}
 		if d.adobe && d.adobeTransform != 0 { // YCCK: the inks are the complement of RGB, and inverted they are RGB
-			rgb := yccRGB(y, all[1].plane, all[2].plane, p.Width, p.Height)
-			for i := 0; i < p.Width*p.Height; i++ {
-				copy(p.Pix[4*i:4*i+3], rgb[3*i:])
+			for row := range p.Height { // one at a time: all of them would take three bytes a pixel more
+				rgb := yccRGB(y.from(row), all[1].plane.from(row), all[2].plane.from(row), p.Width, 1)
+				for i := range p.Width {
+					copy(p.Pix[4*(row*p.Width+i):][:3], rgb[3*i:])
+				}
 			}
 		}
 	}

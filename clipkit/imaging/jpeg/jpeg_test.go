@@ -22,6 +22,7 @@ func readFile(t testing.TB, name string) []byte {
 }
 
 // The decoder equals Pillow's, which is libjpeg-turbo, in every kind of file: sampling, scans, restarts, colour spaces, odd sizes.
+// fault 13, 14
 func TestEqualsPillow(t *testing.T) {
 	var pictures map[string]struct {
 		Mode          string

@@ -40,6 +40,11 @@ type plane struct {
 	stride, width, height int
 }
 
+// from is the plane below the first rows.
+func (p plane) from(row int) plane {
+	return plane{pix: p.pix[row*p.stride:], stride: p.stride, width: p.width, height: p.height - row}
+}
+
 func (p plane) covers(w, h int) bool {
 	return w >= 1 && h >= 1 && p.stride >= w && p.width >= w && p.height >= h && (h-1)*p.stride+w <= len(p.pix)
 }

@@ -70,6 +70,10 @@ func (d *file) scan(b []byte) error {
 		c.predicted = 0
 		channels = append(channels, c)
 		blocks += c.h * c.v
+		d.work += c.blocks() * (s.last - s.first + 1 + blockWork)
+	}
+	if d.work > max(freeWork, maxPasses*64*d.blockCount) {
+		return fmt.Errorf("scan %d goes through the picture once more than %d times; save it again, with fewer scans", d.scans, maxPasses)
 	}
 	if n > 1 && blocks > 10 { // T.81, B.2.3
 		return fmt.Errorf("%d blocks in a unit of a scan, the limit is 10", blocks)
@@ -120,6 +124,9 @@ func (d *file) blocks(s *scanState, channels []*component) error {
 	}
 	left, number := d.restart, 0
 	for y := range unitsY {
+		if err := d.ctx.Err(); err != nil {
+			return err
+		}
 		for x := range unitsX {
 			if !s.ended {
 				if d.lastGood = y; alone {

@@ -3,6 +3,7 @@ package png
 import (
 	"bufio"
 	"compress/zlib"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,8 +20,8 @@ var (
 )
 
 // pixels decompresses the rows, undoes their filters and spreads them.
-func (h header) pixels(p *raster.Picture) error {
-	stream, err := zlib.NewReader(bufio.NewReader(h.stream()))
+func (h header) pixels(ctx context.Context, p *raster.Picture) error {
+	stream, err := zlib.NewReader(bufio.NewReader(&stream{rest: h.rest}))
 	if err != nil {
 		return fmt.Errorf("the stream of pixels: %w", cut(err))
 	}
@@ -39,6 +40,9 @@ func (h header) pixels(p *raster.Picture) error {
 		n := (across*h.format.bits() + 7) / 8
 		row, above := make([]byte, 1+n), make([]byte, n)
 		for y := a.y; y < h.h; y += a.dy {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if _, err := io.ReadFull(stream, row); err != nil {
 				return fmt.Errorf("row %d: %w", y, cut(err))
 			}

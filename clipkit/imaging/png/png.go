@@ -11,7 +11,7 @@
 package png
 
 import (
-	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -137,24 +137,35 @@ func readHeader(b []byte) (h header, err error) {
 	}
 }
 
-// stream joins the chunks of pixels.
-func (h header) stream() io.Reader {
-	var parts []io.Reader
-	for b := h.rest; ; {
-		c, rest, err := next(b)
+// stream gives the chunks of pixels, one behind the other. Only one is looked at at a time: a file may have millions of empty ones.
+type stream struct {
+	data []byte // of the present chunk
+	rest []byte // of the file
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	for len(s.data) == 0 {
+		c, rest, err := next(s.rest)
 		if err != nil || c.name != "IDAT" && c.name != "fdAT" && c.name != "DDAT" {
-			return io.MultiReader(parts...)
+			return 0, io.EOF
 		}
+		s.data, s.rest = c.data, rest
 		if c.name == "fdAT" { // a number comes first
-			c.data = c.data[min(4, len(c.data)):]
+			s.data = c.data[min(4, len(c.data)):]
 		}
-		parts = append(parts, bytes.NewReader(c.data))
-		b = rest
 	}
+	n := copy(p, s.data)
+	s.data = s.data[n:]
+	return n, nil
 }
 
 // Decode reads a picture, whose size the caller has found acceptable (DecodeConfig).
 func Decode(encoded []byte) (*raster.Picture, error) {
+	return DecodeContext(context.Background(), encoded)
+}
+
+// DecodeContext is Decode that ends with ctx, whose error it gives.
+func DecodeContext(ctx context.Context, encoded []byte) (*raster.Picture, error) {
 	h, err := readHeader(encoded)
 	if err != nil {
 		return nil, err
@@ -173,5 +184,5 @@ func Decode(encoded []byte) (*raster.Picture, error) {
 	if p.Mode == raster.Palette {
 		copy(p.Palette, h.palette)
 	}
-	return p, h.pixels(p)
+	return p, h.pixels(ctx, p)
 }

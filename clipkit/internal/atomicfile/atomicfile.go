@@ -2,7 +2,8 @@
 //
 //	err := atomicfile.Write(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(v) })
 //
-// The bytes go to a temporary name in the same folder, are synced and renamed; a crash at any moment leaves the old file or the new one.
+// The bytes go to a temporary name in the same folder, are synced and renamed; a crash at any moment leaves the old file or the new one. Who may read a file or
+// a folder is what the user's umask says, as of any that os.Create and os.Mkdir make.
 //
 // The operations that a folder of such files needs beside it (Rename, Exchange, RemoveAll and others) are here too, because a test can make each
 // of them fail: Inject.
@@ -34,12 +35,6 @@ func Write(path string, fill func(w io.Writer) error) (err error) {
 		return err
 	}
 	if err = b.Flush(); err != nil {
-		return err
-	}
-	if err = ask("chmod", tmp); err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err != nil {
 		return err
 	}
 	if err = ask("sync", tmp); err == nil {

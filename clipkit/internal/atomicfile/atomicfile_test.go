@@ -10,6 +10,7 @@ import (
 )
 
 // A write that fails at its n-th operation, for all n, leaves the old file or, once it is renamed, the new one, and nothing beside it.
+// fault 26
 func TestWriteFailsAtEachOperation(t *testing.T) {
 	for n := 1; ; n++ {
 		dir := t.TempDir()

@@ -1,9 +1,12 @@
 package atomicfile
 
 import (
+	"crypto/rand"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 )
 
@@ -42,7 +45,18 @@ func createTemp(dir, pattern string) (*os.File, error) {
 	if err := ask("create", filepath.Join(dir, pattern)); err != nil {
 		return nil, err
 	}
-	return os.CreateTemp(dir, pattern)
+	return newName(dir, pattern, func(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666) })
+}
+
+// newName makes something under a name that is not there: os.CreateTemp and os.MkdirTemp leave everybody but the user out, whatever the umask is.
+func newName[T any](dir, pattern string, create func(path string) (T, error)) (T, error) {
+	before, after, _ := strings.Cut(pattern, "*")
+	for tries := 0; ; tries++ {
+		made, err := create(filepath.Join(dir, before+rand.Text()[:12]+after))
+		if err == nil || !errors.Is(err, fs.ErrExist) || tries == 100 {
+			return made, err
+		}
+	}
 }
 
 func remove(path string) error {
@@ -70,21 +84,20 @@ func MkdirAll(dir string) error {
 	if err := ask("mkdir", dir); err != nil {
 		return err
 	}
-	return os.MkdirAll(dir, 0o755)
+	return os.MkdirAll(dir, 0o777)
 }
 
-// MkdirTemp makes a folder of a new name in dir. As one of os.MkdirAll it is others' to read, too.
+// MkdirTemp makes a folder of a new name in dir.
 func MkdirTemp(dir, pattern string) (path string, err error) {
 	if err := ask("mkdir", filepath.Join(dir, pattern)); err != nil {
 		return "", err
 	}
-	if path, err = os.MkdirTemp(dir, pattern); err != nil {
-		return "", err
-	}
-	if err = ask("chmod", path); err == nil {
-		err = os.Chmod(path, 0o755)
-	}
-	return path, err
+	return newName(dir, pattern, func(path string) (string, error) {
+		if err := os.Mkdir(path, 0o777); err != nil {
+			return "", err
+		}
+		return path, nil
+	})
 }
 
 // Rename is os.Rename.

@@ -66,7 +66,7 @@ func Fetch(ctx context.Context, r File) error {
 	if r.Offline {
 		return fmt.Errorf("%w: put the file at %s by hand; it is at %s", ErrOffline, r.Path, strings.Join(r.URLs, " or "))
 	}
-	if err := os.MkdirAll(filepath.Dir(r.Path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(r.Path), 0o777); err != nil {
 		return fmt.Errorf("downloading to %s: %w", r.Path, err)
 	}
 	lock := flock.New(r.Path + ".lock")

@@ -38,6 +38,7 @@ func TestFetch(t *testing.T) {
 }
 
 // A server that has no ranges and breaks every time must not keep us for ever.
+// fault 8
 func TestFetchGivesUp(t *testing.T) {
 	s := serve(t, func(n int, w http.ResponseWriter, r *http.Request) bool {
 		drop(w, 0, 2<<20)
@@ -115,6 +116,7 @@ func TestFetchGoesToTheNextServer(t *testing.T) {
 		})
 	}
 }
+// fault 8
 func TestFetchChecksSizeAndHash(t *testing.T) {
 	for name, change := range map[string]func(r *File){
 		"size": func(r *File) { r.Size = int64(len(content)) + 1 },
@@ -248,6 +250,7 @@ func TestFetchTwiceAtOnce(t *testing.T) {
 		t.Errorf("%d requests, %d bytes", len(ranges), sent)
 	}
 }
+// fault 9
 func TestFetchOffline(t *testing.T) {
 	s := serve(t, nil)
 	r := request(t, nil, s.URL)

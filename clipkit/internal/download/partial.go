@@ -26,7 +26,7 @@ type partial struct {
 
 // openPartial opens what an earlier call left. Bytes of another address, or without a validator, cannot be continued: it starts anew then.
 func openPartial(path, url string) (*partial, error) {
-	f, err := regular.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := regular.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
 	if err != nil {
 		return nil, err
 	}

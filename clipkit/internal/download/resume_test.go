@@ -12,6 +12,7 @@ import (
 )
 
 // Each break is followed by a request for exactly what is missing: no byte is sent twice.
+// fault 8
 func TestFetchResumesAfterBreaks(t *testing.T) {
 	s := serve(t, func(n int, w http.ResponseWriter, r *http.Request) bool {
 		switch n {
@@ -73,6 +74,7 @@ func TestFetchContinuesAfterCancel(t *testing.T) {
 }
 
 // What was received may not be continued: the file changed, or the server does not know ranges, or answers them wrongly.
+// fault 8
 func TestFetchStartsAgain(t *testing.T) {
 	part := func(w http.ResponseWriter, contentRange, etag string) bool {
 		w.Header().Set("ETag", etag)

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,6 +135,36 @@ func writeNotebook(t *testing.T, name string, cells ...string) (path string) {
 	return "experiments/" + name + "/page.ipynb"
 }
 
+// keepsNoToken looks for what opens a page in a saved notebook: tokens, the browser's session, a ticket that is still good.
+func keepsNoToken(t *testing.T, path, session string) {
+	t.Helper()
+	saved, err := os.ReadFile(filepath.Join(notebook.Root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(saved), session) {
+		t.Errorf("the saved notebook has the browser's session %s", session)
+	}
+	links := regexp.MustCompile(`http://127\.0\.0\.1:\d+/open/[A-Z0-9]+`).FindAllString(string(saved), -1)
+	if len(links) == 0 {
+		t.Errorf("no link in the saved notebook:\n%s", saved)
+	}
+	for _, link := range links {
+		if reply, err := http.Get(link); err != nil || reply.StatusCode != http.StatusUnauthorized {
+			t.Errorf("the saved notebook's link opens the page: %v %v", reply, err)
+		}
+	}
+	files, _ := filepath.Glob(notebook.Root + "/experiments/.explore/*.json")
+	for _, file := range files {
+		var state struct{ Token string }
+		if b, err := os.ReadFile(file); err != nil || json.Unmarshal(b, &state) != nil || state.Token == "" || strings.Contains(string(saved), state.Token) {
+			t.Errorf("the saved notebook has the token of %s, or that has none: %v", file, err)
+		}
+	}
+}
+
+// fault 19.12: a saved notebook keeps no token of the page, and JupyterLab shows it in a frame of the same origin
+//
 // The page in JupyterLab with HTTPS and under a hub's path: shown through Jupyter's own address, there again after a reload and after the cell is run
 // again, used by a later cell, gone with the kernel.
 func TestPageInJupyterLab(t *testing.T) {
@@ -173,6 +204,7 @@ func TestPageInJupyterLab(t *testing.T) {
 	tab.Wait(frame + `.contentDocument.querySelectorAll(".cell[data-score]").length > 3`)
 
 	tab.Eval(open+`.context.save().then(() => true)`, nil)
+	keepsNoToken(t, path, strings.Split(place, "/")[5])
 	tab.Reload()
 	ready()
 	if again := shown(); again != place {

@@ -157,6 +157,7 @@ func TestCaller(t *testing.T) {
 }
 
 // Damaged and hostile programs: each is refused, with its position.
+// fault 1, 4
 func TestBroken(t *testing.T) {
 	for program, want := range map[string]string{
 		"":                                       "without STOP (byte 0)",
@@ -218,6 +219,7 @@ func TestTruncated(t *testing.T) {
 }
 
 // Whatever is repeated, memory stays in proportion to the input.
+// fault 19.9
 func TestMemory(t *testing.T) {
 	const length = 1 << 18
 	for _, unit := range []string{"N", "]", "}", ")", "(1", "}NNs", "]Na", "2", "N\x94", "h\x00", "\x85", "(t", "K\x01", "J\x00\x00\x00\x01", "I1\n", "L1L\n",
@@ -233,6 +235,30 @@ func TestMemory(t *testing.T) {
 		}
 		if used := (after.TotalAlloc - before.TotalAlloc) / length; used > 200 {
 			t.Errorf("%q repeated: %d bytes were allocated for each byte of the input", unit, used)
+		}
+	}
+}
+
+// A few MB that repeat what takes the most end when the values' memory is used up, not the machine's.
+// fault 19.9
+func TestBudget(t *testing.T) {
+	const n = 2 << 20
+	for name, program := range map[string]string{
+		"nested dictionaries": strings.Repeat("}N", n) + "N" + strings.Repeat("s", n) + ".",
+		"a long dictionary":   "}(" + strings.Repeat("J\x00\x00\x00\x01N", n) + "u.",
+		"calls":               "cm\nC\n\x94" + strings.Repeat("h\x00)R0", n) + ".",
+		"one text many times": "X\x00\x00\x10\x00" + strings.Repeat("a", 1<<20) + strings.Repeat("2", 8*n) + ".",
+	} {
+		r := Reader{Find: func(string) (Call, bool) { return func(Tuple) (any, error) { return new([25]int), nil }, true }}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, _, err := r.Read([]byte(program))
+		runtime.ReadMemStats(&after)
+		if !errors.Is(err, errMemory) {
+			t.Errorf("%s: %v, want %v", name, err, errMemory)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 8*maxMemory {
+			t.Errorf("%s: %d MB were allocated, of which %d MB may be in use", name, used>>20, maxMemory>>20)
 		}
 	}
 }

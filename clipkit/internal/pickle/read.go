@@ -14,6 +14,17 @@ const (
 	maxMarks = 1000 // containers that are begun and not finished
 	maxName  = 512  // bytes of a global's name
 	maxLine  = 1024 // bytes of a number in protocol 0
+
+	maxMemory = 128 << 20 // bytes that the values of one pickle may take; a checkpoint of the largest model takes about 5 MB
+)
+
+// What values take, in bytes, with what their growth leaves behind.
+const (
+	slotMemory   = 32  // a place on the stack, in a tuple or a list
+	objectMemory = 64  // a container without what is in it, a name, an entry of the memo
+	firstMemory  = 400 // the first entry of a dictionary, which makes room for eight
+	entryMemory  = 112 // any other
+	callMemory   = 256 // what the caller's functions make
 )
 
 // width in bytes of the number, or of the length, that follows an opcode.
@@ -34,7 +45,7 @@ type Reader struct {
 
 // Read interprets the pickle that data begins with and returns its value and its length in bytes.
 func (r Reader) Read(data []byte) (value any, n int, err error) {
-	m := machine{Reader: r, data: data, memo: map[uint32]any{}}
+	m := machine{Reader: r, data: data, memo: map[uint32]any{}, left: maxMemory}
 	value, err = m.run()
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w (byte %d)", err, m.start)
@@ -50,6 +61,7 @@ type machine struct {
 	stack []any
 	marks []int // for each open MARK, how many values the stack had
 	memo  map[uint32]any
+	left  int // bytes of maxMemory
 }
 
 func bad(format string, a ...any) error {
@@ -73,8 +85,13 @@ func (m *machine) run() (any, error) {
 		if err := m.step(op); err != nil {
 			return nil, err
 		}
+		if m.left < 0 {
+			return nil, errMemory
+		}
 	}
 }
+
+var errMemory = bad("its values take more than %d MiB of memory; a state dict's take a few", maxMemory>>20)
 
 func (m *machine) step(op byte) error {
 	switch op {
@@ -101,6 +118,7 @@ func (m *machine) step(op byte) error {
 		if err != nil {
 			return err
 		}
+		m.left -= 3 * len(b)
 		return m.push(long(b))
 	case 'I', 'L', 'F':
 		return m.text(op)
@@ -203,6 +221,7 @@ func (m *machine) unicode(op byte) error {
 		if s, err = unescape(s); err != nil {
 			return err
 		}
+		m.left -= 8 * len(s)
 		return m.push(s)
 	}
 	b, err := m.counted(op)
@@ -212,6 +231,7 @@ func (m *machine) unicode(op byte) error {
 	if !utf8.Valid(b) {
 		return bad("a str is not UTF-8")
 	}
+	m.left -= len(b)
 	return m.push(string(b))
 }
 

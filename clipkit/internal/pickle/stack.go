@@ -8,6 +8,7 @@ import (
 
 func (m *machine) push(v any) error {
 	m.stack = append(m.stack, v)
+	m.left -= slotMemory
 	return nil
 }
 
@@ -39,6 +40,7 @@ func (m *machine) popMark() ([]any, error) {
 	}
 	from := m.marks[n-1]
 	items := append([]any(nil), m.stack[from:]...)
+	m.left -= slotMemory * len(items)
 	m.stack, m.marks = m.stack[:from], m.marks[:n-1]
 	return items, nil
 }
@@ -46,6 +48,7 @@ func (m *machine) popMark() ([]any, error) {
 // popN removes the last n values, and gives a copy of them.
 func (m *machine) popN(n int) ([]any, error) {
 	items := make([]any, n)
+	m.left -= slotMemory * n
 	for i := range n {
 		v, err := m.pop()
 		if err != nil {
@@ -72,6 +75,7 @@ func (m *machine) container(op byte) (err error) {
 	if err != nil {
 		return err
 	}
+	m.left -= objectMemory
 	switch op {
 	case ')', 0x85, 0x86, 0x87, 't':
 		return m.push(Tuple(items))
@@ -81,7 +85,7 @@ func (m *machine) container(op byte) (err error) {
 		return m.push(&Set{items})
 	case '}', 'd':
 		d := &Dict{}
-		if err := fill(d, items); err != nil {
+		if err := m.fill(d, items); err != nil {
 			return err
 		}
 		return m.push(d)
@@ -103,17 +107,23 @@ func (m *machine) container(op byte) (err error) {
 		}
 	case *Dict:
 		if op == 's' || op == 'u' {
-			return fill(target, items)
+			return m.fill(target, items)
 		}
 	}
 	return bad("a %s is filled like a container of another kind", Kind(target))
 }
 
-func fill(d *Dict, items []any) error {
+func (m *machine) fill(d *Dict, items []any) error {
 	if len(items)%2 != 0 {
 		return bad("a key without a value")
 	}
 	for i := 0; i < len(items); i += 2 {
+		if m.left -= entryMemory; d.Len() == 0 {
+			m.left -= firstMemory - entryMemory
+		}
+		if m.left < 0 { // before a long list of entries has taken it
+			return errMemory
+		}
 		if err := d.Set(items[i], items[i+1]); err != nil {
 			return err
 		}
@@ -155,6 +165,7 @@ func (m *machine) remember(op byte) error {
 	}
 	v, err := m.top()
 	if err == nil {
+		m.left -= objectMemory
 		m.memo[key] = v
 	}
 	return err
@@ -162,6 +173,7 @@ func (m *machine) remember(op byte) error {
 
 // refer is everything that goes through the caller's table: GLOBAL, STACK_GLOBAL, REDUCE, NEWOBJ, BUILD, BINPERSID.
 func (m *machine) refer(op byte) error {
+	m.left -= callMemory
 	switch op {
 	case 'c', 0x93:
 		return m.global(op)

@@ -36,7 +36,7 @@ func CacheDir() (string, error) {
 
 // MakeDir makes a folder below CacheDir.
 func MakeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("%w: %w", ErrCache, err)
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 )
 
 // A reader that opened the pipe as os.Open does would wait for ever for somebody to write.
+// fault 19.11
 func TestReadersRefusePipes(t *testing.T) {
 	pipe := func(t *testing.T, elements ...string) string {
 		t.Helper()
@@ -88,6 +89,7 @@ func TestReadersRefusePipes(t *testing.T) {
 }
 
 // Without a call of os.Open or os.ReadFile nobody can forget to look: those that are left read what the system or this program made.
+// fault 19.11
 func TestFilesAreOpenedByThisPackage(t *testing.T) {
 	mayOpen := []string{
 		"cmd/clipkit/trainflags.go",                                                                                                                                                          // the settings that a user names may be a pipe: -config <(…)

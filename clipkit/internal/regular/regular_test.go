@@ -12,6 +12,7 @@ import (
 )
 
 // Each call here would hang or read without end if the file were opened as os.Open does.
+// fault 19.11
 func TestSpecialFilesAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }

@@ -118,7 +118,7 @@ func (w *writer) enter(name string) (clean string, err error) {
 }
 
 func (w *writer) folderAt(clean string) error {
-	if err := w.root.MkdirAll(clean, 0o755); err != nil {
+	if err := w.root.MkdirAll(clean, 0o777); err != nil {
 		return refused("folder %.100q: %w", clean, err)
 	}
 	return nil
@@ -137,7 +137,7 @@ func (w *writer) file(clean string, size int64, from io.Reader) error {
 	if err := w.ctx.Err(); err != nil {
 		return context.Cause(w.ctx)
 	}
-	f, err := w.root.OpenFile(clean, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := w.root.OpenFile(clean, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	switch {
 	case errors.Is(err, os.ErrExist):
 		return refused("entry %.100q is there twice", clean)

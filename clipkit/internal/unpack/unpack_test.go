@@ -49,6 +49,7 @@ func TestInto(t *testing.T) {
 }
 
 // No broken or hostile archive is taken for a good one, and none leaves anything outside the folder.
+// fault 23
 func TestIntoRefuses(t *testing.T) {
 	for name, want := range map[string]string{
 		"traversal.zip": "leads out", "absolute.zip": "leads out", "backslash.zip": "backslash", "link.zip": "neither a file nor a folder", "twice.zip": "there twice",

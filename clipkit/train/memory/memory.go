@@ -31,7 +31,7 @@ const (
 	blockOverhead  = 1.25   // what XLA keeps for each of them
 	convValues     = 5.0    // values kept for each output of a convolution
 	recomputeShare = 0.4    // of these with grad_checkpointing: XLA:CPU begins recomputing earlier than it would have to
-	frozenShare    = 0.1    // of a tower that has no gradients
+	passingValues  = 8.0    // values for each that a block puts out where nothing waits for gradients
 )
 
 // Run is what the memory of a process of a training run depends on.
@@ -104,20 +104,22 @@ func (r Run) activations() float64 {
 		}
 	}
 	if r.frozen() {
-		vision *= frozenShare
+		vision = r.passing()
 	}
 	return float64(r.Together*r.BatchSize) * (text + vision)
 }
 
-// validation is what encoding 64 pictures takes beside what a step has taken, which waits for the next one: a few values for each that one layer puts out.
-func (r Run) validation() float64 {
-	const together, values = 64, 8
+// validation is what encoding 64 pictures takes beside what a step has taken, which waits for the next one.
+func (r Run) validation() float64 { return 64 * r.passing() }
+
+// passing is what a picture takes on its way through a tower without gradients: a few values for each that one layer puts out, however many layers there are.
+func (r Run) passing() float64 {
 	cfg, most := r.Arch, 0.0
 	if cfg.IsResNet() {
 		cfg.Convolutions(func(side, _, out, _ int) { most = max(most, float64(side*side*out)) })
-		return 4 * together * 2 * most // in and out
+		return 4 * 2 * most // in and out
 	}
-	return 4 * together * values * float64((1+cfg.Grid()*cfg.Grid())*cfg.VisionWidth)
+	return 4 * passingValues * float64((1+cfg.Grid()*cfg.Grid())*cfg.VisionWidth)
 }
 
 // convOutputs counts the values that the convolutions of a ResNet put out for one picture.

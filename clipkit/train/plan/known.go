@@ -62,7 +62,7 @@ func (r Run) Learn(rows []experiment.Row) {
 
 func speedFile() string {
 	dir, err := pip.CacheDir()
-	if err != nil || os.MkdirAll(dir, 0o755) != nil {
+	if err != nil || os.MkdirAll(dir, 0o777) != nil {
 		return ""
 	}
 	return filepath.Join(dir, "speed.json")

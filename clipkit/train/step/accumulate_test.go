@@ -37,6 +37,7 @@ func gradientsOf(t *testing.T, s *Stepper, images []float32, ids []int32, n int)
 // Two micro-batches a step: gradients, loss and parameters follow the reference's two passes, and so do BatchNorm's running statistics,
 // which move four times a step. The ResNet is compared on XLA only: other engines sum BatchNorm's statistics in an order that leaves
 // single gradients up to 2.5 times outside these limits, and after an update a weight whose gradient is almost zero may go the other way.
+// fault 35
 func TestAccumulationEqualsTheReference(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -116,6 +116,7 @@ func cosine(a, b []float32) float64 {
 }
 
 // A loss that is no number leaves the model as it was.
+// fault 30
 func TestNaNLeavesTheModelAlone(t *testing.T) {
 	t.Parallel()
 	s, _ := shared(t, graphsOf{engine: "cpu:xla", kind: "vit"}, record(t, "vit", "train"))

@@ -11,6 +11,7 @@ import (
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/internal/download"
+	"clipnb/clipkit/internal/intact"
 )
 
 // Release is one published model.
@@ -20,8 +21,9 @@ type Release struct {
 	repo string // name of the repository, on HF's hub and on ModelScope
 }
 
-// releases are the five published models in the order of cn_clip/clip/utils.py:19-25. Their sizes and hashes stand in no document: HF's hub
-// states both when a file is fetched, and package download checks them.
+// releases are the five published models in the order of cn_clip/clip/utils.py:19-25. Their sizes and hashes stand in no document, so none is pinned
+// here: HF's hub states both when a file is fetched, and package download checks them; the other two servers state none, and what they send is only
+// held to stay as it arrived.
 var releases = []Release{
 	{"ViT-B-16", "clip_cn_vit-b-16.pt", "chinese-clip-vit-base-patch16"},
 	{"ViT-L-14", "clip_cn_vit-l-14.pt", "chinese-clip-vit-large-patch14"},
@@ -75,6 +77,7 @@ func (r Release) urls(getenv func(string) string) []string {
 type Options struct {
 	Folder   string                  // where downloads are kept: pretrained_weights in the project
 	Progress func(done, total int64) // of a download
+	Say      func(line string)       // what a person should know; nil is nobody
 	Getenv   func(string) string     // nil is os.Getenv
 	Client   *http.Client            // nil is http.DefaultClient
 }
@@ -82,6 +85,8 @@ type Options struct {
 // Locate gives the path of a published model's weights, a file or a folder for weights.OpenModel, and downloads them when they are not on disk.
 // It looks in the folder that CLIPKIT_WEIGHTS names, in o.Folder and in the reference's ~/.cache/clip, in each for the reference's file
 // and for a folder named like the repository, as the hub's own tools make it. CLIPKIT_OFFLINE=1 or HF_HUB_OFFLINE=1 forbids downloading.
+//
+// A file that was downloaded is compared with its SHA-256, once (package intact). One that has changed since is moved away and downloaded again.
 func Locate(ctx context.Context, name string, o Options) (path string, err error) {
 	release, err := FindRelease(name)
 	if err != nil {
@@ -95,13 +100,25 @@ func Locate(ctx context.Context, name string, o Options) (path string, err error
 	if home := getenv("HOME"); home != "" {
 		folders = append(folders, filepath.Join(home, ".cache", "clip"))
 	}
+	var damaged error
 	for _, folder := range folders {
 		if folder == "" {
 			continue
 		}
 		file := filepath.Join(folder, release.File)
 		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
-			return file, nil
+			err := intact.Verify(file)
+			if !errors.Is(err, intact.ErrDamaged) {
+				return file, err
+			}
+			moved, other := intact.Quarantine(file)
+			if other != nil {
+				return "", fmt.Errorf("%w (%w)", err, other)
+			}
+			damaged = fmt.Errorf("%w; it is at %s now", err, moved)
+			if o.Say != nil {
+				o.Say(damaged.Error())
+			}
 		}
 		dir := filepath.Join(folder, release.repo)
 		if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
@@ -118,6 +135,9 @@ func Locate(ctx context.Context, name string, o Options) (path string, err error
 		MaxSize:  16 * int64(cfg.NumParams()), // four times its float32 values: room for an optimizer's state
 		Progress: o.Progress, Client: o.Client,
 	})
+	if err != nil && damaged != nil {
+		err = fmt.Errorf("%w; %w", err, damaged)
+	}
 	if err != nil {
 		return "", err
 	}

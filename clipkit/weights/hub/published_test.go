@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -9,8 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/internal/intact"
 )
 
 func TestReleasesAreModels(t *testing.T) {
@@ -73,5 +76,44 @@ func TestLocate(t *testing.T) {
 	}
 	if len(asked) != 0 {
 		t.Errorf("asked %v", asked)
+	}
+}
+
+// A downloaded file whose bytes change on the disk is found, moved away and fetched again; offline the error says what happened.
+// fault 9, 19.4
+func TestLocateFetchesDamagedFilesAgain(t *testing.T) {
+	content := make([]byte, 3<<20)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(content) }))
+	defer s.Close()
+	env := map[string]string{"HOME": t.TempDir()}
+	var said []string
+	o := Options{Folder: t.TempDir(), Getenv: func(key string) string { return env[key] }, Client: &http.Client{Transport: redirected(s.URL)},
+		Say: func(line string) { said = append(said, line) }}
+	path, err := Locate(t.Context(), "RN50", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flip := func() {
+		t.Helper()
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteAt([]byte{1}, 1<<20)
+		if err := errors.Join(err, f.Close(), os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flip()
+	if again, err := Locate(t.Context(), "RN50", o); err != nil || again != path || len(said) != 1 || !strings.Contains(said[0], path+".damaged") {
+		t.Errorf("%s, %v, said %q", again, err, said)
+	}
+	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, content) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	flip()
+	env["CLIPKIT_OFFLINE"] = "1"
+	if _, err := Locate(t.Context(), "RN50", o); !errors.Is(err, ErrOffline) || !errors.Is(err, intact.ErrDamaged) || !strings.Contains(err.Error(), path+".damaged") {
+		t.Errorf("offline: %v", err)
 	}
 }

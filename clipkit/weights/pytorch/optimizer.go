@@ -47,7 +47,9 @@ func parseOptimizer(v any, u *unpacker) (*Optimizer, error) {
 		if err != nil {
 			return nil, fmt.Errorf("optimizer group %d: %w", i, err)
 		}
-		total += g.Params
+		if total += g.Params; total > tensor.MaxCount {
+			return nil, fmt.Errorf("the optimizer has more than %d parameters", tensor.MaxCount)
+		}
 		o.Groups = append(o.Groups, g)
 	}
 	state, err := field[*pickle.Dict](d, "state")
@@ -191,7 +193,7 @@ func (o *Optimizer) value(put func(tensor.Tensor) (any, error)) (any, error) {
 		return nil, fmt.Errorf("the groups have %d parameters and the state has %d", first, len(o.State))
 	}
 	for i, s := range o.State {
-		if s.Step == 0 && s.ExpAvg.Data == nil {
+		if s.Step == 0 && s.ExpAvg.DType == "" {
 			continue
 		}
 		step, err := put(tensor.F32("step", nil, []float32{float32(s.Step)}))

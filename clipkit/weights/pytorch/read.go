@@ -49,6 +49,9 @@ func Parse(name string, data []byte) (tensors []tensor.Tensor, ck *Checkpoint, e
 	if err != nil {
 		return nil, nil, bad(err)
 	}
+	if state.Len() > tensor.MaxCount {
+		return nil, nil, bad(fmt.Errorf("a state dict of %d entries, want at most %d", state.Len(), tensor.MaxCount))
+	}
 	for key, value := range state.All() {
 		k, isName := key.(string)
 		v, isTensor := value.(*view)

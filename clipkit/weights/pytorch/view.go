@@ -12,9 +12,10 @@ import (
 type storage struct {
 	dtype string
 	numel int
-	data  []byte   // in a legacy container nil until the pickle has been read
-	base  *storage // of which this is a part, nil for a whole one; in legacy containers only
-	skip  int      // elements of base before the part
+	data  []byte       // in a legacy container nil until the pickle has been read
+	check func() error // whether the data are as they were written; nil where the container does not tell
+	base  *storage     // of which this is a part, nil for a whole one; in legacy containers only
+	skip  int          // elements of base before the part
 }
 
 // view is a tensor as the pickle describes it. Nothing is checked against the storage yet: in legacy containers that follows the pickle.
@@ -32,7 +33,7 @@ type unpacker struct{ left int }
 
 func (u *unpacker) tensor(name string, v *view) (tensor.Tensor, error) {
 	bad := func(format string, a ...any) error {
-		return fmt.Errorf("tensor %.100q: %s", name, fmt.Sprintf(format, a...))
+		return fmt.Errorf("tensor %.100q: %w", name, fmt.Errorf(format, a...))
 	}
 	data, size := v.bytes(), tensor.ElementSize(v.dtype)
 	t := tensor.Tensor{Name: name, DType: v.dtype, Shape: v.shape}
@@ -48,13 +49,20 @@ func (u *unpacker) tensor(name string, v *view) (tensor.Tensor, error) {
 	}
 	if v.contiguous() {
 		t.Data = data[v.offset*size:][: numel*size : numel*size]
-		return t, nil
+		return t.Checked(v.check), nil
 	}
 	if numel > u.left/size {
 		return tensor.Tensor{}, bad("shape %v with strides %v would unpack to more than the file's size", v.shape, v.stride)
 	}
 	u.left -= numel * size
-	return tensor.Lazy(name, v.dtype, v.shape, func() ([]byte, error) { return v.gather(data, numel, size), nil }), nil
+	return tensor.Lazy(name, v.dtype, v.shape, func() ([]byte, error) {
+		if v.check != nil {
+			if err := v.check(); err != nil {
+				return nil, bad("%w", err)
+			}
+		}
+		return v.gather(data, numel, size), nil
+	}), nil
 }
 
 func (s *storage) bytes() []byte {

@@ -7,32 +7,63 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"strings"
+	"sync"
 
 	"clipnb/clipkit/internal/pickle"
 	"clipnb/clipkit/weights/tensor"
 )
 
 // The zip container of PyTorch 1.6 and later: <top>/data.pkl, a pickle whose persistent ids name the storages <top>/data/<key>, which lie
-// uncompressed in the archive. Storages are not compared with their checksums: that would read the whole file before it is needed.
+// uncompressed in the archive. A storage is compared with its checksum when it is first used: before, that would read the whole file.
 
 const (
 	maxRatio  = 20       // times that a compressed pickle may grow when it is unpacked
 	maxPickle = 64 << 20 // bytes that a compressed pickle may unpack to
+
+	maxEntries   = 2 * tensor.MaxCount // of an archive: a file for each tensor, and the code of a TorchScript archive
+	maxDirectory = 16 << 20            // bytes of its list of entries
 )
+
+// directoryReader ends the list of entries at maxDirectory: the number that the archive announces may be a lie, and 46 bytes of the list take 300 in
+// memory.
+type directoryReader struct {
+	*bytes.Reader
+	left int
+}
+
+var errDirectory = fmt.Errorf("a zip archive whose list of entries is longer than %d MiB", maxDirectory>>20)
+
+func (d *directoryReader) ReadAt(p []byte, at int64) (int, error) {
+	if d.left -= len(p); d.left < 0 {
+		return 0, errDirectory
+	}
+	return d.Reader.ReadAt(p, at)
+}
 
 type archive struct {
 	data  []byte
 	top   string // "archive/"
 	files map[string]*zip.File
+
+	storages map[string]*storage // by key, so that each is compared with its checksum once
 }
 
 func readZip(data []byte) (any, error) {
-	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	in := &directoryReader{bytes.NewReader(data), maxDirectory}
+	z, err := zip.NewReader(in, int64(len(data)))
+	if errors.Is(err, errDirectory) {
+		return nil, errDirectory
+	}
 	if err != nil {
 		return nil, fmt.Errorf("a zip archive that is damaged or cut: %w", err)
 	}
-	a := archive{data: data, files: map[string]*zip.File{}}
+	if len(z.File) > maxEntries {
+		return nil, fmt.Errorf("a zip archive of %d entries, want at most %d", len(z.File), maxEntries)
+	}
+	in.left = math.MaxInt
+	a := archive{data: data, files: map[string]*zip.File{}, storages: map[string]*storage{}}
 	for _, f := range z.File {
 		if a.files[f.Name] != nil {
 			return nil, fmt.Errorf("the zip archive has two entries %.100q", f.Name)
@@ -101,7 +132,12 @@ func (a *archive) storage(id any) (any, error) {
 	if len(b)%tensor.ElementSize(dtype) != 0 || len(b)/tensor.ElementSize(dtype) != numel {
 		return nil, fmt.Errorf("storage %.40q has %d bytes, want %d elements of %s", key, len(b), numel, dtype)
 	}
-	return &storage{dtype: dtype, numel: numel, data: b}, nil
+	s := a.storages[key]
+	if s == nil || s.dtype != dtype {
+		s = &storage{dtype: dtype, numel: numel, data: b, check: a.checksum(f, b)}
+		a.storages[key] = s
+	}
+	return s, nil
 }
 
 // stored is the bytes of an uncompressed entry, where they lie in the archive.
@@ -115,6 +151,20 @@ func (a *archive) stored(f *zip.File) ([]byte, error) {
 		return nil, fmt.Errorf("entry %.100q claims %d bytes at byte %d of %d", f.Name, size, at, len(a.data))
 	}
 	return a.data[at : at+int64(size) : at+int64(size)], nil
+}
+
+// checksum gives what compares a storage with its checksum, once. PyTorch writes none, which is 0, where torch.serialization.set_crc32_options(False) says
+// so.
+func (a *archive) checksum(f *zip.File, data []byte) func() error {
+	if f.CRC32 == 0 {
+		return nil
+	}
+	return sync.OnceValue(func() error {
+		if got := crc32.ChecksumIEEE(data); got != f.CRC32 {
+			return fmt.Errorf("%w: entry %.100q has checksum %08x, the archive says %08x: the file is damaged; copy or download it again", tensor.ErrFormat, f.Name, got, f.CRC32)
+		}
+		return nil
+	})
 }
 
 // small reads an entry that may be compressed, and compares it with its checksum.

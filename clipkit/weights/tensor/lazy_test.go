@@ -3,6 +3,7 @@ package tensor
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"testing"
 )
 
@@ -60,5 +61,59 @@ func TestLent(t *testing.T) {
 	}
 	if err := (Tensor{Name: "x", DType: "F32", Shape: []int{2}, Data: make([]byte, 4)}).Check(); err == nil {
 		t.Error("4 bytes pass for two values")
+	}
+}
+
+// Values of every size, in matrices that no block divides and at addresses that nothing divides, stand at their places; what is too short is an error.
+func TestTranspose(t *testing.T) {
+	for _, dtype := range []string{"F64", "F32", "F16", "U8"} {
+		for _, shape := range [][]int{{1, 1}, {1, 70}, {33, 1}, {31, 65}, {64, 32}, {100, 37}, {0, 5}, {5, 0}} {
+			rows, cols, size := shape[0], shape[1], ElementSize(dtype)
+			data := make([]byte, 1+rows*cols*size)[1:]
+			for i := range data {
+				data[i] = byte(i * 7 >> (i % 3))
+			}
+			x, err := Transpose("T", Tensor{Name: "x", DType: dtype, Shape: shape, Data: data})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := x.Bytes()
+			if err != nil || len(got) != len(data) || x.Shape[0] != cols || x.Shape[1] != rows {
+				t.Fatalf("%s %v: %d bytes, %v, %v", dtype, shape, len(got), x.Shape, err)
+			}
+			for i := range rows {
+				for j := range cols {
+					if at := (j*rows + i) * size; !bytes.Equal(got[at:at+size], data[(i*cols+j)*size:][:size]) {
+						t.Fatalf("%s %v: value %d,%d", dtype, shape, i, j)
+					}
+				}
+			}
+		}
+	}
+	x, err := Transpose("T", Lazy("x", "F32", []int{2, 2}, func() ([]byte, error) { return make([]byte, 12), nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.Bytes(); !errors.Is(err, ErrFormat) {
+		t.Error(err)
+	}
+}
+
+// The largest matrix of ViT-H-14's layers, and the same in one byte a value.
+func BenchmarkTranspose(b *testing.B) {
+	for _, dtype := range []string{"F32", "I8"} {
+		b.Run(fmt.Sprint("5120x1280 ", dtype), func(b *testing.B) {
+			t := Tensor{Name: "x", DType: dtype, Shape: []int{5120, 1280}, Data: make([]byte, 5120*1280*ElementSize(dtype))}
+			x, err := Transpose("T", t)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(t.NumBytes()))
+			for b.Loop() {
+				if _, err := x.Bytes(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -5,7 +5,7 @@
 //	values, err := t.Float32()                              // from any of the types that weights come in
 //	k, err := tensor.Third("self_attn.k_proj.weight", inProj, 1)
 //
-// A tensor's Data is what lies in the file, memory-mapped where the file is. Join, Third and Transpose describe a tensor that lies there in
+// A tensor's Data is what lies in the file. Join, Third and Transpose describe a tensor that lies there in
 // another form, and Lent one that lies elsewhere, on a device for one; its bytes are made when Bytes or Use is called, so that a model of 3.6 GB
 // never has a second copy in memory.
 //
@@ -26,12 +26,15 @@ import (
 // ErrFormat is wrapped when a file is not what its name says, or is damaged.
 var ErrFormat = errors.New("weights: not a valid weights file")
 
+// MaxCount is how many tensors a file may have. The largest models have some ten thousand; a file may name millions of empty ones.
+const MaxCount = 100_000
+
 var elementSize = map[string]int{"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 
 // ElementSize is the number of bytes of one value of a type that weights come in, 0 for any other type.
 func ElementSize(dtype string) int { return elementSize[dtype] }
 
-// Tensor is a named array: row-major, little-endian. Data may point into a mapped file: it is not to be changed, and ends with the file's Close.
+// Tensor is a named array: row-major, little-endian. Data may be a part of a file in memory: it is not to be changed.
 type Tensor struct {
 	Name  string
 	DType string // "F32", "F16", "BF16", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL"
@@ -40,6 +43,7 @@ type Tensor struct {
 
 	build func() ([]byte, error)
 	lend  func(use func(data []byte) error) error
+	check func() error // whether Data is as it was written
 }
 
 // Size is the number of elements.
@@ -53,10 +57,15 @@ func (t Tensor) Size() int {
 
 // Float32 converts the values; integers and float64 are rounded to the nearest float32. The result is the caller's own.
 func (t Tensor) Float32() ([]float32, error) {
-	data, err := t.Bytes()
-	if err != nil {
-		return nil, err
-	}
+	var out []float32
+	err := t.Use(func(data []byte) (err error) {
+		out, err = t.float32(data)
+		return err
+	})
+	return out, err
+}
+
+func (t Tensor) float32(data []byte) ([]float32, error) {
 	out := make([]float32, t.Size())
 	le := binary.LittleEndian
 	if t.DType == "F32" {

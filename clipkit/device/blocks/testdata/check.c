@@ -1,5 +1,13 @@
-// Built and run by TestBlocks. Four threads allocate, fill, grow and free at random, and nothing they wrote may change, while the process forks; then
-// come the mistakes that programs make. It needs -fno-builtin: the compiler takes for granted that posix_memalign changes none of these variables.
+// Built and run by the tests of package blocks, with the name of the check to run, or none for all. It needs -fno-builtin: the compiler takes for granted that
+// posix_memalign changes none of these variables.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/mman.h>
+
+// The system's answer when it gives no more memory, for check_refused.
+static int refuses;
+static int maybe_mprotect(void *at, size_t n, int how) { return refuses ? (errno = ENOMEM, -1) : mprotect(at, n, how); }
+#define mprotect maybe_mprotect
 #include "../blocks.c"
 #include <stdio.h>
 
@@ -104,15 +112,9 @@ static void *foreign;
 static int foreign_freed;
 static void stand_in(void *p) { foreign_freed += p == foreign; }
 
-int main(void) {
-    void *a, *b;
-    if (getenv("CLIPKIT_BLOCKS")) {
-        a = some(5 << 20);
-        CHECK(!is_ours(a), "off");
-        free(a);
-        return puts("ok") < 0;
-    }
-    CHECK(arena, "no arena");
+
+// Four threads allocate, fill, grow and free at random, and nothing they wrote may change, while the process forks.
+static void check_fork(void) {
     pthread_t threads[4];
     for (long i = 0; i < 4; i++) pthread_create(&threads[i], NULL, hammer, (void *)(i + 1));
     for (int i = 0; i < 20; i++) {
@@ -122,8 +124,10 @@ int main(void) {
     for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
     CHECK(used == 0 && waiting > 0, "%zu in use, %zu wait", used, waiting);
     CHECK(waiting <= most + most / 32, "%zu wait, at most %zu were in use", waiting, most);
+}
 
-    a = some(5 << 20);
+static void check_kept(void) {
+    void *a = some(5 << 20), *b;
     free(a);
     b = some((5 << 20) - 4096);
     CHECK(a == b, "a block of about the size waits");
@@ -131,8 +135,12 @@ int main(void) {
     malloc_trim(0);
     CHECK(waiting == 0 && most == used, "%zu wait", waiting);
     CHECK(realloc(b, 0) == NULL && used == 0, "%zu in use", used);
+}
 
-    // What is refused changes nothing: neither what is in use, nor how much may wait.
+// What is refused changes nothing: neither what is in use, nor how much may wait.
+static void check_refused(void) {
+    void *a, *b;
+    free(some(5 << 20));
     size_t before = most;
     CHECK(posix_memalign(&a, 64, SIZE_MAX / 2 - 4096) != 0, "more than there is");
     CHECK(posix_memalign(&a, 64, (size_t)1 << 46) != 0, "more than the arena");
@@ -140,14 +148,39 @@ int main(void) {
     CHECK(posix_memalign(&a, 64, ARENA - SLOT) != 0 || !is_ours(a), "the arena but for its last slot, beside a block");
     free(b);
     CHECK(used == 0 && most == before, "%zu in use, %zu at most, it was %zu", used, most, before);
+    // The system may refuse what would fit into the arena.
+    refuses = 1;
+    int refused = posix_memalign(&a, 64, (size_t)1 << 30);
+    refuses = 0;
+    CHECK(refused || !is_ours(a), "no memory, and it was given");
+    if (!refused) free(a); // the next allocator found some
+    CHECK(used == 0 && most == before, "%zu in use, %zu at most, it was %zu", used, most, before);
+    for (int i = 0; i < 8; i++) { // and what is kept from now on is what was kept before
+        a = some(5 << 20), b = some(1 << 20);
+        free(a), free(b);
+        CHECK(waiting <= most + most / 32 && most <= before + (2 << 20), "%zu wait, %zu at most, it was %zu", waiting, most, before);
+    }
+}
 
-    void (*wrong[])(void) = {free_twice, free_what_was_given_back, free_the_middle, realloc_freed};
+static void on_abort(int signal) { // as a reporter of crashes may
+    (void)signal;
+    free(memset(some(3 << 20), 1, 3 << 20));
+}
+static void free_twice_with_a_reporter(void) {
+    signal(SIGABRT, on_abort);
+    free_twice();
+}
+
+static void check_twice(void) {
+    void (*wrong[])(void) = {free_twice, free_what_was_given_back, free_the_middle, realloc_freed, free_twice_with_a_reporter};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         int status = in_child(wrong[i]);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strstr(said, "(): memory that"), "mistake %zu ended with %d: %s", i, status, said);
     }
+}
 
-    // Memory of another allocator is not read: here even its page, and the one before it, could not be.
+// Memory of another allocator is not read: here even its page, and the one before it, could not be.
+static void check_foreign(void) {
     char *pages = mmap(NULL, 2 * SLOT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(pages != MAP_FAILED, "mmap");
     void (*libc)(void *) = next_free;
@@ -155,6 +188,24 @@ int main(void) {
     for (size_t at = 0; at < SLOT + PAGE; at += ALIGN) foreign = pages + at, free(foreign);
     next_free = libc;
     CHECK(foreign_freed == (SLOT + PAGE) / ALIGN, "%d", foreign_freed);
+}
+
+int main(int argc, char **argv) {
+    static const struct {
+        const char *name;
+        void (*check)(void);
+    } all[] = {{"fork", check_fork}, {"kept", check_kept}, {"refused", check_refused}, {"twice", check_twice}, {"foreign", check_foreign}};
+    if (getenv("CLIPKIT_BLOCKS")) {
+        void *a = some(5 << 20);
+        CHECK(!is_ours(a), "off");
+        free(a);
+        return puts("ok") < 0;
+    }
+    CHECK(arena, "no arena");
+    int ran = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (argc < 2 || !strcmp(argv[1], all[i].name)) all[i].check(), ran++;
+    CHECK(ran, "no check is called %s", argv[1]);
     return puts("ok") < 0;
 }
 #else

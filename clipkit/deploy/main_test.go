@@ -1,0 +1,9 @@
+package deploy_test
+
+import (
+	"testing"
+
+	"clipnb/clipkit/internal/limit"
+)
+
+func TestMain(m *testing.M) { limit.Main(m) }

@@ -1,0 +1,6 @@
+//go:build race
+
+package faults
+
+// raceDetector multiplies memory.
+const raceDetector = true

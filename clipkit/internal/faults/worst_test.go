@@ -1,0 +1,184 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"clipnb/clipkit/dataset/captions"
+	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/weights"
+	"clipnb/clipkit/weights/tensor"
+)
+
+const mb = 1 << 20
+
+// worst is the worst file known for a reader.
+type worst struct {
+	name string
+	file func() []byte
+	read func([]byte) error
+	want error // nil: it is read
+	peak int   // what the reader's package promises: bytes of memory beside the file itself
+}
+
+var worsts = []worst{
+	{"pt/nested dictionaries", func() []byte { return nestedDicts(5 << 19) }, readWeights, tensor.ErrFormat, 300 * mb},
+	{"pt/zip entries", func() []byte { return ptFile([]byte("}."), 300_000) }, readWeights, tensor.ErrFormat, 300 * mb},
+	{"safetensors/empty tensors", func() []byte {
+		return safetensors("{" + entries(360_000, `"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`) + "}")
+	}, readWeights, tensor.ErrFormat, 64 * mb},
+	{"safetensors/duplicate names", func() []byte {
+		return safetensors("{" + entries(360_000, `"a":{"dtype":"F32","shape":[0],"data_offsets":[0,%d]}`) + "}")
+	}, readWeights, tensor.ErrFormat, 64 * mb},
+	{"safetensors/metadata", func() []byte {
+		return safetensors(`{"__metadata__":{` + entries(2_000_000, `"%d":""`) + "}}")
+	}, readWeights, tensor.ErrFormat, 64 * mb},
+	{"jpeg/199 scans", func() []byte { return manyScans(198) }, readPicture, imaging.ErrCorrupt, 192 * mb},
+	{"jpeg/64 megapixels CMYK", cmykJPEG, readPicture, nil, 1088 * mb},
+	{"png/64 megapixels 16-bit RGBA", png16, readPicture, nil, 320 * mb},
+	{"jpeg/64 megapixels CMYK to a tensor", cmykJPEG, readTensor, nil, 1088 * mb},
+	{"png/64 megapixels 16-bit RGBA to a tensor", png16, readTensor, nil, 576 * mb},
+	{"png/64 megapixels 16-bit grey to a tensor", greyPNG, readTensor, nil, 576 * mb},
+	{"png/chunks before the pixels", func() []byte {
+		return pngOf(1, 8, 6, nil, bytes.Repeat(pngChunk("tEXt", nil), 32*mb/12))
+	}, readPicture, imaging.ErrCorrupt, 64 * mb},
+	{"png/empty chunks of pixels", func() []byte {
+		return pngOf(1, 8, 6, nil, bytes.Repeat(pngChunk("IDAT", nil), 32*mb/12))
+	}, readPicture, imaging.ErrCorrupt, 64 * mb},
+	{"gif/extension blocks", func() []byte { return gifExtension(16 * mb) }, readPicture, imaging.ErrCorrupt, 64 * mb},
+	{"webp/chunks", func() []byte { return webpOf(bytes.Repeat([]byte("EXIF\x00\x00\x00\x00"), 4*mb)) }, readPicture, imaging.ErrCorrupt, 64 * mb},
+	{"webp/65536 groups", webpGroups, readPicture, imaging.ErrCorrupt, 64 * mb},
+	{"csv/one line", func() []byte { return append([]byte("image,caption\n"), bytes.Repeat([]byte("a,"), 32*mb)...) }, readCaptions("a.csv"), errAny, 16 * mb},
+	{"jsonl/one line", func() []byte { return append([]byte(`{"image":"`), bytes.Repeat([]byte("a"), 64*mb)...) }, readCaptions("a.jsonl"), errAny, 16 * mb},
+	{"jsonl/depth", func() []byte { return append([]byte(`{"image":`), bytes.Repeat([]byte("["), mb-64)...) }, readCaptions("a.jsonl"), errAny, 16 * mb},
+	{"json/depth", func() []byte { return bytes.Repeat([]byte("["), 64*mb) }, readCaptions("a.json"), errAny, 16 * mb},
+}
+
+// errAny stands for any error.
+var errAny = errors.New("any")
+
+func readWeights(b []byte) error { _, err := weights.Parse("worst", b); return err }
+func readPicture(b []byte) error { _, err := imaging.Decode(b); return err }
+func readTensor(b []byte) error  { _, err := imaging.Transform(b, 224); return err }
+func readCaptions(name string) func([]byte) error {
+	return func(b []byte) error { _, err := captions.Read(name, bytes.NewReader(b)); return err }
+}
+
+// report is what a process says that has read one of the files.
+type report struct {
+	File, Peak int // bytes
+	Seconds    float64
+	Error      string
+	Wanted     bool
+}
+
+const ask = "CLIPKIT_WORST_FILE"
+
+// Each reader meets its worst file in a process of its own: it answers as it should, and takes no more memory than its package says. The processor's
+// seconds are logged, for the packages' notes; they are another machine's elsewhere.
+// fault 19.9
+func TestWorstFiles(t *testing.T) {
+	if name := os.Getenv(ask); name != "" {
+		for _, w := range worsts {
+			if w.name == name {
+				w.measure()
+			}
+		}
+		return
+	}
+	if runtime.GOOS != "linux" {
+		t.Log("the peak of a process is read on Linux only")
+		return
+	}
+	for _, w := range worsts {
+		t.Run(w.name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestWorstFiles$")
+			cmd.Env = append(os.Environ(), ask+"="+w.name)
+			out, err := cmd.CombinedOutput()
+			var r report
+			if _, text, ok := strings.Cut(string(out), "REPORT "); err == nil && ok {
+				err = json.NewDecoder(strings.NewReader(text)).Decode(&r)
+			}
+			if err != nil || r.File == 0 {
+				t.Fatalf("reading in a process of its own: %v\n%.2000s", err, out)
+			}
+			t.Logf("%.1f MB: %.2f s, peak %.0f MB of %d MB; %.200s", float64(r.File)/mb, r.Seconds, float64(r.Peak)/mb, w.peak/mb, r.Error)
+			if !r.Wanted {
+				t.Errorf("error %q, want %v", r.Error, w.want)
+			}
+			if r.Peak > w.peak && !raceDetector {
+				t.Errorf("%d bytes of memory were taken, the package promises at most %d", r.Peak, w.peak)
+			}
+		})
+	}
+}
+
+// measure reads the file and prints a report. What making the file took is given back first.
+func (w worst) measure() {
+	file := w.file()
+	debug.FreeOSMemory()
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil { // the peak begins again
+		panic(err)
+	}
+	before, began := status("VmRSS"), processorTime()
+	err := w.read(file)
+	r := report{File: len(file), Seconds: (processorTime() - began).Seconds(), Peak: max(0, status("VmHWM")-before)}
+	if r.Wanted = errors.Is(err, w.want) || err != nil && w.want == errAny; err != nil {
+		r.Error = fmt.Sprintf("%.300s", err)
+	}
+	text, _ := json.Marshal(r) // plain numbers and text
+	fmt.Printf("REPORT %s\n", text)
+	runtime.KeepAlive(file)
+}
+
+// processorTime is what this process has used; a busy machine does not add to it.
+func processorTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// status is a size in this process's /proc/self/status, in bytes.
+func status(field string) int {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		panic(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
+			n, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
+			if err != nil {
+				panic(err)
+			}
+			return n << 10
+		}
+	}
+	panic("no " + field)
+}
+
+// Decoding ends with its context.
+// fault 19.9
+func TestDecodingEndsWithItsContext(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	row := append([]byte{0}, make([]byte, 4)...)
+	for name, file := range map[string][]byte{"JPEG": manyScans(1), "PNG": pngOf(1, 8, 6, deflated(row, 1), nil)} {
+		if _, err := imaging.DecodeContext(ended, file); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error %v, want that of the context", name, err)
+		}
+	}
+}
