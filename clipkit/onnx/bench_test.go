@@ -6,12 +6,14 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"clipnb/clipkit/arch"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/device/ort"
+	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/onnx"
 
@@ -20,7 +22,8 @@ import (
 )
 
 // BenchmarkTowers encodes 8 pictures and 8 texts with ViT-B-16 of random weights: with the files of every precision in ONNX Runtime and with the model
-// in XLA, turn by turn in each round, and gives each one's median in milliseconds. int8w7 is int8 of a reduced range.
+// in XLA, turn by turn in each round, and gives each one's median in milliseconds. int8w7 is int8 of a reduced range. Where CLIPKIT_TORCH_PYTHON names
+// a python with torch and cn-clip, the reference (eager, float32) takes its turn as well.
 //
 //	go test -run '^$' -bench Towers -benchtime 20x ./clipkit/onnx
 func BenchmarkTowers(b *testing.B) {
@@ -104,6 +107,11 @@ func BenchmarkTowers(b *testing.B) {
 				defer out.Finalize()
 				return out.ToFlatData(s.features)
 			}})
+		}
+	}
+	for _, kind := range []string{"image", "text"} {
+		if theirs := golden.PyTorch(b, "../model/testdata/pytorch_encode.py", kind, strconv.Itoa(batch), "f32"); theirs != nil {
+			engines = append(engines, engine{"pytorch-" + kind + "s-ms", func() error { theirs.Do(); return nil }})
 		}
 	}
 	times := map[string][]float64{}
