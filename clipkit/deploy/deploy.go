@@ -124,6 +124,9 @@ func (o Options) settings(p onnx.Precision) string {
 	return fmt.Sprintf("%+v", same)
 }
 
+// sevenBits says whether the file's matrices of 8 bits use 7 of them (Options.settings).
+func (f *File) sevenBits() bool { return strings.Contains(f.Settings, "ReduceRange:true") }
+
 // Manifest is what a folder says of itself.
 type Manifest struct {
 	Version    int         `json:"version"`
