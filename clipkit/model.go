@@ -159,9 +159,13 @@ func (m *Model) Export(ctx context.Context, folder string, split dataset.Source,
 	if err != nil {
 		return nil, fmt.Errorf("comparing %s with the model: %w", folder, err)
 	}
+	device := m.Towers.Device.String()
+	if o.Close {
+		m.Close()
+	}
 	bar := live.Bar(exchange.Alone, "comparing "+folder+" with the model", 0)
 	defer bar.Finish()
-	t, err := parity.Measure(ctx, folder, is, m.Towers, split, before, bar.Of)
+	t, err := parity.Measure(ctx, folder, is, device, split, before, bar.Of)
 	if err != nil {
 		return nil, err
 	}
