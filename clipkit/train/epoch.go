@@ -87,11 +87,11 @@ func (j *Job) epoch(ctx context.Context) error {
 			j.state.Epoch, j.state.Batch = epoch, 0
 		}
 		done := j.Now()
-		j.pace.Add(done.Sub(began))
+		j.pace.Add(watch.Took(began, done))
 		row := experiment.Row{
 			Kind: "train", Step: j.state.Step, Epoch: epoch, Samples: j.state.Samples,
 			Loss: res.Loss, ImageToTextAcc: 100 * res.ImageToTextAcc, TextToImageAcc: 100 * res.TextToImageAcc, LR: lr, LogitScale: res.LogitScale,
-			DataTime: loaded.Sub(last).Seconds(), BatchTime: done.Sub(last).Seconds(),
+			DataTime: watch.Took(last, loaded).Seconds(), BatchTime: watch.Took(last, done).Seconds(),
 		}
 		row.ImagesPerSecond = float64(c.perStep()) / row.BatchTime
 		row.PeakShare = j.Model.Device.ShareOfPeak(row.ImagesPerSecond * c.Work(j.Model.Config, tokens, false) / 1e9 / float64(j.world().Size()))

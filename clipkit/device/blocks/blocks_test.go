@@ -57,16 +57,20 @@ func TestBlocksAreKept(t *testing.T) {
 	check(t, "kept", "CLIPKIT_BLOCKS=off")
 }
 
-// fault 19.13: a refused large request does not lift what is kept for ever
+// A refused large request does not lift what is kept for ever.
+// fault 19.13
 func TestRefusedRequestLiftsNothing(t *testing.T) { check(t, "refused") }
 
-// fault 19.13: a double free aborts as in glibc, and does not hang, whatever the program does on SIGABRT
+// A double free aborts as in glibc, and does not hang, whatever the program does on SIGABRT.
+// fault 19.13
 func TestDoubleFreeAborts(t *testing.T) { check(t, "twice") }
 
-// fault 19.13: fork while other threads allocate does not hang, in parent or child
+// Fork while other threads allocate does not hang, in parent or child.
+// fault 19.13
 func TestForkWhileOthersAllocate(t *testing.T) { check(t, "fork") }
 
-// fault 19.13: a foreign pointer beside an unmapped page is not read
+// A foreign pointer beside an unmapped page is not read.
+// fault 19.13
 func TestForeignPointerIsNotRead(t *testing.T) { check(t, "foreign") }
 
 // This test's program imports the package, so shared libraries find its free before libc's.
