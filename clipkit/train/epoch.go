@@ -269,15 +269,19 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 }
 
 // transform is how a picture becomes pixels.
-func (j *Job) transform() func([]byte, *rand.Rand) ([]float32, error) {
+func (j *Job) transform() func(context.Context, []byte, *rand.Rand) ([]float32, error) {
 	size := j.Model.Config.ImageResolution
 	if j.Config.Augment == "none" {
-		return func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, size) }
+		return func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]float32, error) {
+			return imaging.TransformContext(ctx, encoded, size)
+		}
 	}
 	a := imaging.Reference
 	a.Scale = j.Config.CropScale
 	if j.Config.Augment == "crop" {
 		a.Flip, a.AutoAugment = 0, false
 	}
-	return func(encoded []byte, rng *rand.Rand) ([]float32, error) { return a.Transform(encoded, size, rng) }
+	return func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]float32, error) {
+		return a.TransformContext(ctx, encoded, size, rng)
+	}
 }
