@@ -21,6 +21,7 @@ import (
 	"clipnb/clipkit/live"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/train/plan"
+	"clipnb/clipkit/train/reference"
 	"clipnb/clipkit/weights/pytorch"
 )
 
@@ -251,7 +252,7 @@ func (r *Run) Export(path string) error {
 	if err := experiment.ReadConfig(r.Dir, &s); err != nil {
 		return err
 	}
-	tensors, ck, err := train.ReferenceCheckpoint(c, s.Config)
+	tensors, ck, err := reference.Checkpoint(c, s.Config)
 	if err != nil {
 		return fmt.Errorf("exporting %s: %w", c.Path, err)
 	}

@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"clipkit/train/step"},
 	{"clipkit/train/memory"},
 	{"clipkit/train", "clipkit/dataset/check", "clipkit/eval", "clipkit/zeroshot", "clipkit/chart", "clipkit/explore", "clipkit/index/pgvector"},
-	{"clipkit/train/plan", "clipkit/deploy/parity", "clipkit/latency", "clipkit/weights/byname"},
+	{"clipkit/train/plan", "clipkit/train/reference", "clipkit/deploy/parity", "clipkit/latency", "clipkit/weights/byname"},
 	{"clipkit/recipe", "clipkit/page", "clipkit/launch", "clipkit/live", "clipkit/index/kept"},
 	{"clipkit/report"},
 	{"clipkit"},
