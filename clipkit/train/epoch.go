@@ -16,6 +16,7 @@ import (
 	"clipnb/clipkit/tokenizer"
 	"clipnb/clipkit/train/memory"
 	"clipnb/clipkit/train/step"
+	"clipnb/clipkit/train/watch"
 )
 
 // epoch trains from the state's batch to the end of its epoch or of the run.

@@ -171,6 +171,9 @@ func (s *set) add(path, kind string) (err error) {
 	return nil
 }
 
+// minRow is the least that a file has for each row, nearly all of it in pictures: rows that take no bytes take memory.
+const minRow = 16
+
 // openFile reads the metadata, when it is what it says.
 func openFile(in io.ReaderAt, size int64) (*pq.File, error) {
 	var end [8]byte
@@ -198,8 +201,8 @@ func openFile(in io.ReaderAt, size int64) (*pq.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rows := f.NumRows(); rows < 0 || rows > min(size, shape.MaxSamples) {
-		return nil, fmt.Errorf("%d rows in %d bytes", rows, size)
+	if rows := f.NumRows(); rows < 0 || rows > min(size/minRow, shape.MaxSamples) {
+		return nil, fmt.Errorf("%d rows in %d bytes, want at least %d bytes for a picture", rows, size, minRow)
 	}
 	rows := int64(0)
 	for _, g := range f.Metadata().RowGroups {
