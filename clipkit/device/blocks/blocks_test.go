@@ -12,19 +12,23 @@ import (
 	"testing"
 )
 
-// program is testdata/check.c, built once. A compiler is there, or this package would not be.
-var program = sync.OnceValues(func() (string, error) {
+// build compiles testdata/check.c. A compiler is there, or this package would not be.
+func build(name string, flags ...string) (path string, err error) {
 	cc, err := exec.Command("go", "env", "CC").Output()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(folder, "check")
+	path = filepath.Join(folder, name)
 	argv := append(strings.Fields(string(cc)), "-O2", "-fno-builtin", "-Wall", "-pthread", "-o", path, "testdata/check.c", "-ldl")
+	argv = append(argv, flags...)
 	if said, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%v: %w\n%s", argv, err, said)
 	}
 	return path, nil
-})
+}
+
+// program is built once.
+var program = sync.OnceValues(func() (string, error) { return build("check") })
 
 var folder string
 
@@ -49,6 +53,19 @@ func check(t *testing.T, name string, env ...string) {
 	c.Env = append(os.Environ(), env...)
 	if said, err := c.CombinedOutput(); err != nil || string(said) != "ok\n" {
 		t.Errorf("%s %s %v\n%s", name, env, err, said)
+	}
+}
+
+// All checks again where undefined behaviour ends the program. (An allocator cannot be looked at by AddressSanitizer, which is one; nor by a sanitizer that
+// prints, as that allocates.)
+// fault 19.13
+func TestNoUndefinedBehaviour(t *testing.T) {
+	path, err := build("checked", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command(path).CombinedOutput(); err != nil || string(said) != "ok\n" {
+		t.Errorf("%v\n%s", err, said)
 	}
 }
 

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -43,7 +44,7 @@ func parquetOf(rows, caption, unread int) []byte {
 		Text  string `parquet:"text,dict,zstd"`
 	}
 	var b bytes.Buffer
-	w := pq.NewGenericWriter[row](&b, pq.MaxRowsPerRowGroup(1<<20))
+	w := pq.NewGenericWriter[row](&b, pq.MaxRowsPerRowGroup(1<<20), pq.SkipPageBounds("image"), pq.SkipPageBounds("text"), pq.SkipPageStatistics("image"), pq.SkipPageStatistics("text"))
 	some := make([]row, min(rows, 1<<16))
 	for i := range some {
 		some[i] = row{[]byte("x"), strings.Repeat("a", caption)}
@@ -59,4 +60,19 @@ func parquetOf(rows, caption, unread int) []byte {
 	file := b.Bytes()
 	at := len(file) - 8 - int(binary.LittleEndian.Uint32(file[len(file)-8:])) // of the metadata
 	return append(append(bytes.Clone(file[:at]), make([]byte, unread)...), file[at:]...)
+}
+
+// tarOf has so many empty pictures.
+func tarOf(members int) []byte {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i := range members {
+		if err := w.WriteHeader(&tar.Header{Name: fmt.Sprintf("%d.jpg", i), Mode: 0o644}); err != nil {
+			panic(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
 }
