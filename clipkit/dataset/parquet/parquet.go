@@ -13,7 +13,9 @@
 //
 // # Bytes from outside
 //
-// Metadata is walked before the library makes lists of it, pages are bounded before they are unpacked, and a panic in the library is an error.
+// Metadata is walked before the library makes lists of it, pages are bounded before they are unpacked, and a panic in the library is an error. A file has at
+// least 16 bytes for each row, and equal captions of a page share memory, so opening takes at most 24 times the file's size: 510 MB were measured for two
+// million rows that stand in 32 MB (package internal/faults).
 // Rows without picture or caption are left out and counted; damaged files are an error that names the file and the page.
 package parquet
 

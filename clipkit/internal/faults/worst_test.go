@@ -76,7 +76,7 @@ var worsts = []worst{
 	{"tsv/two million lines", tsvLines, readTSV, errAny, 512 * mb},
 	{"parquet/a caption of 128 MB in a page", func() []byte { return parquetOf(1, 128*mb, 0) }, readParquet, errAny, 64 * mb},
 	{"parquet/two million rows in no bytes", func() []byte { return parquetOf(2_000_000, 1, 0) }, readParquet, errAny, 64 * mb},
-	{"parquet/two million rows of one caption", func() []byte { return parquetOf(2_000_000, 1000, 32*mb) }, readParquet, nil, 512 * mb},
+	{"parquet/two million rows of one caption", func() []byte { return parquetOf(2_000_000, 1000, 32*mb) }, readParquet, nil, 768 * mb},
 	{"tar/100,000 members without twins", func() []byte { return tarOf(100_000) }, readTar, errAny, 128 * mb},
 	{"csv/one line", func() []byte { return append([]byte("image,caption\n"), bytes.Repeat([]byte("a,"), 32*mb)...) }, readCaptions("a.csv"), errAny, 16 * mb},
 	{"jsonl/one line", func() []byte { return append([]byte(`{"image":"`), bytes.Repeat([]byte("a"), 64*mb)...) }, readCaptions("a.jsonl"), errAny, 16 * mb},
