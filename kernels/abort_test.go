@@ -16,7 +16,8 @@ var abortTest []byte
 
 var patchFile = flag.String("patch", "", "write the change that has errors abort the queue here, against GoNB's own source")
 
-// fault 19.14: a failed, interrupted or uncompilable cell aborts what waits behind it, and what comes later runs (GoNB by itself, over its sockets)
+// A failed, interrupted or uncompilable cell aborts what waits behind it, and what comes later runs (GoNB by itself, over its sockets).
+// fault 19.14
 func TestAbortIsFitForGoNB(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this test builds GoNB")
@@ -62,7 +63,8 @@ func TestAbortIsFitForGoNB(t *testing.T) {
 	}
 }
 
-// fault 19.14: in the kernel that setup builds, a failed, interrupted or uncompilable cell ends "Run all", whenever the interruption comes
+// In the kernel that setup builds, a failed, interrupted or uncompilable cell ends "Run all", whenever the interruption comes.
+// fault 19.14
 func TestRunAllEndsWithAFailedCell(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this test sets up Jupyter and the kernel")
