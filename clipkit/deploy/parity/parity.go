@@ -19,6 +19,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/deploy"
+	"clipnb/clipkit/device"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/internal/atomicfile"
@@ -83,6 +84,7 @@ func measure(ctx context.Context, dir, precision string, absent []onnx.Side, spl
 	if err != nil {
 		return r, err
 	}
+	defer device.TrimMemory() // of a large model the next precision would not fit beside what this one leaves
 	defer m.Device.Close()
 	defer m.Close()
 	r.Precision = precision
