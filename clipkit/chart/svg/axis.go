@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// Sizes of what has axes, in CSS pixels. (gonum/plot draws them as well, but brings sixteen fonts and a writer of PDF with it: 7 MB of every notebook cell.)
+// Sizes of what has axes, in CSS pixels. (gonum/plot draws them as well, but brings sixteen fonts and a writer of PDF with it: 6 MB of every notebook cell.)
 const (
 	plotHeight = 300
 	labelSize  = 12
@@ -94,7 +94,8 @@ func (a axis) draw(p *plot) {
 			continue
 		}
 		p.segment(at, p.bottom, at, p.top, true)
-		if half := labelSize * Ems(a.labels[i]) / 2; at-half > free {
+		half := labelSize * Ems(a.labels[i]) / 2
+		if at = min(at, Width-half-1); at-half > free {
 			p.Text(at, p.bottom+16, labelSize, "middle", a.labels[i])
 			free = at + half + 4
 		}

@@ -76,14 +76,20 @@ type end struct {
 	letter string
 }
 
-// letters writes the letters of lines beside their ends, apart from each other where lines end together.
+// letters writes the letters of lines beside their ends, apart from each other where lines end together, and above the axis.
 func (p *plot) letters(ends []end) {
 	slices.SortStableFunc(ends, func(a, b end) int { return cmp.Compare(a.y, b.y) })
 	free := p.top
-	for _, e := range ends {
-		y := max(e.y+4, free)
-		p.Text(e.x, y, letterSize, "middle", e.letter)
-		free = y + letterSize
+	for i := range ends {
+		ends[i].y = max(ends[i].y+4, free)
+		free = ends[i].y + letterSize
+	}
+	free = p.bottom - 2
+	for i := len(ends) - 1; i >= 0; i-- {
+		e := &ends[i]
+		e.y = min(e.y, free)
+		free = e.y - letterSize
+		p.Text(e.x, e.y, letterSize, "middle", e.letter)
 	}
 }
 

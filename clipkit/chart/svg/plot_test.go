@@ -109,6 +109,9 @@ func TestLabelsStandApart(t *testing.T) {
 	for i := range 8 { // which end together
 		lines = append(lines, Line{Points: [][2]float64{{0, float64(i)}, {1_000_000, 3}}, Colour: "#3b82f6", Opacity: 1, Width: 1.5, Letter: string(rune('A' + i))})
 	}
+	for i := range 4 { // and low, above a mark
+		lines = append(lines, Line{Points: [][2]float64{{0, 5}, {200_000, 0}}, Colour: "#000000", Opacity: 1, Width: 1, Letter: string(rune('I' + i))})
+	}
 	d := Lines("optimizer step", "损失 · loss", lines)
 	apart(t, d)
 	if s := d.String(); strings.Count(s, "<path fill=\"none\" stroke=\"#3b82f6\"") != 8 {

@@ -2,6 +2,7 @@ package othermodule_test
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -16,7 +17,7 @@ import (
 var costs = flag.Bool("costs", false, "print what each package that cells leave out would add to one")
 
 // largestCell bounds the program of a quickstart's cell: it is linked, written and read each time that a cell runs.
-const largestCell = 25 << 20
+const largestCell = 20_000_000
 
 // cell is a program as GoNB makes it of a cell that uses what the quickstart uses.
 const cell = `package main
@@ -48,6 +49,8 @@ func main() {
 	fmt.Println(len(data.Test.ImageIDs()), err)
 	_, err = clipkit.Load(ctx, "emoji", clipkit.On("cpu:go"))
 	fmt.Println(err)
+	_, err = clipkit.OpenDataset(ctx, "table") // a folder with a parquet file
+	fmt.Println(err)
 }
 `
 
@@ -55,6 +58,7 @@ func main() {
 var leftOut = []struct{ path, use string }{
 	{"clipnb/clipkit/index/pgvector", "an index in PostgreSQL"},
 	{"github.com/gomlx/compute/gobackend", "the pure-Go engine"},
+	{"clipnb/clipkit/dataset/parquet", "data in parquet files"},
 }
 
 // A cell's program holds what a cell uses: it is small, its data are the checkout's, and what it leaves out says which import brings it.
@@ -90,6 +94,10 @@ func TestCellIsSmall(t *testing.T) {
 			t.Fatal(err)
 		}
 		return info.Size(), cpu
+	}
+	table := filepath.Join(dir, "table")
+	if err := errors.Join(os.Mkdir(table, 0o755), os.WriteFile(filepath.Join(table, "train.parquet"), []byte("PAR1"), 0o644)); err != nil {
+		t.Fatal(err)
 	}
 	run("go", "mod", "init", "gonb_cell")
 	run("go", "work", "init", ".", here)
