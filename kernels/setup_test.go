@@ -287,7 +287,7 @@ func TestKernelsAreComplete(t *testing.T) {
 	}
 }
 
-func mustGetwd(t *testing.T) string {
+func mustGetwd(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {

@@ -48,7 +48,11 @@ func openEmoji(ctx context.Context, spec json.RawMessage, token string) (*explor
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := weights.Parse("emoji", assets.SmallModel)
+	small, err := assets.SmallModel()
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := weights.Parse("emoji", small)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -40,14 +40,6 @@ var Images = []string{"image", "images", "img", "picture", "photo", "jpg", "jpeg
 // listItems are what writers call the items of a list; raw is a caption in the lists of COCO on Hugging Face.
 var listItems = []string{"element", "item", "array", "array_element"}
 
-// Find picks the files of a data set out of those of a folder. The tables that img2dataset writes beside its tar files hold no pictures.
-func Find(files []string) []string {
-	return slices.DeleteFunc(slices.Clone(files), func(f string) bool {
-		stem, is := strings.CutSuffix(f, ".parquet")
-		return !is || slices.Contains(files, stem+".tar")
-	})
-}
-
 // set is the files of a data set and the pages of them that were read last.
 type set struct {
 	files  []*file
@@ -70,6 +62,8 @@ type group struct {
 	rows     int64
 	pictures *column
 }
+
+func init() { shape.Parquet = Open }
 
 // Open opens the files, which are paths below dir, as the splits that their names or their column split say.
 func Open(name, dir string, files []string) ([]*shape.Split, error) {
