@@ -59,6 +59,9 @@ func TestDependencies(t *testing.T) {
 // unreachable is what govulncheck says where nobody answers for its database.
 var unreachable = regexp.MustCompile(`fetching vulnerabilities: .*(dial tcp|no such host|Forbidden|Proxy|Timeout|timeout|connection re)`)
 
+// thisCheckout is what "go mod verify" says of this repository where a module of it requires it by a folder, for which there is no sum.
+var thisCheckout = regexp.MustCompile(`(?m)^clipnb v0\.0\.0: missing ziphash: .*\n?`)
+
 // With -dependencies, as in CI, the modules on this machine are those of go.sum, and govulncheck knows of no fault in what is called. Where its database
 // cannot be reached that part is skipped, by name.
 // fault 19.10
@@ -74,8 +77,9 @@ func TestKnownFaults(t *testing.T) {
 	}
 	for _, module := range modules {
 		t.Run("go.sum of "+module, func(t *testing.T) {
-			if out, err := ask("-C", module, "mod", "verify"); err != nil {
-				t.Errorf("go mod verify: %v\n%s", err, out)
+			out, err := ask("-C", module, "mod", "verify")
+			if complaints := strings.TrimSpace(thisCheckout.ReplaceAllString(out, "")); err != nil && complaints != "" {
+				t.Errorf("go mod verify: %v\n%s", err, complaints)
 			}
 		})
 		t.Run("govulncheck of "+module, func(t *testing.T) {
