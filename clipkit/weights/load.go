@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -58,7 +57,6 @@ func load(m Target, cfg arch.Config, f *File, resize bool) (note string, err err
 			return "", fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
-	runtime.GC() // what m held before is garbage as large as the model, and the collector would wait until there is as much again
 	return note, nil
 }
 
