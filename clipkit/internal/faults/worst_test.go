@@ -17,11 +17,15 @@ import (
 	"testing"
 	"time"
 
+	"clipnb/clipkit/arch"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/dataset/captions"
 	"clipnb/clipkit/dataset/parquet"
 	"clipnb/clipkit/dataset/webdataset"
+	"clipnb/clipkit/deploy"
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/model"
+	"clipnb/clipkit/onnx"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/tensor"
 )
@@ -78,6 +82,19 @@ var worsts = []worst{
 	{"parquet/two million rows in no bytes", func() []byte { return parquetOf(2_000_000, 1, 0) }, readParquet, errAny, 64 * mb},
 	{"parquet/two million rows of one caption", func() []byte { return parquetOf(2_000_000, 1000, 32*mb) }, readParquet, nil, 768 * mb},
 	{"tar/100,000 members without twins", func() []byte { return tarOf(100_000) }, readTar, errAny, 128 * mb},
+	{"lmdb/2,500 pairs of one place", func() []byte { return sharedLMDB(2500, mb-64) }, readLMDB, dataset.ErrFormat, 16 * mb},
+	{"lmdb/a million pairs", millionPairs, readLMDB, dataset.ErrNotFound, 384 * mb}, // read, and then there are no pictures
+	{"lmdb/a pair of a million tuples", func() []byte {
+		return lmdbOf(2, func(i int) (string, string) {
+			return []string{"0", "num_samples"}[i], []string{"(" + strings.Repeat(")", mb) + "t.", "1"}[i]
+		})
+	}, readLMDB, dataset.ErrFormat, 192 * mb},
+	{"onnx/twenty million fields", func() []byte { return onnxOf(bytes.Repeat([]byte{0x12, 0}, 20_000_000)) }, readONNX, deploy.ErrFolder, 16 * mb},
+	{"onnx/a million tensors elsewhere", func() []byte {
+		tensor := field(13, append(field(1, []byte("location")), field(2, []byte("a"))...))
+		return onnxOf(bytes.Repeat(field(5, tensor), 1_000_000))
+	}, readONNX, deploy.ErrFolder, 256 * mb},
+	{"onnx/graphs in graphs", func() []byte { return onnxOf(graphsInside(5_000)) }, readONNX, deploy.ErrFolder, 16 * mb},
 	{"csv/one line", func() []byte { return append([]byte("image,caption\n"), bytes.Repeat([]byte("a,"), 32*mb)...) }, readCaptions("a.csv"), errAny, 16 * mb},
 	{"jsonl/one line", func() []byte { return append([]byte(`{"image":"`), bytes.Repeat([]byte("a"), 64*mb)...) }, readCaptions("a.jsonl"), errAny, 16 * mb},
 	{"jsonl/depth", func() []byte { return append([]byte(`{"image":`), bytes.Repeat([]byte("["), mb-64)...) }, readCaptions("a.jsonl"), errAny, 16 * mb},
@@ -114,6 +131,38 @@ func readTar(b []byte) error {
 	if err == nil {
 		defer os.RemoveAll(dir)
 		_, err = webdataset.Open("a", dir, []string{"train.tar"})
+	}
+	return err
+}
+
+func readLMDB(b []byte) error {
+	dir, err := written("data.mdb", b)
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = errors.Join(os.Mkdir(filepath.Join(dir, "pairs"), 0o755), os.Rename(filepath.Join(dir, "data.mdb"), filepath.Join(dir, "pairs", "data.mdb")))
+	}
+	if err == nil {
+		_, err = dataset.OpenLMDB("a", dir, "")
+	}
+	return err
+}
+
+// readONNX opens a folder whose tower of texts is this file.
+func readONNX(b []byte) error {
+	dir, err := written("a.onnx", b)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	cfg, _ := arch.Lookup("emoji")
+	sum := strings.Repeat("0", 64)
+	list, err := json.Marshal(deploy.Manifest{Version: 1, Model: model.Ident{Fingerprint: sum}, Config: cfg, LogitScale: 1, Files: []deploy.File{{
+		Side: onnx.Texts, Precision: onnx.F32, Stored: deploy.Stored{Path: "a.onnx", Bytes: int64(len(b)), SHA256: sum}}}})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, deploy.ManifestName), list, 0o644)
+	}
+	if err == nil {
+		_, err = deploy.Open(dir, "", "")
 	}
 	return err
 }
