@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -177,4 +178,13 @@ func graphsInside(n int) []byte {
 		graph = field(1, field(5, field(6, graph)))
 	}
 	return graph
+}
+
+// indexLog is an index's log of no rows, with one more record.
+func indexLog(record string) []byte {
+	var b []byte
+	for _, body := range []string{`{"format":"clipkit index 1","model":"worst","dim":1,"vectors":"vectors-1.f32"}`, record} {
+		b = fmt.Appendf(b, "%08x %s\n", crc32.Checksum([]byte(body), crc32.MakeTable(crc32.Castagnoli)), body)
+	}
+	return b
 }
