@@ -3,6 +3,7 @@ package recipe
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -268,5 +269,27 @@ func TestQuickstartTime(t *testing.T) {
 	}
 	if time, _, _ := strings.Cut(QuickstartTime, " on "); !strings.Contains(string(b), "of which training | "+time+" |") {
 		t.Errorf("README.md does not say %q", time)
+	}
+}
+
+// README.md's table of the quickstart has the recipe's figures.
+func TestQuickstartFigures(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Find("emoji/finetune")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := strings.ReplaceAll(string(b), "*", "")
+	for i, row := range []string{"| after, mean of three seeds ", "| before |"} {
+		_, line, found := strings.Cut(readme, "\n"+row)
+		line, _, _ = strings.Cut(line, "\n")
+		for _, recall := range []experiment.Recall{r.Reaches[i].TextToImage, r.Reaches[i].ImageToText} {
+			if figures := fmt.Sprintf("%.1f / %.1f / %.1f", recall.R1, recall.R5, recall.R10); !found || !strings.Contains(line, figures) {
+				t.Errorf("README.md, row %q: no %s in %q", row, figures, line)
+			}
+		}
 	}
 }
