@@ -73,16 +73,17 @@ func emojiFinetune() train.Config {
 
 func emojiPretrain() train.Config {
 	c := emojiFinetune()
-	c.Name, c.MaxEpochs = "emoji-pretrain", 6
-	c.LR, c.Warmup = 1.5e-3, 100
-	c.LogInterval = 10
+	c.Name, c.BatchSize, c.MaxEpochs = "emoji-pretrain", 256, 2
+	c.LR, c.Warmup = 2e-3, 200
+	c.Augment, c.MultiPositive = "drawings", true
+	c.LogInterval, c.ValidStepInterval, c.SaveMinutes = 10, 250, 5
 	return c
 }
 
 func emojiPretrainAgain() train.Config {
 	c := emojiPretrain()
-	c.Name, c.MaxEpochs = "emoji-pretrain-2", 5
-	c.LR, c.Warmup = 1e-3, 50
+	c.Name, c.MaxEpochs = "emoji-pretrain-2", 6
+	c.LR, c.Warmup = 1.5e-3, 100
 	c.CropScale = [2]float64{0.7, 1}
 	return c
 }

@@ -28,8 +28,8 @@ func TestRecipesAreTheScripts(t *testing.T) {
 		steps                     int // of the recipe on one device; 0 = the size of the data is not known
 	}{
 		{"emoji/finetune", "emoji", "emoji", 128, 1, 1, 4e-4, 0.05, 20, 5, 0, 0, 0, false, 235},
-		{"emoji/pretrain", "", "emoji-styles", 128, 1, 1, 1.5e-3, 0.05, 100, 6, 0, 0, 0, false, 1938},
-		{"emoji/pretrain-again", "emoji-pretrain", "emoji-styles", 128, 1, 1, 1e-3, 0.05, 50, 5, 0, 0, 0, false, 1615},
+		{"emoji/pretrain", "", "emoji-styles", 256, 1, 1, 2e-3, 0.05, 200, 2, 250, 0, 0, false, 2368},
+		{"emoji/pretrain-again", "emoji-pretrain", "emoji-styles", 256, 1, 1, 1.5e-3, 0.05, 100, 6, 250, 0, 0, false, 7104},
 
 		{"own/emoji", "emoji", "", 64, 1, 1, 2e-4, 0.05, 20, 5, 0, 0, 0, false, 0},
 		{"own/vit-b-16", "ViT-B-16", "", 16, 3, 1, 3e-6, 0.001, 100, 3, 0, 0, 0, true, 0},
@@ -72,7 +72,11 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			t.Errorf("is   %+v\nwant %+v", got, want)
 		}
 		// What all of them share.
-		if c.Augment != "reference" || c.MaxSteps != 0 || c.Seed != 123 || c.ValidEpochInterval != 1 || c.SaveEpochInterval != 1 || c.SaveStepInterval != 0 ||
+		augment := "reference"
+		if p.Data == "emoji-styles" {
+			augment = "drawings"
+		}
+		if c.Augment != augment || c.MaxSteps != 0 || c.Seed != 123 || c.ValidEpochInterval != 1 || c.SaveEpochInterval != 1 || c.SaveStepInterval != 0 ||
 			c.Beta1 != 0.9 || c.SkipScheduler || c.FreezeVision || c.LoRARank != 0 || c.Resume != "" {
 			t.Errorf("%s: %+v", want.name, c)
 		}

@@ -14,7 +14,7 @@ const (
 	mugePairs   = 250_314
 	flickrPairs = 148_915
 	emojiPairs  = 6_010
-	stylesPairs = 41_325
+	stylesPairs = 302_980
 )
 
 // All are all recipes. Each of their numbers has a source.

@@ -274,10 +274,7 @@ func (j *Job) transform() func([]byte, *rand.Rand) ([]float32, error) {
 	if j.Config.Augment == "none" {
 		return func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, size) }
 	}
-	a := imaging.Reference
+	a := map[string]imaging.Augment{"crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "reference": imaging.Reference}[j.Config.Augment]
 	a.Scale = j.Config.CropScale
-	if j.Config.Augment == "crop" {
-		a.Flip, a.AutoAugment = 0, false
-	}
 	return func(encoded []byte, rng *rand.Rand) ([]float32, error) { return a.Transform(encoded, size, rng) }
 }

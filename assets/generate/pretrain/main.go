@@ -1,9 +1,9 @@
 // Command pretrain makes the small model that is compiled in, assets/small/emoji.safetensors.
 //
-//	python3 assets/generate/emoji.py    # draws datasets/emoji-styles: five drawing styles, not OpenMoji
-//	go run ./assets/generate/pretrain   # two cycles from random weights, about 40 minutes on 2 cores; continues when it was stopped
+//	python3 assets/generate/emoji.py    # draws datasets/emoji-styles: eight drawing styles, not OpenMoji
+//	go run ./assets/generate/pretrain   # two cycles from random weights, hours on 2 cores; continues when it was stopped
 //
-// OpenMoji's valid split (another style, no pictures shared) is evaluated at each epoch's end; the test split only at the very end.
+// OpenMoji's valid split (another style, no pictures shared) is evaluated on the way; the test split never ("go run ./assets/generate/measure" does).
 package main
 
 import (
@@ -28,8 +28,6 @@ func main() {
 	m := clipkit.Must(clipkit.New(ctx, "emoji", first.Seed))
 	clipkit.Must(clipkit.Finetune(ctx, m, styles, first))
 	clipkit.Must(clipkit.Finetune(ctx, m, styles, clipkit.Must(clipkit.Recipe("emoji/pretrain-again")).Config))
-	rep := clipkit.Must(clipkit.EvaluateRetrieval(ctx, m, openmoji.Test))
-	fmt.Printf("test: text→image %+v, image→text %+v\n", rep.TextToImage, rep.ImageToText)
 	clipkit.Check(m.Save(*out, true))
 	info := clipkit.Must(os.Stat(*out))
 	fmt.Printf("%s: %d bytes\n", *out, info.Size())
