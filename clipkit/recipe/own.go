@@ -75,7 +75,7 @@ func emojiPretrain() train.Config {
 	c := emojiFinetune()
 	c.Name, c.BatchSize, c.MaxEpochs = "emoji-pretrain", 256, 2
 	c.LR, c.Warmup = 2e-3, 200
-	c.Augment, c.MultiPositive = "drawings", true
+	c.Augment, c.MultiPositive, c.Precision = "drawings", true, "bf16"
 	c.LogInterval, c.ValidStepInterval, c.SaveMinutes = 10, 250, 5
 	return c
 }
