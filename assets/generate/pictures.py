@@ -22,6 +22,7 @@ STYLES = {
 # Flat drawings, which pretraining shows a second time with ink lines; the number of such a style is 10 more.
 INKED = ["google", "twitter", "emojione", "fluent-emoji-flat", "fxemoji"]
 DRAWN = list(STYLES)
+FIRST = ["google", "twitter", "fluent-3d", "noto-v1", "emojione"]  # what the first cycles of pretraining see
 STYLES |= {f"{style}-inked": STYLES[style] + 10 for style in INKED}
 FRAMED = 52  # pixels, of a picture inside its margin
 INK = 48  # of 255: a step of brightness within three pixels of which gets a line

@@ -14,7 +14,8 @@ const (
 	mugePairs   = 250_314
 	flickrPairs = 148_915
 	emojiPairs  = 6_010
-	stylesPairs = 302_980
+	stylesPairs = 41_325
+	morePairs   = 302_980
 )
 
 // All are all recipes. Each of their numbers has a source.
