@@ -39,7 +39,7 @@
 //
 // datasets/emoji-more/ has 18,318 pictures: the same with a margin, three more styles (fluent-emoji-flat 7, fxemoji 8,
 // streamline-emojis 9), and five of the eight a second time with black lines along the edges (11, 12, 16, 17, 18). Its
-// 24,746 captions are names in templates, keywords in many combinations and alone, and the groups of the emoji set; each lists
+// 24,747 captions are names in templates, keywords in many combinations and alone, and the groups of the emoji set; each lists
 // all pictures of which it is true (generate/captions.py).
 //
 // Some styles name their files in English only; generate/pictures.py matches the names, and after any change there

@@ -21,19 +21,23 @@ GROUPS = {
     "person-symbol": "人 人像", "animal-mammal": "动物 哺乳动物", "animal-bird": "动物 鸟", "animal-amphibian": "动物 两栖动物",
     "animal-reptile": "动物 爬行动物", "animal-marine": "动物 海洋动物", "animal-bug": "动物 虫子", "plant-flower": "植物 花", "plant-other": "植物",
     "food-fruit": "食物 水果", "food-vegetable": "食物 蔬菜", "food-prepared": "食物 饭菜", "food-asian": "食物 亚洲菜", "food-sweet": "食物 甜点",
-    "drink": "饮料 喝的", "dishware": "餐具", "place-map": "地图", "place-geographic": "风景 地方", "place-building": "建筑 房子",
-    "place-religious": "建筑 宗教建筑", "place-other": "地方", "transport-ground": "陆上交通", "transport-water": "船 交通工具",
-    "transport-air": "航空 交通工具", "hotel": "酒店", "time": "时间 钟", "sky & weather": "天空 天气", "event": "节日 庆祝", "award-medal": "奖牌",
+    "drink": "饮料 喝的", "dishware": "餐具", "place-map": "地图", "place-geographic": "风景 地方", "place-building": "建筑",
+    "place-religious": "建筑 宗教建筑", "place-other": "地方", "transport-ground": "陆上交通", "transport-water": "水上交通",
+    "transport-air": "航空", "hotel": "旅行", "time": "时间", "sky & weather": "天空 天气", "event": "节日 庆祝", "award-medal": "奖牌",
     "sport": "运动 体育", "game": "游戏", "arts & crafts": "艺术 手工", "clothing": "衣服 服饰", "sound": "声音", "music": "音乐",
-    "musical-instrument": "乐器 音乐", "phone": "电话 通信", "computer": "电脑 电子产品", "light & video": "影像 灯光", "book-paper": "书 纸",
-    "money": "钱", "mail": "邮件", "writing": "笔 写字", "office": "办公用品", "lock": "锁 钥匙", "tool": "工具", "science": "科学", "medical": "医疗",
+    "musical-instrument": "乐器 音乐", "phone": "通信", "computer": "电子产品", "light & video": "影像", "book-paper": "书本纸张",
+    "money": "钱", "mail": "邮件", "writing": "笔 写字", "office": "办公用品", "lock": "锁", "tool": "工具", "science": "科学", "medical": "医疗",
     "household": "家居用品", "other-object": "物品", "transport-sign": "标志 交通标志", "warning": "标志 警告标志", "arrow": "箭头 符号",
     "religion": "宗教 符号", "zodiac": "星座 符号", "av-symbol": "播放器按钮 符号", "gender": "性别 符号", "math": "数学 符号",
     "punctuation": "标点 符号", "currency": "货币 符号", "other-symbol": "符号", "keycap": "数字 按键", "alphanum": "按钮 文字", "geometric": "形状",
     "skin-tone": "肤色", "flag": "旗 旗帜", "country-flag": "国旗 旗帜", "subdivision-flag": "旗 旗帜",
 }  # fmt: skip
-# transport-ground also holds signs and stations; a vehicle is known by the end of its name.
-VEHICLES = ("车", "铁", "轨", "铁路", "小巴", "拖拉机")
+# The groups of vehicles also hold signs, stations, anchors and seats; a vehicle is known by the end of its name.
+VEHICLES = {
+    "transport-ground": (("车", "铁", "轨", "铁路", "小巴", "拖拉机"), "车 交通工具"),
+    "transport-water": (("船", "轮", "舟", "艇"), "船 交通工具"),
+    "transport-air": (("飞机", "直升机", "起飞", "降落", "火箭", "飞碟", "缆车", "索道", "空轨"), "交通工具"),
+}
 
 
 def studied(concept):
@@ -49,9 +53,11 @@ def studied(concept):
         said.append(f"{keyword}：{name}")
         said.append(f"与{keyword}有关的{name}")
     said += keywords[:KEYWORDS]
-    said += GROUPS[concept.entry["subcategory"]].split()
-    if concept.entry["subcategory"] == "transport-ground" and name.endswith(VEHICLES):
-        said += ["车", "交通工具"]
+    group = concept.entry["subcategory"]
+    said += GROUPS[group].split()
+    ends, vehicle = VEHICLES.get(group, ((), ""))
+    if name.endswith(ends):
+        said += vehicle.split()
     return list(dict.fromkeys(said))
 
 
