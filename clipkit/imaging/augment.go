@@ -13,10 +13,15 @@ type Augment struct {
 	Ratio       [2]float64 // least and greatest width/height of the crop
 	Flip        float64    // probability of mirroring left and right
 	AutoAugment bool       // apply one of the 25 sub-policies of AutoAugment's ImageNet policy "original"
+	Spared      float64    // share of the pictures to which AutoAugment is not applied
 }
 
 // Reference holds the settings of the reference.
 var Reference = Augment{Scale: [2]float64{0.9, 1}, Ratio: [2]float64{3. / 4, 4. / 3}, Flip: 0.5, AutoAugment: true}
+
+// Drawings is for icons and signs: they have a side, a writing can be on them and colours mean something, so nothing is flipped and two of three
+// pictures keep their colours.
+var Drawings = Augment{Scale: Reference.Scale, Ratio: Reference.Ratio, AutoAugment: true, Spared: 2. / 3}
 
 // Transform decodes, augments and normalises: [3, size, size]. The same rng state gives the same result; a generator seeded by seed, epoch and
 // sample makes training repeatable, which the reference is not.
@@ -49,7 +54,7 @@ func (a Augment) apply(p *Picture, size int, rng draws) *Picture {
 		p = p.flip()
 	}
 	p = p.RGB()
-	if a.AutoAugment {
+	if a.AutoAugment && (a.Spared == 0 || rng.Float64() >= a.Spared) {
 		p = autoAugment(p, rng)
 	}
 	return p

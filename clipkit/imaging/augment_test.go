@@ -147,3 +147,26 @@ func TestAugmentStatistics(t *testing.T) {
 		t.Errorf("inverted %.3f, want 1.8/25 = 0.072", share)
 	}
 }
+
+// Drawings keep their sides, and two of three their colours; AutoAugment leaves some of the others as they are, too.
+func TestDrawingsKeepSideAndColours(t *testing.T) {
+	p := &Picture{Mode: RGB, Width: 8, Height: 8, Pix: make([]byte, 3*8*8)}
+	for i := range p.Pix {
+		p.Pix[i] = byte(3 * i / 2) // no side is like the other
+	}
+	a := Drawings
+	a.Scale = [2]float64{}
+	same, flipped, tries := 0, 0, 600
+	for seed := range tries {
+		got := a.apply(p, 8, rand.New(rand.NewPCG(uint64(seed), 1))).Pix
+		if slices.Equal(got, p.Pix) {
+			same++
+		}
+		if slices.Equal(got, p.flip().Pix) {
+			flipped++
+		}
+	}
+	if share := float64(same) / float64(tries); flipped > 0 || share < 0.62 || share > 0.8 {
+		t.Errorf("%.2f of the pictures are as they were, %d flipped", share, flipped)
+	}
+}

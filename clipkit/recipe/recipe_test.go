@@ -3,6 +3,7 @@ package recipe
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -29,6 +30,7 @@ func TestRecipesAreTheScripts(t *testing.T) {
 		{"emoji/finetune", "emoji", "emoji", 128, 1, 1, 4e-4, 0.05, 20, 5, 0, 0, 0, false, 235},
 		{"emoji/pretrain", "", "emoji-styles", 128, 1, 1, 1.5e-3, 0.05, 100, 6, 0, 0, 0, false, 1938},
 		{"emoji/pretrain-again", "emoji-pretrain", "emoji-styles", 128, 1, 1, 1e-3, 0.05, 50, 5, 0, 0, 0, false, 1615},
+		{"emoji/pretrain-more", "emoji-pretrain-2", "emoji-more", 256, 1, 1, 1.5e-3, 0.05, 100, 2, 250, 0, 0, false, 2362},
 
 		{"own/emoji", "emoji", "", 64, 1, 1, 2e-4, 0.05, 20, 5, 0, 0, 0, false, 0},
 		{"own/vit-b-16", "ViT-B-16", "", 16, 3, 1, 3e-6, 0.001, 100, 3, 0, 0, 0, true, 0},
@@ -71,7 +73,11 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			t.Errorf("is   %+v\nwant %+v", got, want)
 		}
 		// What all of them share.
-		if c.Augment != "reference" || c.MaxSteps != 0 || c.Seed != 123 || c.ValidEpochInterval != 1 || c.SaveEpochInterval != 1 || c.SaveStepInterval != 0 ||
+		augment := "reference"
+		if want.name == "emoji/pretrain-more" {
+			augment = "drawings"
+		}
+		if c.Augment != augment || c.MaxSteps != 0 || c.Seed != 123 || c.ValidEpochInterval != 1 || c.SaveEpochInterval != 1 || c.SaveStepInterval != 0 ||
 			c.Beta1 != 0.9 || c.SkipScheduler || c.FreezeVision || c.LoRARank != 0 || c.Resume != "" {
 			t.Errorf("%s: %+v", want.name, c)
 		}
@@ -85,8 +91,8 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			}
 		}
 	}
-	if n := len(All()); n != 21 {
-		t.Errorf("%d recipes, 21 are checked", n)
+	if n := len(All()); n != 22 {
+		t.Errorf("%d recipes, 22 are checked", n)
 	}
 }
 
@@ -268,5 +274,27 @@ func TestQuickstartTime(t *testing.T) {
 	}
 	if time, _, _ := strings.Cut(QuickstartTime, " on "); !strings.Contains(string(b), "of which training | "+time+" |") {
 		t.Errorf("README.md does not say %q", time)
+	}
+}
+
+// README.md's table of the quickstart has the recipe's figures.
+func TestQuickstartFigures(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Find("emoji/finetune")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := strings.ReplaceAll(string(b), "*", "")
+	for i, row := range []string{"| after, mean of three seeds ", "| before |"} {
+		_, line, found := strings.Cut(readme, "\n"+row)
+		line, _, _ = strings.Cut(line, "\n")
+		for _, recall := range []experiment.Recall{r.Reaches[i].TextToImage, r.Reaches[i].ImageToText} {
+			if figures := fmt.Sprintf("%.1f / %.1f / %.1f", recall.R1, recall.R5, recall.R10); !found || !strings.Contains(line, figures) {
+				t.Errorf("README.md, row %q: no %s in %q", row, figures, line)
+			}
+		}
 	}
 }
