@@ -277,7 +277,7 @@ func (j *Job) transform() func(context.Context, []byte, *rand.Rand) ([]float32, 
 			return imaging.TransformContext(ctx, encoded, size)
 		}
 	}
-	a := map[string]imaging.Augment{"crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "reference": imaging.Reference}[j.Config.Augment]
+	a := map[string]imaging.Augment{"crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "recoloured": imaging.Recoloured, "reference": imaging.Reference}[j.Config.Augment]
 	a.Scale = j.Config.CropScale
 	return func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]float32, error) {
 		return a.TransformContext(ctx, encoded, size, rng)

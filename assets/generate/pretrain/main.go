@@ -1,7 +1,7 @@
 // Command pretrain makes the small model that is compiled in, assets/small/emoji.safetensors.
 //
 //	python3 assets/generate/emoji.py    # draws datasets/emoji-styles and datasets/emoji-more: other drawing styles, not OpenMoji
-//	go run ./assets/generate/pretrain   # three cycles from random weights, hours on 2 cores; continues when it was stopped
+//	go run ./assets/generate/pretrain   # four cycles from random weights, hours on 2 cores; continues when it was stopped
 //
 // OpenMoji's valid split (another style, no pictures shared) is evaluated on the way; the test split never ("go run ./assets/generate/measure" does).
 package main
@@ -16,23 +16,27 @@ import (
 	"clipnb/clipkit"
 )
 
+// stages are cycles of training. The first two were made before a stage's end was kept.
+var stages = [][]string{{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-last"}}
+
 func main() {
 	out := flag.String("out", filepath.Join("assets", "small", "emoji.safetensors"), "file to write")
-	from := flag.String("from", "", "what the first two cycles made, to begin with the third")
 	flag.Parse()
 
 	ctx := context.Background()
-	var m *clipkit.Model
-	if *from == "" {
-		first := clipkit.Must(clipkit.Recipe("emoji/pretrain"))
-		m = clipkit.Must(clipkit.New(ctx, "emoji", first.Config.Seed))
-		cycle(ctx, m, "emoji/pretrain")
-		cycle(ctx, m, "emoji/pretrain-again")
-		*from = *out + ".two-cycles.safetensors" // in half precision, in which the third cycle met it
-		clipkit.Check(m.Save(*from, true))
+	first := clipkit.Must(clipkit.Recipe("emoji/pretrain"))
+	m := clipkit.Must(clipkit.New(ctx, "emoji", first.Config.Seed))
+	for _, stage := range stages {
+		last := clipkit.Must(clipkit.Recipe(stage[len(stage)-1])).Config.Name
+		kept := filepath.Join("experiments", last+".safetensors") // in half precision, in which the next stage meets it
+		if _, err := os.Stat(kept); err != nil {
+			for _, name := range stage {
+				cycle(ctx, m, name)
+			}
+			clipkit.Check(m.Save(kept, true))
+		}
+		m = clipkit.Must(clipkit.Load(ctx, kept))
 	}
-	m = clipkit.Must(clipkit.Load(ctx, *from))
-	cycle(ctx, m, "emoji/pretrain-more")
 	clipkit.Check(m.Save(*out, true))
 	info := clipkit.Must(os.Stat(*out))
 	fmt.Printf("%s: %d bytes\n", *out, info.Size())

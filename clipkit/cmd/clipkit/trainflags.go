@@ -114,7 +114,7 @@ func (f *configFlags) add(c *cobra.Command) {
 		}
 	}
 	complete(c, "precision", "fp32", "amp", "bf16", "f16")
-	complete(c, "augment", "none", "crop", "drawings", "reference")
+	complete(c, "augment", "none", "crop", "drawings", "recoloured", "reference")
 	complete(c, "on-failed-save", "continue", "stop")
 	complete(c, "loss", "contrastive", "siglip")
 	complete(c, "best-metric", experiment.Metrics()...)
