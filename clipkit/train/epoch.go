@@ -277,11 +277,8 @@ func (j *Job) transform() func(context.Context, []byte, *rand.Rand) ([]float32, 
 			return imaging.TransformContext(ctx, encoded, size)
 		}
 	}
-	a := imaging.Reference
+	a := map[string]imaging.Augment{"crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "recoloured": imaging.Recoloured, "reference": imaging.Reference}[j.Config.Augment]
 	a.Scale = j.Config.CropScale
-	if j.Config.Augment == "crop" {
-		a.Flip, a.AutoAugment = 0, false
-	}
 	return func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]float32, error) {
 		return a.TransformContext(ctx, encoded, size, rng)
 	}
