@@ -21,6 +21,7 @@ import (
 	"clipnb/clipkit/live"
 	"clipnb/clipkit/train"
 	"clipnb/clipkit/train/plan"
+	"clipnb/clipkit/train/reference"
 	"clipnb/clipkit/weights/pytorch"
 )
 
@@ -84,11 +85,11 @@ type tuning struct {
 
 // check refuses what cannot train, before anything is opened.
 func (f *tuning) check() error {
-	if f.model.Towers.IsExported() {
-		return fmt.Errorf("finetuning %s: exported files do not train; Load the model that they were made of", f.model)
-	}
 	if f.data.Train == nil {
 		return fmt.Errorf("finetuning on %s: it has no train split", f.data.Name)
+	}
+	if f.model.Towers.IsExported() {
+		return fmt.Errorf("finetuning %s: exported files do not train; Load the model that they were made of", f.model)
 	}
 	if err := f.settleWorldSize(); err != nil {
 		return err
@@ -251,7 +252,7 @@ func (r *Run) Export(path string) error {
 	if err := experiment.ReadConfig(r.Dir, &s); err != nil {
 		return err
 	}
-	tensors, ck, err := train.ReferenceCheckpoint(c, s.Config)
+	tensors, ck, err := reference.Checkpoint(c, s.Config)
 	if err != nil {
 		return fmt.Errorf("exporting %s: %w", c.Path, err)
 	}

@@ -62,7 +62,9 @@ func BenchmarkLoader(b *testing.B) {
 	const batch, pair, vitB16 = 16, 25 * time.Millisecond, 200 * time.Millisecond
 	photos := newPhotographs(b, 16*batch)
 	cfg := Config{BatchSize: batch, Resolution: 224, Shuffle: true,
-		Transform: func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, 224) }}
+		Transform: func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]float32, error) {
+			return imaging.TransformContext(ctx, encoded, 224)
+		}}
 	b.Run("alone", func(b *testing.B) {
 		photos := photographs{toy{n: 2000 * batch}, photos.jpeg}
 		for b.Loop() {

@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/internal/transient"
 	"clipnb/clipkit/tokenizer"
 )
 
@@ -58,8 +59,8 @@ type Config struct {
 	Count int
 
 	// Transform makes [3, R, R] of a picture file. rng depends on seed, epoch and the pair's position in the epoch alone, so that
-	// augmentation is the same for any number of workers. Called concurrently.
-	Transform func(encoded []byte, rng *rand.Rand) ([]float32, error)
+	// augmentation is the same for any number of workers. Called concurrently; ctx ends when the loader does, so that closing it waits for no large picture.
+	Transform func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]float32, error)
 
 	SkipBudget int                       // bad pairs tolerated; each is replaced by the next good one. 0: the first is an error
 	OnSkip     func(dataset.Pair, error) // told once of each bad pair, in the order of the batches, by Next; may be nil
@@ -170,7 +171,7 @@ func (l *Loader) check() error {
 	case len(l.pairs) == 0:
 		return errors.New("no caption has image_ids, so there are no pairs; a split with hidden answers cannot be trained or validated on")
 	case c.Transform == nil:
-		return errors.New("Transform is nil; want a function such as imaging.Transform")
+		return errors.New("Transform is nil; want a function such as imaging.TransformContext")
 	case c.BatchSize < 1 || c.Resolution < 1 || c.Workers < 1 || c.Prefetch < 1 || c.SkipBudget < 0 || c.Epoch < 0:
 		return fmt.Errorf("BatchSize %d and Resolution %d must be positive, Workers %d, Prefetch %d, SkipBudget %d and Epoch %d not negative",
 			c.BatchSize, c.Resolution, c.Workers, c.Prefetch, c.SkipBudget, c.Epoch)
@@ -238,6 +239,9 @@ func (l *Loader) fill(p *pending, row int) {
 		}
 		index := (l.orders[rank][position] + try) % len(l.pairs)
 		err := l.load(p, row, l.pairs[index], position*l.cfg.World+rank)
+		if l.ctx.Err() != nil { // then nothing is known of the pair
+			return
+		}
 		if err == nil {
 			p.batch.Pairs[row] = index
 			break
@@ -255,11 +259,11 @@ func (l *Loader) load(p *pending, row int, pair dataset.Pair, position int) (err
 			err = fmt.Errorf("transform: panic: %v", r)
 		}
 	}()
-	encoded, err := l.image(pair.ImageID)
+	encoded, err := transient.Read(l.ctx, func() ([]byte, error) { return l.source.Image(pair.ImageID) })
 	if err != nil {
 		return err
 	}
-	picture, err := l.cfg.Transform(encoded, l.rng(position))
+	picture, err := l.cfg.Transform(l.ctx, encoded, l.rng(position))
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,9 @@ func TestBadPicturesInTraining(t *testing.T) {
 	} {
 		pictures := map[int64]string{1: good[1], 2: c.data, 3: good[3], 4: good[4]}
 		s := datasettest.Memory(datasettest.Captions("红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟"), pictures)
-		cfg := Config{BatchSize: 4, Resolution: 32, Workers: 1, Transform: func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, 32) }}
+		cfg := Config{BatchSize: 4, Resolution: 32, Workers: 1, Transform: func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]float32, error) {
+			return imaging.TransformContext(ctx, encoded, 32)
+		}}
 		var skipped []string
 		cfg.SkipBudget, cfg.OnSkip = 1, func(p dataset.Pair, err error) { skipped = append(skipped, p.Text+": "+err.Error()) }
 		if b := readAll(t, s, cfg)[0]; b.Pairs[1] == 1 || len(skipped) != 1 || !strings.HasPrefix(skipped[0], "蓝色的狗: ") || !strings.Contains(skipped[0], c.want) {
@@ -52,7 +54,7 @@ func TestBadPicturesInTraining(t *testing.T) {
 func TestFewPairs(t *testing.T) {
 	s := datasettest.Memory(datasettest.Captions("红色的猫", "蓝色的狗", "绿色的鱼"), datasettest.Pictures(3))
 	cfg := config()
-	cfg.BatchSize, cfg.Shuffle, cfg.Transform = 8, false, func([]byte, *rand.Rand) ([]float32, error) { return make([]float32, 12), nil }
+	cfg.BatchSize, cfg.Shuffle, cfg.Transform = 8, false, func(context.Context, []byte, *rand.Rand) ([]float32, error) { return make([]float32, 12), nil }
 	batches := readAll(t, s, cfg)
 	if want := []int{0, 1, 2, 0, 1, 2, 0, 1}; len(batches) != 1 || !slices.Equal(batches[0].Pairs, want) {
 		t.Errorf("batches %v, want one of pairs %v", batches, want)

@@ -1,9 +1,11 @@
-package train
+// Package reference writes a checkpoint of a run here as one that the reference's training goes on from.
+package reference
 
 import (
 	"fmt"
 
 	"clipnb/clipkit/checkpoint"
+	"clipnb/clipkit/train"
 	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/step"
 	"clipnb/clipkit/weights"
@@ -11,12 +13,12 @@ import (
 	"clipnb/clipkit/weights/tensor"
 )
 
-// ReferenceCheckpoint is a checkpoint of ours as the reference's training writes it (cn_clip/training/main.py:321): pytorch.Write puts it into a file
+// Checkpoint is a checkpoint of ours as the reference's training writes it (cn_clip/training/main.py:321): pytorch.Write puts it into a file
 // that its --resume continues from. cfg is the run's configuration. The tensors are read from c, which stays open, when they are used.
 //
 // A LoRA run is written without an optimizer's state, which is not that of the weights; the reference then wants --reset-optimizer.
 // Of a checkpoint in the middle of an epoch the reference goes on with the next epoch, as with its own.
-func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]tensor.Tensor, *pytorch.Checkpoint, error) {
+func Checkpoint(c *checkpoint.Checkpoint, cfg train.Config) ([]tensor.Tensor, *pytorch.Checkpoint, error) {
 	tensors, err := weights.StateDict(c.State.Arch, c.Model)
 	if err != nil {
 		return nil, nil, err
@@ -32,7 +34,7 @@ func ReferenceCheckpoint(c *checkpoint.Checkpoint, cfg Config) ([]tensor.Tensor,
 	plain := pytorch.Group{LR: cfg.LR, Beta1: cfg.Beta1, Beta2: cfg.Beta2, Epsilon: cfg.Epsilon}
 	decay := plain
 	decay.WeightDecay = cfg.WeightDecay
-	for _, p := range cfg.step().Trained(c.State.Arch) {
+	for _, p := range cfg.StepConfig().Trained(c.State.Arch) {
 		state := pytorch.ParamState{Step: c.State.Updates}
 		if state.ExpAvg, err = c.Optimizer.Unread(step.MomentPrefixes[0] + p.Name); err == nil {
 			state.ExpAvgSq, err = c.Optimizer.Unread(step.MomentPrefixes[1] + p.Name)
