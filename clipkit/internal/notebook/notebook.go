@@ -101,6 +101,13 @@ func (nb Notebook) Executed(t *testing.T) {
 // go test's own limit does, saying how long it took.
 func Execute(t *testing.T, name string, params ...string) (nb Notebook, page string) {
 	t.Helper()
+	nb, page, _ = ExecuteAloud(t, name, params...)
+	return nb, page
+}
+
+// ExecuteAloud is Execute that also gives what was said in the terminal.
+func ExecuteAloud(t *testing.T, name string, params ...string) (nb Notebook, page, terminal string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: this test runs a whole notebook")
 	}
@@ -129,7 +136,7 @@ func Execute(t *testing.T, name string, params ...string) (nb Notebook, page str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Read(t, filepath.Join(out, name+".ipynb")), string(html)
+	return Read(t, filepath.Join(out, name+".ipynb")), string(html), string(said)
 }
 
 // Run names a run of a test's own, and gives its folder, which is removed after the test.

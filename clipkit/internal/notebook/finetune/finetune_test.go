@@ -101,8 +101,12 @@ fmt.Println(len(run.Rows), "rows of", run.Processes, "processes; the model is", 
 	if err != nil {
 		t.Fatal(err)
 	}
-	nb, page := notebook.Execute(t, path)
+	nb, page, said := notebook.ExecuteAloud(t, path)
 	nb.Executed(t)
+	// The notebook asks for no name, so exec knows the run from the cell alone.
+	if want := "made  " + filepath.Join(run, "checkpoints", "step-00000002") + "\n"; !strings.Contains(said, want) {
+		t.Errorf("exec does not say %q:\n%s", want, said)
+	}
 	if n := strings.Count(page, "the cell begins"); n != 1 || !strings.Contains(page, "2 rows of 2 processes; the model is "+run) {
 		t.Errorf("the cell began %d times: %v", n, nb.Cells[1].Outputs)
 	}
