@@ -4,15 +4,24 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"clipnb/clipkit/internal/browser"
 	"clipnb/clipkit/internal/notebook"
 )
 
-// While a run trains its charts are live in one place and grow, and the kernel is busy, after a reload too; the stop button ends it with its charts in place
-// and no line of progress that says otherwise.
+// points is how many steps the first chart shows, line the step that the line of progress says.
+const (
+	points = `echarts.getInstanceByDom(` + stages + `[0]).getOption().series[0].data.length`
+	line   = `(document.body.innerText.match(/training: loss \d.*\((\d+)\/100000/) || ["", ""])[1]`
+)
+
+// While a run trains its charts are live in one place and grow, in either theme and on a phone, and the kernel is busy, after a reload too; the stop button ends
+// it with its charts in place. Run again, line and charts begin where the run is, and no line is left that says otherwise. When JupyterLab is ended, nothing is
+// left of it.
 func TestTrainingInJupyterLab(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this test runs JupyterLab")
@@ -24,28 +33,78 @@ func TestTrainingInJupyterLab(t *testing.T) {
 		"%noautoget\nimport (\n\t\"context\"\n\n\t\"clipnb/clipkit\"\n)",
 		"%%\nctx := context.Background()\ndata, m := clipkit.Must(clipkit.OpenDataset(ctx, \"emoji\")), clipkit.Must(clipkit.Load(ctx, \"emoji\"))\n"+
 			"cfg := clipkit.Must(clipkit.Recipe(\"emoji/finetune\")).Config\ncfg.Name, cfg.BatchSize, cfg.MaxSteps, cfg.LogInterval = \""+name+"\", 8, 100000, 1\nclipkit.Must(clipkit.Finetune(ctx, m, data, cfg))")
-	base := lab(t, token)
-	w := work{browser.Drive(t, base+"lab/tree/"+path+"?token="+token, browser.Look{Width: 1400, Height: 2200}), t, path}
+	base, process := startLab(t, token)
+	look := browser.Look{Width: 1400, Height: 2200}
+	w := work{browser.Drive(t, base+"lab/tree/"+path+"?token="+token, look), t, path}
 	w.ready()
 	w.command(`"notebook:run-all-cells"`)
-	const points = `echarts.getInstanceByDom(` + stages + `[0]).getOption().series[0].data.length`
-	w.Wait(stages + `.length === 2 && ` + points + ` > 0`)
-	before := w.Text(points)
-	w.Wait(points + ` > ` + before)
-	w.live(2, false)
-	w.Wait(`/training: loss \d/.test(document.body.innerText)`)
-	w.shot("training.png")
-	w.Eval(w.panel()+`.context.save().then(() => true)`, nil)
+	w.training()
+	for _, theme := range themes {
+		w.themed(theme)
+		w.live(2, theme == "Dark")
+		w.shot("training-" + theme + ".png")
+		w.Size(390, 1400)
+		w.Wait(`innerWidth === 390 && ` + stages + `.every((s) => s.clientWidth > 100 && s.clientWidth < 390 && echarts.getInstanceByDom(s).getWidth() === s.clientWidth)`)
+		w.shot("training-" + theme + "-390.png")
+		w.Size(int64(look.Width), int64(look.Height))
+		w.live(2, theme == "Dark")
+	}
+
+	w.save()
 	w.Reload()
 	w.ready()
 	w.Wait(w.panel() + `.sessionContext.kernelDisplayStatus === "busy"`)
-	w.Eval(w.panel()+`.sessionContext.session.kernel.interrupt().then(() => true)`, nil)
-	w.Wait(w.panel() + `.sessionContext.kernelDisplayStatus === "idle"`)
-	if _, err := os.Stat(filepath.Join(notebook.Root, "experiments", name, "checkpoints")); err != nil {
-		t.Errorf("nothing was saved: %v", err)
+	w.live(2, false)
+	w.stop()
+	saved, err := filepath.Glob(filepath.Join(notebook.Root, "experiments", name, "checkpoints", "step-*"))
+	if err != nil || len(saved) == 0 {
+		t.Fatalf("nothing was saved: %v", err)
 	}
-	saved, err := os.ReadFile(filepath.Join(notebook.Root, path))
-	if err != nil || strings.Contains(string(saved), "(0/100000)") {
+	step, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(saved[len(saved)-1]), "step-"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	w.Eval(w.panel()+`.content.activeCellIndex = 1`, nil)
+	w.command(`"notebook:run-cell"`)
+	w.training()
+	if at, err := strconv.Atoi(w.Text(line)); err != nil || at <= step {
+		t.Errorf("the run goes on from step %d, and the line says %d, %v", step, at, err)
+	}
+	if shown, err := strconv.Atoi(w.Text(points)); err != nil || shown <= step {
+		t.Errorf("the run goes on from step %d, and its charts show %d, %v", step, shown, err)
+	}
+	w.stop()
+	for _, theme := range themes {
+		w.themed(theme)
+		w.live(2, theme == "Dark")
+		w.shot("trained-" + theme + ".png")
+	}
+	w.save()
+	text, err := os.ReadFile(filepath.Join(notebook.Root, path))
+	if err != nil || strings.Contains(string(text), "(0/100000)") || strings.Contains(string(text), "compiling") {
 		t.Errorf("a line of progress from before the first step is left: %v", err)
 	}
+	endsWithAll(t, process, syscall.SIGTERM, "gonb")
+}
+
+// training waits until a run draws its charts and its line of progress, and goes on.
+func (w work) training() {
+	w.t.Helper()
+	w.Wait(stages + `.length === 2 && ` + points + ` > 0 && ` + line + ` !== ""`)
+	before := w.Text(points)
+	w.Wait(points + ` > ` + before)
+	w.live(2, false)
+}
+
+// stop presses the stop button.
+func (w work) stop() {
+	w.t.Helper()
+	w.Eval(w.panel()+`.toolbar.node.querySelector("[data-icon='ui-components:stop']").closest("button, jp-button").click()`, nil)
+	w.Wait(w.panel() + `.sessionContext.kernelDisplayStatus === "idle"`)
+}
+
+func (w work) save() {
+	w.t.Helper()
+	w.Eval(w.panel()+`.context.save().then(() => true)`, nil)
 }
