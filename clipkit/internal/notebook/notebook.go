@@ -74,6 +74,23 @@ func (nb Notebook) Quiet(t *testing.T) {
 	}
 }
 
+// EveryForm fails the test for figures that come as HTML alone: where none is shown, as in some viewers and in terminals, nothing is to be seen of them. The
+// frame of a page is no figure.
+func (nb Notebook) EveryForm(t *testing.T) {
+	t.Helper()
+	for i, c := range nb.Cells {
+		for _, o := range c.Outputs {
+			html := string(o.Data["text/html"])
+			if html == "" || strings.Contains(html, `id="clipkit-page-`) {
+				continue
+			}
+			if o.Data["text/plain"] == "" || !strings.HasPrefix(string(o.Data["image/svg+xml"]), "<svg ") {
+				t.Errorf("cell %d: a figure has no text or no image beside it: %.300s", i+1, html)
+			}
+		}
+	}
+}
+
 // Read reads a notebook.
 func Read(t *testing.T, path string) (nb Notebook) {
 	t.Helper()

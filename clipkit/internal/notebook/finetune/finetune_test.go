@@ -21,6 +21,7 @@ func TestFinetuneNotebookOnAFolderOfPictures(t *testing.T) {
 	notebook.Squares(t, folder)
 	name, run := notebook.Run(t, "finetune")
 	nb, page := notebook.Execute(t, "finetune", "recipe=own/emoji", "data="+folder, "name="+name, "steps=4", "batch=32")
+	nb.EveryForm(t)
 	for _, file := range []string{"metrics.jsonl", "eval/before.json", "eval/after.json", name + ".pt", "checkpoints/best/step-*/manifest.json"} {
 		if found, err := filepath.Glob(filepath.Join(run, file)); err != nil || len(found) != 1 {
 			t.Errorf("%s: %v, %v", file, found, err)
