@@ -19,7 +19,7 @@ func withoutGopls(t *testing.T, root string) (other string, env []string) {
 	t.Helper()
 	other = t.TempDir()
 	tools := filepath.Join(other, ".tools")
-	err := errors.Join(os.MkdirAll(filepath.Join(other, "kernels", "cpu"), 0o755), os.MkdirAll(tools, 0o755),
+	err := errors.Join(os.MkdirAll(filepath.Join(other, "kernels", "cpu"), 0o755), os.MkdirAll(filepath.Join(tools, "jupyter"), 0o755),
 		os.Symlink(filepath.Join(root, ".tools", "bin"), filepath.Join(tools, "bin")),
 		os.WriteFile(filepath.Join(other, "go.mod"), []byte("module clipnb\n\ngo 1.26\n"), 0o644))
 	for _, name := range []string{"launch.sh", "cpu/kernel.json"} {

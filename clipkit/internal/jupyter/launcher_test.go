@@ -23,7 +23,7 @@ var themes = []string{"Dark", "Light"}
 func (w work) themed(name string) {
 	w.t.Helper()
 	w.theme("JupyterLab " + name)
-	w.Wait(fmt.Sprintf(`document.body.dataset.jpThemeLight === "%v"`, name == "Light"))
+	w.Wait(fmt.Sprintf(`document.body.dataset.jpThemeLight === "%v" && !document.querySelector("#jupyterlab-splash")`, name == "Light"))
 }
 
 // JupyterLab's launcher has a card for each kernel that this machine can run, with a logo and a name that tell it from the others, in both themes and on a phone.
@@ -36,7 +36,7 @@ func TestLauncherInJupyterLab(t *testing.T) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // what nohup has this process ignore, its children would ignore too
 	const token = "a-token-for-the-test"
 	name := fmt.Sprintf("test-launcher-%d", os.Getpid())
-	path := writeNotebook(t, name, "%noautoget\nimport \"clipnb/clipkit\"", "%%\nclipkit.Must(clipkit.Op")
+	path := writeNotebook(t, name, "%noautoget\nimport \"clipnb/clipkit\"", "%%\nclipkit.Must(clipkit.Op", "%%\nclipkit.Must(clipkit.Recipe(\"emoji/finetune\"))")
 	base, process := startLab(t, token)
 	w := work{browser.Drive(t, base+"lab?token="+token, browser.Look{Width: 1200, Height: 800}), t, path}
 	w.Wait(`window.jupyterapp && document.querySelector("[data-category=Notebook]")`)
@@ -69,13 +69,13 @@ func TestLauncherInJupyterLab(t *testing.T) {
 	w.Wait(`window.matches.includes("OpenDataset")`)
 	for _, theme := range themes {
 		w.themed(theme)
-		w.cursor("clipkit.Op", len("clipkit.Op"))
+		w.cursor(1, "clipkit.Op", len("clipkit.Op"))
 		w.Type(kb.Tab)
 		w.shown(".jp-Completer:not(.lm-mod-hidden)", "OpenDataset", "completer:invoke-notebook")
 		w.shot("completion-" + theme + ".png")
 		w.Type(kb.Escape)
 		w.Wait(`!document.querySelector(".jp-Completer:not(.lm-mod-hidden)")`)
-		w.cursor("Must", 2)
+		w.cursor(2, "Must", 2)
 		w.Type(kb.Tab, input.ModifierShift)
 		w.shown(".jp-Tooltip", "Must unwraps a result", "tooltip:launch-notebook")
 		w.shot("explanation-" + theme + ".png")
@@ -88,10 +88,10 @@ func TestLauncherInJupyterLab(t *testing.T) {
 	endsWithAll(t, process, syscall.SIGHUP, "gonb", "gopls")
 }
 
-// cursor puts the cursor of the second cell so many letters behind the beginning of a word.
-func (w work) cursor(word string, letters int) {
+// cursor puts the cursor of a cell so many letters behind the beginning of a word.
+func (w work) cursor(cell int, word string, letters int) {
 	w.t.Helper()
-	w.Eval(w.panel()+`.content.activeCellIndex = 1`, nil)
+	w.Eval(fmt.Sprintf(`%s.content.activeCellIndex = %d`, w.panel(), cell), nil)
 	w.command(`"notebook:enter-edit-mode"`)
 	w.Eval(fmt.Sprintf(`(() => { const e = %s.content.activeCell.editor; e.setCursorPosition(e.getPositionAt(e.model.sharedModel.getSource().lastIndexOf(%q) + %d)); e.focus() })()`, w.panel(), word, letters), nil)
 	w.Wait(`!!document.activeElement.closest(".cm-editor")`)
