@@ -37,16 +37,18 @@ func TestTrainingInJupyterLab(t *testing.T) {
 	look := browser.Look{Width: 1400, Height: 2200}
 	w := work{browser.Drive(t, base+"lab/tree/"+path+"?token="+token, look), t, path}
 	w.ready()
-	w.command(`"notebook:run-all-cells"`)
+	w.begin("notebook:run-all-cells")
 	w.training()
 	for _, theme := range themes {
 		w.themed(theme)
 		w.live(2, theme == "Dark")
 		w.shot("training-" + theme + ".png")
+		w.command(`"application:toggle-left-area"`)
 		w.Size(390, 1400)
 		w.Wait(`innerWidth === 390 && ` + stages + `.every((s) => s.clientWidth > 100 && s.clientWidth < 390 && echarts.getInstanceByDom(s).getWidth() === s.clientWidth)`)
 		w.shot("training-" + theme + "-390.png")
 		w.Size(int64(look.Width), int64(look.Height))
+		w.command(`"application:toggle-left-area"`)
 		w.live(2, theme == "Dark")
 	}
 
@@ -68,7 +70,7 @@ func TestTrainingInJupyterLab(t *testing.T) {
 	w.command(`"notebook:clear-all-cell-outputs"`)
 	w.Wait(stages + `.length === 0`)
 	w.Eval(w.panel()+`.content.activeCellIndex = 1`, nil)
-	w.command(`"notebook:run-cell"`)
+	w.begin("notebook:run-cell")
 	w.Wait(`(window.firstLine ||= ` + line + `) > 0 && (window.firstChart ||= ` + reached + `) > 0`)
 	for _, first := range []string{"window.firstLine", "window.firstChart"} {
 		if at, err := strconv.Atoi(w.Text(first)); err != nil || at < step {
@@ -88,6 +90,12 @@ func TestTrainingInJupyterLab(t *testing.T) {
 		t.Errorf("a line of progress from before the first step is left: %v", err)
 	}
 	endsWithAll(t, process, syscall.SIGTERM, "gonb")
+}
+
+// begin gives a command and does not wait for its end, which is that of the cells that it runs.
+func (w work) begin(command string) {
+	w.t.Helper()
+	w.Eval(fmt.Sprintf(`void jupyterapp.commands.execute(%q)`, command), nil)
 }
 
 // training waits until a run draws its charts and its line of progress, and goes on.
