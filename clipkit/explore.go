@@ -16,6 +16,7 @@ import (
 	"clipnb/clipkit/page"
 
 	"github.com/janpfeifer/gonb/gonbui"
+	"github.com/janpfeifer/gonb/gonbui/protocol"
 )
 
 func init() { page.Main(openPage) }
@@ -50,7 +51,8 @@ func Explore(ctx context.Context, ix *Index, m *Model, opts ...Option) (*page.Pa
 		if err != nil {
 			return nil, err
 		}
-		gonbui.DisplayHTML(shown)
+		gonbui.SendData(&protocol.DisplayData{Data: map[protocol.MIMEType]any{protocol.MIMETextHTML: shown,
+			protocol.MIMETextPlain: "搜索页，在打开的笔记本里显示 · the retrieval page, shown in the open notebook"}})
 		gonbui.Sync()
 	} else {
 		say("the page is at " + p.URL)

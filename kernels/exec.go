@@ -26,6 +26,9 @@ var runner string
 
 var errKernel = errors.New("unknown kernel")
 
+// openedName is the file in a run's work folder to which cells add the runs that they open.
+const openedName = "opened"
+
 type param struct{ name, value string }
 
 // execOptions is the command line of exec.
@@ -135,7 +138,8 @@ func execNotebook(ctx context.Context, root string, args []string, out io.Writer
 	if err != nil {
 		return 1, err
 	}
-	tellMade(filepath.Join(root, "experiments", nb.folder(base, o.params)), start, out)
+	run := filepath.Join(root, "experiments", nb.folder(base, o.params)) // where it makes one and says its name
+	tellMade(openedRuns(filepath.Join(work, openedName), run), start, out)
 	return status, publish(work, o.out, base, status == 0, out)
 }
 
@@ -185,7 +189,11 @@ func runCells(root string, o execOptions, work string, held *os.File, base strin
 		notebook, o.kernel, filepath.Join(work, base+".ipynb"), filepath.Join(work, base+".html"), filepath.Join(root, ".tools", "kernel.log"),
 		filepath.Join(root, "assets", "echarts.min.js.gz"))
 	cmd.Dir = filepath.Dir(notebook)
-	cmd.Env = jupyterEnv(root, os.Environ())
+	opened := filepath.Join(work, openedName)
+	if err := os.WriteFile(opened, nil, 0o644); err != nil {
+		return 1, fmt.Errorf("%s: cannot write %s: %w", because(err.Error()), opened, err)
+	}
+	cmd.Env = append(jupyterEnv(root, os.Environ()), "CLIPKIT_OPENED_RUNS="+opened)
 	if width := columns(out); width > 0 { // cells write to a pipe; their progress is to fit what is behind it
 		cmd.Env = append(cmd.Env, fmt.Sprintf("COLUMNS=%d", width))
 	}

@@ -48,6 +48,8 @@ var kernelChanges = []change{
 	{"internal/dispatcher/dispatcher.go", "	\"kernel_info_request\",\n	//", "	//"},
 	{"internal/dispatcher/dispatcher.go", "		case \"is_complete_request\":\n			klog.V(2).Infof(\"Received is_complete_request: ignoring, since it's not a console like kernel.\")\n\n		case \"shutdown_request\":\n",
 		"		case \"kernel_info_request\", \"is_complete_request\":\n			err = answerAtOnce(msg)\n\n		case \"shutdown_request\":\n"},
+	// Nor do completion and inspection, which say that a cell runs.
+	{"internal/dispatcher/dispatcher.go", "	sentStatus := SendNoBlock(busyMessagesChan,", "	if answersWhileRunning(msg) {\n		return answerAtOnce(msg)\n	}\n	sentStatus := SendNoBlock(busyMessagesChan,"},
 	{"internal/dispatcher/dispatcher.go", "	if err = kernel.PublishKernelStatus(msg, kernel.StatusBusy); err != nil {\n", "	if err = beginBusy(msg); err != nil {\n"},
 	{"internal/dispatcher/dispatcher.go", "		newErr := kernel.PublishKernelStatus(msg, kernel.StatusIdle)\n", "		newErr := endBusy(msg)\n"},
 	// Jupyter stores what kernel_info says of the language in the notebook: it is what the notebooks have, whatever Go's version.

@@ -18,8 +18,8 @@ import (
 
 var askGopls = flag.Bool("gopls", false, "build gopls and ask it too, a minute of processor time or two")
 
-// What a kernel answers: kernel_info while a cell runs and on the control channel; with -gopls completion and inspection of a package's and of the notebook's
-// own names too. When its Jupyter is killed it ends, with gopls; and its log is empty.
+// What a kernel answers: kernel_info while a cell runs and on the control channel; who asks for completion meanwhile is told that a cell runs; with -gopls
+// completion and inspection of a package's and of the notebook's own names too. When its Jupyter is killed it ends, with gopls; and its log is empty.
 func TestKernelAnswersAndEndsWithItsJupyter(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this test sets up Jupyter and the kernel")
@@ -61,9 +61,10 @@ func TestKernelAnswersAndEndsWithItsJupyter(t *testing.T) {
 		said[what] = string(pair[1])
 	}
 	answers, programs := map[string]string{
-		"language": `{"name": "go", "mimetype": "text/x-go", "file_extension": ".go"}`, // as the notebooks have it: opening one does not change it
-		"control":  `"kernel_info_reply"`,
-		"states":   `[["busy", "info"], ["idle", "info"], ["busy", "cell"]]`,
+		"language":  `{"name": "go", "mimetype": "text/x-go", "file_extension": ".go"}`, // as the notebooks have it: opening one does not change it
+		"control":   `"kernel_info_reply"`,
+		"states":    `[["busy", "info"], ["idle", "info"], ["busy", "cell"]]`,
+		"meanwhile": `[["// a cell is running", "// completion and inspection come when it has ended"], "a cell is running\ncompletion and inspection come when it has ended"]`,
 	}, 1
 	if *askGopls {
 		answers["complete"], answers["own"], answers["inspect"] = `"ToUpper"`, `"myHelper"`, `func myHelper(n int) int`

@@ -126,3 +126,35 @@ func TestInstallOptions(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A kernel whose device is not on the machine is neither installed nor offered, unless somebody asks for the device; one that nobody knows is.
+func TestOnlyKernelsWithADeviceAreOffered(t *testing.T) {
+	m, _, _ := newMachine(t)
+	for _, name := range []string{"cpu", "cuda", "npu", "tpu"} {
+		m.write("kernels/"+name+"/kernel.json", "{}")
+	}
+	for _, c := range []struct {
+		file, asked  string
+		here, absent string
+	}{
+		{"", "", "cpu tpu", "cuda npu"},
+		{"", "cuda:1", "cpu cuda tpu", "npu"},
+		{"/dev/nvidia[0-9]*", "cpu", "cpu cuda tpu", "npu"},
+		{"/dev/davinci[0-9]*", "", "cpu npu tpu", "cuda"},
+		{"/dev/accel/accel[0-9]*", "", "cpu npu tpu", "cuda"},
+	} {
+		t.Setenv("CLIPKIT_DEVICE", c.asked)
+		here, absent := present(m.root, func(pattern string) ([]string, error) {
+			if pattern == c.file {
+				return []string{pattern}, nil
+			}
+			return nil, nil
+		})
+		if strings.Join(here, " ") != c.here || strings.Join(absent, " ") != c.absent {
+			t.Errorf("with %q, asked for %q: here %q, absent %q; want %q, %q", c.file, c.asked, here, absent, c.here, c.absent)
+		}
+		if got, want := strings.Join(offered(here), " "), "--KernelSpecManager.allowed_kernelspecs="+strings.ReplaceAll(c.here, " ", " --KernelSpecManager.allowed_kernelspecs=")+" --KernelSpecManager.allowed_kernelspecs=python3"; got != want {
+			t.Errorf("JupyterLab is told %q, want %q", got, want)
+		}
+	}
+}

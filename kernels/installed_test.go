@@ -9,11 +9,11 @@ import (
 	"testing"
 )
 
-// papermillPackages are papermill and what it needs beyond the packages of .venv.
-var papermillPackages = []string{"papermill==2.7.0", "click==8.5.1", "entrypoints==0.4.2", "tenacity==9.2.1", "tqdm==4.70.1"}
+// clients are papermill and Jupyter's console, with what they need beyond the packages of .venv.
+var clients = []string{"papermill==2.7.0", "click==8.5.1", "entrypoints==0.4.2", "tenacity==9.2.1", "tqdm==4.70.1", "jupyter-console==6.6.3"}
 
-// Installed into an environment whose path has blanks and Chinese letters, the kernel runs notebooks by papermill, with a parameter, and by nbconvert, and
-// says nothing on standard error.
+// Installed into an environment whose path has blanks and Chinese letters, the kernel runs notebooks by papermill, with a parameter, by nbconvert and by jupyter
+// execute, and cells in a console; it says nothing on standard error. jupyter kernelspec has it in its list.
 func TestInstalledKernelInPapermill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this test makes a Python environment")
@@ -26,10 +26,11 @@ func TestInstalledKernelInPapermill(t *testing.T) {
 	prefix := filepath.Join(t.TempDir(), "共享 环境")
 	work := filepath.Join(prefix, "笔记 本")
 	python3 := filepath.Join(prefix, "bin", "python")
+	typed := "" // into the next program
 	says := func(dir, program string, args ...string) string {
 		t.Helper()
 		cmd := exec.Command(program, args...)
-		cmd.Dir = dir
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader(typed)
 		cmd.Env = append(os.Environ(), "HOME="+work, "JUPYTER_PATH=", "JUPYTER_DATA_DIR="+filepath.Join(work, "data"), "JUPYTER_RUNTIME_DIR="+filepath.Join(work, "runtime"),
 			"IPYTHONDIR="+filepath.Join(work, "ipython"), "PYTHONUTF8=1", "CLIPKIT_PARAM_WHO=")
 		cmd.Env = append(cmd.Env, caching(t)...)
@@ -55,16 +56,26 @@ func TestInstalledKernelInPapermill(t *testing.T) {
 	if err := os.CopyFS(translator, os.DirFS("papermill")); err != nil {
 		t.Fatal(err)
 	}
-	says("", python3, append([]string{"-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", translator}, papermillPackages...)...)
+	says("", python3, append([]string{"-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", translator}, clients...)...)
 	if out := says("", filepath.Join(binary.dir, "kernels"), "install", "-prefix", prefix); !strings.Contains(out, "installed "+filepath.Join(prefix, "share", "jupyter", "kernels", "cpu")+"\n") {
 		t.Error(out)
 	}
 
+	if out := says("", python3, "-m", "jupyter_client.kernelspecapp", "list"); !strings.Contains(out, filepath.Join(prefix, "share", "jupyter", "kernels", "cpu")) {
+		t.Errorf("jupyter kernelspec list: %s", out)
+	}
 	said := says(work, python3, "-m", "papermill", "--no-progress-bar", "--log-output", "-p", "who", `猫 "und" \ 狗`, hello, "输出.ipynb")
 	contains(t, "papermill", said, `hello, 猫 "und" \ 狗 on cpu`, fmt.Sprintf("in %s of %s", filepath.Base(work), filepath.Base(root)))
+	typed = "!echo sum $((40+2))\n"
+	console := says(work, python3, "-m", "jupyter_console", "--kernel", "cpu", "--simple-prompt", "--ZMQTerminalInteractiveShell.confirm_exit=False")
+	typed = ""
+	contains(t, "the console", console, "In [1]: ", "sum 42\n")
+	if before, _, _ := strings.Cut(console, "In [1]: "); strings.Count(before, "\n") > 6 {
+		t.Errorf("the console begins with\n%s", before)
+	}
 	for _, mark := range []string{"main.go:", "kernel.go:", "goexec.go:", "gopls"} {
-		if strings.Contains(said, mark) {
-			t.Errorf("the kernel's log has %q:\n%s", mark, said)
+		if strings.Contains(said+console, mark) {
+			t.Errorf("the kernel's log has %q:\n%s\n%s", mark, said, console)
 		}
 	}
 	says(work, python3, "-m", "nbconvert", "--to", "notebook", "--execute", hello, "--output-dir", work)
@@ -73,6 +84,12 @@ func TestInstalledKernelInPapermill(t *testing.T) {
 		t.Fatal(err)
 	}
 	contains(t, "nbconvert", string(page), "on cpu", "step 3 of 3")
+	executed := filepath.Join(work, "executed.ipynb")
+	if err := os.WriteFile(executed, []byte(read(t, hello)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	says(work, python3, "-c", "from nbclient.cli import main; main()", "--inplace", executed)
+	contains(t, "jupyter execute", read(t, executed), "on cpu", "step 3 of 3")
 
 	if out := says("", filepath.Join(binary.dir, "kernels"), "uninstall", "-prefix", prefix); !strings.Contains(out, "removed ") {
 		t.Error(out)

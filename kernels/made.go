@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,31 +25,62 @@ type evaluation struct {
 	ImageToText *recalls `json:"image_to_text"`
 }
 
-// tellMade ends a run with what it has made in its folder since it began, and the figures that matter: recall before and after. There is nothing to tell of a
-// notebook that makes no run.
-func tellMade(run string, since time.Time, out io.Writer) {
-	fresh := func(path string) bool {
-		info, err := os.Stat(path)
-		return err == nil && !info.ModTime().Before(since.Truncate(time.Second)) // some file systems keep whole seconds
+// maxOpened bounds what is read of the list of runs that a notebook opens.
+const maxOpened = 64 << 10
+
+// openedRuns are the folders of the runs that a notebook has opened, as its cells have told them in a file (clipkit/experiment, opened.go), and run before
+// them, each once. A notebook may compute a run's name, or make several.
+func openedRuns(list, run string) []string {
+	runs := []string{filepath.Clean(run)}
+	f, err := os.Open(list)
+	if err != nil {
+		return runs
 	}
-	checkpoints, _ := filepath.Glob(filepath.Join(run, "checkpoints", "step-*")) // sorted; a bracket in the path finds none
-	if n := len(checkpoints); n > 0 && fresh(checkpoints[n-1]) {
-		fmt.Fprintf(out, "made  %s\n", checkpoints[n-1])
+	defer f.Close()
+	told, _ := io.ReadAll(io.LimitReader(f, maxOpened)) // what can be read
+	for dir := range strings.Lines(string(told)) {
+		if dir = strings.TrimSuffix(dir, "\n"); filepath.IsAbs(dir) && !slices.Contains(runs, filepath.Clean(dir)) {
+			runs = append(runs, filepath.Clean(dir))
+		}
 	}
-	var rows []string
-	for _, name := range []string{"before", "after"} {
-		path := filepath.Join(run, "eval", name+".json")
-		if !fresh(path) {
+	return runs
+}
+
+// tellMade ends a notebook with what it has made in the folders of its runs since it began, and the figures that matter: recall before and after. There is
+// nothing to tell of a notebook that makes no run.
+func tellMade(runs []string, since time.Time, out io.Writer) {
+	for _, run := range runs {
+		for _, path := range newest(run, since, "checkpoints/step-*", "*.pt") {
+			fmt.Fprintf(out, "made  %s\n", path)
+		}
+		var rows []string
+		for _, name := range []string{"before", "after"} {
+			for _, path := range newest(run, since, "eval/"+name+".json") {
+				if e, err := readEvaluation(path); err == nil && e.TextToImage != nil && e.ImageToText != nil {
+					t, i := e.TextToImage, e.ImageToText
+					rows = append(rows, fmt.Sprintf("      %-8s %19.1f %5.1f %5.1f %18.1f %5.1f %5.1f", name, t.R1, t.R5, t.R10, i.R1, i.R5, i.R10))
+				}
+			}
+		}
+		if len(rows) > 0 {
+			fmt.Fprintf(out, "      recall, %%     text→image R@1   R@5  R@10     image→text R@1   R@5  R@10\n%s\n", strings.Join(rows, "\n"))
+		}
+	}
+}
+
+// newest are, of each pattern, the last in order of what is in dir, where it was made or changed since.
+func newest(dir string, since time.Time, patterns ...string) (paths []string) {
+	for _, pattern := range patterns {
+		matched, _ := fs.Glob(os.DirFS(dir), pattern) // sorted; the patterns are well-formed
+		if len(matched) == 0 {
 			continue
 		}
-		if e, err := readEvaluation(path); err == nil && e.TextToImage != nil && e.ImageToText != nil {
-			t, i := e.TextToImage, e.ImageToText
-			rows = append(rows, fmt.Sprintf("      %-8s %19.1f %5.1f %5.1f %18.1f %5.1f %5.1f", name, t.R1, t.R5, t.R10, i.R1, i.R5, i.R10))
+		path := filepath.Join(dir, filepath.FromSlash(matched[len(matched)-1]))
+		if info, err := os.Stat(path); err == nil && !info.ModTime().Before(since.Truncate(time.Second)) { // some file systems keep whole seconds
+			paths = append(paths, path)
 		}
 	}
-	if len(rows) > 0 {
-		fmt.Fprintf(out, "      recall, %%     text→image R@1   R@5  R@10     image→text R@1   R@5  R@10\n%s\n", strings.Join(rows, "\n"))
-	}
+	return paths
 }
 
 func readEvaluation(path string) (e evaluation, err error) {

@@ -24,7 +24,8 @@
 // name=value reaches the notebook's Param("name", …) as the environment variable CLIPKIT_PARAM_NAME; names that the notebook does not ask
 // for, and values of another type than it asks for, are refused. Results go to the folder of the run that the notebook makes, experiments/<name>/, where it
 // has a parameter name, else to experiments/<notebook>/ (or -out); what was there before is kept under the time it was made. What a run leaves that failed or
-// was interrupted is called <notebook>.unfinished. The device is that of the notebook's own kernel unless -kernel names another folder of kernels/. Ctrl-C interrupts the running cell, which may take up to twelve minutes to save
+// was interrupted is called <notebook>.unfinished. At the end stand the newest checkpoint and the exported weights of each run that cells opened, and its recall
+// before and after. The device is that of the notebook's own kernel unless -kernel names another folder of kernels/. Ctrl-C interrupts the running cell, which may take up to twelve minutes to save
 // its work, and ends the run; a second Ctrl-C kills it. -timeout does what the first Ctrl-C does. The executed notebook is written in every case.
 // Exit status: 0, 1 after a failed cell or anything else that went wrong, 2 for wrong arguments, 130 when interrupted (`go run` itself turns all but 0 into 1).
 //

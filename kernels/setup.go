@@ -21,8 +21,10 @@ import (
 //go:embed requirements.txt
 var requirements []byte
 
-// labSettings answers JupyterLab's first question, whether to fetch news from another host: no.
-const labSettings = `{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+// labSettings answer JupyterLab's first question, whether to fetch news from another host: no; and have it wait for a kernel's completions as long as gopls
+// may take to give them (gonbchanges.go), or to say why there are none, instead of a second.
+const labSettings = `{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+"@jupyterlab/completer-extension:manager": {"providerTimeout": 12000}}
 `
 
 // errMissing marks a program that the user has to install.

@@ -75,6 +75,9 @@ func TestPageRefusesNil(t *testing.T) {
 // spy notices alerts, from whatever handler. It comes before the page's own content.
 const spy = `<script>alert = function () { document.documentElement.setAttribute("data-alerted", "yes") }</script>`
 
+// labelled is a chart that says what it is to those who do not see it.
+var labelled = regexp.MustCompile(`role="img" aria-label="[^"]{10,}"`)
+
 // fault 39
 func TestPageInBrowser(t *testing.T) {
 	page, err := Page("表情 · emoji", everything(t)...)
@@ -85,6 +88,9 @@ func TestPageInBrowser(t *testing.T) {
 	rendered := visit.DOM[strings.Index(visit.DOM, "<body"):strings.LastIndex(visit.DOM, "<script>(function(){if(globalThis.echarts)")]
 	if n := strings.Count(rendered, "<svg "); n != 11 {
 		t.Errorf("%d live charts, want 11", n)
+	}
+	if n := len(labelled.FindAllString(rendered, -1)); n != 11 {
+		t.Errorf("%d charts have a role and a label, want 11", n)
 	}
 	if n := strings.Count(rendered, "<img "); n != 2 {
 		t.Errorf("%d pictures, want the grid's 2 and no static chart", n)

@@ -102,8 +102,11 @@ func open(root, name string, config any, now func() time.Time, force bool) (r *R
 			return nil, err
 		}
 	}
-	r.config, err = json.Marshal(config)
-	return r, err
+	if r.config, err = json.Marshal(config); err != nil {
+		return nil, err
+	}
+	tellOpened(r.Dir)
+	return r, nil
 }
 
 // noteForced keeps what was forced, behind the rows that there are, before the new settings become the run's.

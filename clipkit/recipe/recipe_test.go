@@ -130,6 +130,31 @@ func TestRecipesCarryTheirNumbers(t *testing.T) {
 	}
 }
 
+// A recipe can be seen where no HTML is shown.
+func TestStill(t *testing.T) {
+	p, err := Find("emoji/finetune")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if still := string(p.Still()); !strings.HasPrefix(still, "<svg ") || !strings.Contains(still, ">emoji/finetune<") {
+		t.Errorf("%.500s", still)
+	}
+}
+
+// One is one: "1 epoch", "3 epochs".
+func TestNumbersAgree(t *testing.T) {
+	for epochs, want := range map[int]string{1: " 1 epoch, ", 3: " 3 epochs, "} {
+		p, err := Find("emoji/finetune")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Config.MaxEpochs = epochs
+		if said := p.String(); !strings.Contains(said, want) {
+			t.Errorf("of a recipe of %d: no %q in\n%s", epochs, want, said)
+		}
+	}
+}
+
 // Whatever a recipe names can be looked up, and its settings train its model.
 func TestRecipesHoldTogether(t *testing.T) {
 	seen := map[string]string{}

@@ -32,12 +32,20 @@ func (r Recipe) Promise() string {
 }
 
 // HTML is the recipe as a table (chart.Figure).
-func (r Recipe) HTML() string {
+func (r Recipe) HTML() string { return r.table().HTML() }
+
+// Still is the table as a picture, for whoever shows no HTML.
+func (r Recipe) Still() []byte {
+	picture, _ := r.table().(interface{ Still() []byte }) // which every table is
+	return picture.Still()
+}
+
+func (r Recipe) table() chart.Figure {
 	var rows [][]string
 	for _, l := range r.lines() {
 		rows = append(rows, []string{l.zh + " · " + l.en, l.text})
 	}
-	return chart.Table([]string{"配方 · recipe", r.Name}, rows).HTML()
+	return chart.Table([]string{"配方 · recipe", r.Name}, rows)
 }
 
 type line struct{ zh, en, text string }

@@ -35,6 +35,7 @@ def main():
 
     seen(client, told)
     say("states", states)
+    say("meanwhile", [client.complete(CODE, reply=True, timeout=None)["content"]["matches"], client.inspect(CODE, 5, reply=True, timeout=None)["content"]["data"]["text/plain"]])
     client.control_channel.send(client.session.msg("interrupt_request"))
     seen(client, lambda m: m["msg_type"] == "status" and m["content"]["execution_state"] == "idle" and m["parent_header"]["msg_id"] == running)
 

@@ -1,7 +1,7 @@
 // Package library brings ECharts and the script that draws charts with it (mount.js) to where charts are shown.
 //
 //	whole, err := library.Whole()   // a page of one's own: everything, 1 MB, and its charts are live at once
-//	script := library.Script()      // an output whose Jupyter has the library: 7 kB
+//	script := library.Script()      // an output whose Jupyter has the library: 10 kB
 //	script = library.Packed()       // an output that may be opened anywhere: 450 kB
 //
 // Each is a script element. A notebook's outputs are run again, overwritten and deleted one by one, so each that holds a chart brings one of them.

@@ -89,6 +89,8 @@
     var stage = document.createElement("div"), still = Array.from(place.childNodes), chart, dark, dense, narrow, printed = false;
     stage.style.width = "100%";
     stage.style.height = live.height + "px";
+    stage.setAttribute("role", "img"); // called as the still picture is, whose words have its figures
+    stage.setAttribute("aria-label", (place.querySelector("img") || { alt: "" }).alt);
     if (live.tips) {
       option.tooltip.renderMode = "html";
       option.tooltip.formatter = function (p) { return tip(live, p); };

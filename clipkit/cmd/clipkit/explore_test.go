@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -79,6 +80,25 @@ func TestExploreCommand(t *testing.T) {
 	}
 	_, answer = explorePage(t, `{"text": "一只猫"}`, "--addr", "127.0.0.1:0", dir)
 	if !strings.Contains(answer, `"captions":["一只猫"]`) || !strings.Contains(answer, `"captions":["一只狗"]`) || !strings.Contains(answer, `"labelled":{"right":1`) {
+		t.Error(answer)
+	}
+	// All 60 pictures of a folder are shown, each with its caption, and not those of one split.
+	picture, err := os.ReadFile("../../imaging/testdata/p_120x88.png")
+	list := "image,caption\n猫.png,一只猫\n狗.png,一只狗\n"
+	for i := 2; i < 60; i++ {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.png", i)), picture, 0o644))
+		list += fmt.Sprintf("%02d.png,第%d张\n", i, i)
+	}
+	if err = errors.Join(err, os.WriteFile(filepath.Join(dir, "captions.csv"), []byte(list), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	_, answer = explorePage(t, `{"text": "一只猫", "k": 100}`, "--addr", "127.0.0.1:0", dir)
+	for _, row := range strings.Split(strings.TrimSpace(list), "\n")[1:] {
+		if _, caption, _ := strings.Cut(row, ","); !strings.Contains(answer, `"captions":["`+caption+`"]`) {
+			t.Errorf("no picture is shown with %s: %s", caption, answer)
+		}
+	}
+	if !strings.Contains(answer, `"total":60`) {
 		t.Error(answer)
 	}
 	for name, args := range map[string][]string{

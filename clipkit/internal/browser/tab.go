@@ -32,8 +32,19 @@ type Tab struct {
 	troubles []string
 }
 
-// patience bounds each step: a machine that also runs other tests is slow.
+// patience bounds each step where go test has no limit.
 const patience = 4 * time.Minute
+
+// limit is when a step gives up. A machine that also runs other tests is slow, so that is shortly before go test's own limit, with time to say what is not
+// there and to end what the test has started.
+func (b *Tab) limit() time.Time {
+	if t, ok := b.t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if end, limited := t.Deadline(); limited {
+			return end.Add(-75 * time.Second)
+		}
+	}
+	return time.Now().Add(patience)
+}
 
 // Drive opens an address. The test is skipped, saying why, where there is no Chromium.
 func Drive(t testing.TB, url string, look Look) *Tab {
@@ -80,7 +91,7 @@ func (b *Tab) do(actions ...chromedp.Action) {
 	if err := chromedp.Run(b.ctx); err != nil {
 		b.t.Fatalf("browser: starting Chromium: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithDeadline(b.ctx, b.limit().Add(15*time.Second)) // Wait says more than this does
 	defer cancel()
 	if err := chromedp.Run(ctx, actions...); err != nil {
 		b.t.Fatalf("browser: %v; troubles in the page: %q", err, b.Troubles())
@@ -107,20 +118,23 @@ func (b *Tab) Text(script string) (s string) {
 // Wait waits until a script's value is true.
 func (b *Tab) Wait(script string) {
 	b.t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	for end := b.limit(); ; time.Sleep(50 * time.Millisecond) {
 		var is bool
 		b.Eval("(() => { try { return !!("+script+") } catch { return false } })()", &is)
 		if is {
 			return
 		}
 		if time.Now().After(end) {
-			b.t.Fatalf("browser: after %v still not: %s; troubles in the page: %q; it shows: %.2000s", patience, script, b.Troubles(), b.Text("document.body.innerText"))
+			b.t.Fatalf("browser: after all the time that there was still not: %s; troubles in the page: %q; it shows: %.2000s", script, b.Troubles(), b.Text("document.body.innerText"))
 		}
 	}
 }
 
-// Type sends keys to what has the focus: text, or a key of package kb such as kb.Enter.
-func (b *Tab) Type(keys string) { b.t.Helper(); b.do(chromedp.KeyEvent(keys)) }
+// Type sends keys to what has the focus: text, or a key of package kb such as kb.Enter, while others are held down.
+func (b *Tab) Type(keys string, held ...input.Modifier) {
+	b.t.Helper()
+	b.do(chromedp.KeyEvent(keys, chromedp.KeyModifiers(held...)))
+}
 
 // Size makes the view as large as a phone's, which no window of the browser's can be.
 func (b *Tab) Size(width, height int64) {

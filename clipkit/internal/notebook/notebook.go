@@ -74,6 +74,23 @@ func (nb Notebook) Quiet(t *testing.T) {
 	}
 }
 
+// EveryForm fails the test for figures that come as HTML alone: where none is shown, as in some viewers and in terminals, nothing is to be seen of them. The
+// frame of a page is no figure.
+func (nb Notebook) EveryForm(t *testing.T) {
+	t.Helper()
+	for i, c := range nb.Cells {
+		for _, o := range c.Outputs {
+			html := string(o.Data["text/html"])
+			if html == "" || strings.Contains(html, `id="clipkit-page-`) {
+				continue
+			}
+			if o.Data["text/plain"] == "" || !strings.HasPrefix(string(o.Data["image/svg+xml"]), "<svg ") {
+				t.Errorf("cell %d: a figure has no text or no image beside it: %.300s", i+1, html)
+			}
+		}
+	}
+}
+
 // Read reads a notebook.
 func Read(t *testing.T, path string) (nb Notebook) {
 	t.Helper()
@@ -100,6 +117,13 @@ func (nb Notebook) Executed(t *testing.T) {
 // Execute runs a notebook of the repository, or one that a test made (its path without .ipynb), headless with parameters and gives what it left: the executed notebook, and the page with its figures. It ends before
 // go test's own limit does, saying how long it took.
 func Execute(t *testing.T, name string, params ...string) (nb Notebook, page string) {
+	t.Helper()
+	nb, page, _ = ExecuteAloud(t, name, params...)
+	return nb, page
+}
+
+// ExecuteAloud is Execute that also gives what was said in the terminal.
+func ExecuteAloud(t *testing.T, name string, params ...string) (nb Notebook, page, terminal string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: this test runs a whole notebook")
@@ -129,7 +153,7 @@ func Execute(t *testing.T, name string, params ...string) (nb Notebook, page str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Read(t, filepath.Join(out, name+".ipynb")), string(html)
+	return Read(t, filepath.Join(out, name+".ipynb")), string(html), string(said)
 }
 
 // Run names a run of a test's own, and gives its folder, which is removed after the test.

@@ -18,6 +18,7 @@ func TestDeployNotebookRuns(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "deploy")
 	nb, page := notebook.Execute(t, "deploy", "folder="+folder, "rounds=2")
 	nb.Executed(t)
+	nb.EveryForm(t)
 	for _, want := range []string{"fp32", "fp16", "95%", "samples/s", "cpu (onnx)", "文搜图"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)

@@ -21,6 +21,7 @@ func TestFinetuneNotebookOnAFolderOfPictures(t *testing.T) {
 	notebook.Squares(t, folder)
 	name, run := notebook.Run(t, "finetune")
 	nb, page := notebook.Execute(t, "finetune", "recipe=own/emoji", "data="+folder, "name="+name, "steps=4", "batch=32")
+	nb.EveryForm(t)
 	for _, file := range []string{"metrics.jsonl", "eval/before.json", "eval/after.json", name + ".pt", "checkpoints/best/step-*/manifest.json"} {
 		if found, err := filepath.Glob(filepath.Join(run, file)); err != nil || len(found) != 1 {
 			t.Errorf("%s: %v, %v", file, found, err)
@@ -101,8 +102,12 @@ fmt.Println(len(run.Rows), "rows of", run.Processes, "processes; the model is", 
 	if err != nil {
 		t.Fatal(err)
 	}
-	nb, page := notebook.Execute(t, path)
+	nb, page, said := notebook.ExecuteAloud(t, path)
 	nb.Executed(t)
+	// The notebook asks for no name, so exec knows the run from the cell alone.
+	if want := "made  " + filepath.Join(run, "checkpoints", "step-00000002") + "\n"; !strings.Contains(said, want) {
+		t.Errorf("exec does not say %q:\n%s", want, said)
+	}
 	if n := strings.Count(page, "the cell begins"); n != 1 || !strings.Contains(page, "2 rows of 2 processes; the model is "+run) {
 		t.Errorf("the cell began %d times: %v", n, nb.Cells[1].Outputs)
 	}

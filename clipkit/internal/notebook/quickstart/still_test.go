@@ -37,15 +37,13 @@ var (
 // withoutScripts looks at an executed notebook's figures where scripts and styles do not run: each has visible content, with every number that its text has.
 func withoutScripts(t *testing.T, nb notebook.Notebook) {
 	t.Helper()
+	nb.EveryForm(t)
 	var pages, plain []string
 	for _, c := range nb.Cells {
 		for _, o := range c.Outputs {
 			html, text := string(o.Data["text/html"]), string(o.Data["text/plain"])
 			if html == "" {
 				continue
-			}
-			if text == "" || !strings.HasPrefix(string(o.Data["image/svg+xml"]), "<svg ") {
-				t.Errorf("a figure has no text or no image beside it: %.300s", html)
 			}
 			pages, plain = append(pages, html), append(plain, text)
 		}

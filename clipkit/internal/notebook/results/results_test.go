@@ -21,6 +21,7 @@ func TestResultsNotebookRunsHeadless(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(run) })
 	nb, page := notebook.Execute(t, "results", "steps=6", "name="+name, "recipes=emoji/finetune,flickr30k/vit-h-14/full-8p")
 	nb.Executed(t)
+	nb.EveryForm(t)
 	for _, file := range []string{"chinese_clip_bs128_1p_acc.log", "chinese_clip_bs128_1p_acc_perf_report.log", "eval/result.json"} {
 		if _, err := os.Stat(filepath.Join(run, file)); err != nil {
 			t.Error(err)

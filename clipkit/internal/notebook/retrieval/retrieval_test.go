@@ -21,9 +21,10 @@ func TestRetrievalNotebookRunsHeadless(t *testing.T) {
 	folder := t.TempDir()
 	notebook.Squares(t, folder)
 	name, run := notebook.Run(t, "retrieval")
-	nb, page := notebook.Execute(t, "retrieval", "name="+name, "after=emoji", "folder="+folder, "query=红心")
+	nb, page, said := notebook.ExecuteAloud(t, "retrieval", "name="+name, "after=emoji", "folder="+folder, "query=红心")
 	links := map[string]bool{}
 	nb.Executed(t)
+	nb.EveryForm(t)
 	for _, link := range regexp.MustCompile(`http://127\.0\.0\.1:\d+/`).FindAllString(page, -1) {
 		links[link] = true
 	}
@@ -47,6 +48,9 @@ func TestRetrievalNotebookRunsHeadless(t *testing.T) {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page has no %q", part)
 		}
+	}
+	if n := strings.Count(said, "the retrieval page, shown in the open notebook\n"); n != 3 || strings.Contains(said, "(text/html)") {
+		t.Errorf("exec tells %d times of a page:\n%s", n, said)
 	}
 	if kept, err := filepath.Glob(filepath.Join(run, "index", "*", "images", "index.log")); err != nil || len(kept) != 2 { // the emoji, the folder
 		t.Errorf("indexes kept: %v %v", kept, err)

@@ -18,7 +18,8 @@ func TestZeroShotNotebookRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, page := notebook.Execute(t, "zeroshot", "folder="+folder, "after=no-such-run")
+	nb, page := notebook.Execute(t, "zeroshot", "folder="+folder, "after=no-such-run")
+	nb.EveryForm(t)
 	for _, want := range []string{"500 pictures, 500 classes, 20 templates", "zeroshot/test: 15 pictures, 5 classes", "混淆矩阵", "no-such-run"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
