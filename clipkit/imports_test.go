@@ -29,7 +29,7 @@ var floors = [][]string{
 
 // testOnly may import anything, and nothing but tests may import them.
 var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/internal/faults", "clipkit/internal/limit", "clipkit/internal/notebook", "clipkit/internal/notebook/quickstart", "clipkit/internal/notebook/finetune", "clipkit/internal/notebook/results",
-	"clipkit/internal/notebook/retrieval", "clipkit/internal/notebook/zeroshot", "clipkit/internal/notebook/deploy", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/internal/othermodule", "clipkit/internal/processes", "clipkit/device/devicetest", "clipkit/model/modeltest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/exchange/exchangetest", "clipkit/imaging/raster/rastertest", "clipkit/dataset/lmdb/lmdbtest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
+	"clipkit/internal/notebook/retrieval", "clipkit/internal/notebook/zeroshot", "clipkit/internal/notebook/deploy", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/internal/gpu", "clipkit/internal/othermodule", "clipkit/internal/processes", "clipkit/device/devicetest", "clipkit/model/modeltest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/exchange/exchangetest", "clipkit/imaging/raster/rastertest", "clipkit/dataset/lmdb/lmdbtest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
 
 func TestImportsPointDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.Name}} {{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "clipnb/...").Output()

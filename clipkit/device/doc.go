@@ -48,7 +48,7 @@
 //
 // "cuda" is an NVIDIA GPU through XLA, "cuda:1" the second one. The plugin and NVIDIA's libraries (2 GB) are not fetched in passing:
 // kernels/cuda/requirements.txt says how they come into .venv; another environment whose python3 is on PATH will do, and so will a folder named
-// in PJRT_PLUGIN_LIBRARY_PATH. Float32 products are float32 there, not TF32, as in PyTorch. Kernels are not tried out against each other when
+// in PJRT_PLUGIN_LIBRARY_PATH. Float32 products are float32 there, not TF32, as in PyTorch; CLIPKIT_TF32=1 makes them TF32. Kernels are not tried out against each other when
 // a graph is compiled (XLA_FLAGS=--xla_gpu_autotune_level=4 does, for minutes).
 //
 // # Several devices

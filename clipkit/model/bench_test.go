@@ -53,7 +53,7 @@ func BenchmarkEncode(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				theirs := golden.PyTorch(b, "testdata/pytorch_encode.py", c.kind, strconv.Itoa(c.batch), string(precision))
+				theirs := golden.PyTorch(b, c.kind, strconv.Itoa(c.batch), string(precision))
 				encode()
 				rate := float64(c.batch) / golden.Race(b, theirs, encode).Wall
 				b.ReportMetric(rate, "samples/s")

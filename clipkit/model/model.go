@@ -15,7 +15,6 @@ import (
 	"clipnb/clipkit/weights/tensor"
 
 	"github.com/gomlx/compute/shapes"
-	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	gomodel "github.com/gomlx/gomlx/ml/model"
 )
@@ -39,6 +38,7 @@ type Model struct {
 
 	mu            sync.Mutex
 	images, texts tower
+	levels        tower // of images, from bytes
 }
 
 // tower is one tower's graphs, compiled when they are first asked for.
@@ -76,12 +76,12 @@ func (m *Model) Precision() Precision { return m.precision }
 func (m *Model) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, e := range []*gomodel.Exec{m.images.unit, m.images.raw, m.texts.unit, m.texts.raw} {
+	for _, e := range []*gomodel.Exec{m.images.unit, m.images.raw, m.texts.unit, m.texts.raw, m.levels.unit, m.levels.raw} {
 		if e != nil {
 			m.Device.Free(e)
 		}
 	}
-	m.images, m.texts = tower{}, tower{}
+	m.images, m.texts, m.levels = tower{}, tower{}, tower{}
 	m.store.Finalize()
 	if m.exported != nil {
 		m.exported.Close()
@@ -275,71 +275,4 @@ func TextLength(row []int32) int {
 		}
 	}
 	return len(row)
-}
-
-// maxBatch bounds the work and memory of one call into the engine, on each device.
-const maxBatch = 64
-
-// splitRows is how a batch lies on several devices: each has its share of the rows.
-var splitRows = []bool{true}
-
-// encode runs a tower over n samples of the given shape. Each batch is padded to a power of two of rows for every device, so that few graphs are
-// compiled.
-func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exec, data []T, n int, sample []int, tower func(*Params, *Node) *Node, unit bool) (out []float32, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	err = device.Catch(func() error {
-		if *exec == nil {
-			e, err := m.Device.Exec(m.store, splitRows, func(s *gomodel.Scope, in []*Node) []*Node {
-				p := NewParams(m.Config, s.Store(), in[0].Graph())
-				p.Multiply(m.precision.compute(m.Device), m.Device)
-				features := tower(p, in[0])
-				if unit {
-					features = L2Normalize(features, -1)
-				}
-				return []*Node{features}
-			})
-			if err != nil {
-				return err
-			}
-			*exec = e
-		}
-		size := 1
-		for _, d := range sample {
-			size *= d
-		}
-		for done := 0; done < n; {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			rows := min(n-done, maxBatch*m.Device.Count())
-			padded := m.Device.Count()
-			for padded < rows {
-				padded *= 2
-			}
-			batch := make([]T, padded*size)
-			copy(batch, data[done*size:(done+rows)*size])
-			in := tensors.FromFlatDataAndDimensions(batch, append([]int{padded}, sample...)...)
-			if _, err := m.Device.Compile(ctx, *exec, splitRows, []shapes.Shape{in.Shape()}); err != nil {
-				return err
-			}
-			res, err := m.Device.Call(*exec, splitRows, []*tensors.Tensor{in})
-			if err != nil {
-				return err
-			}
-			features, err := tensors.CopyFlatData[float32](res[0])
-			if err != nil {
-				return err
-			}
-			out = append(out, features[:rows*m.Config.EmbedDim]...)
-			in.FinalizeAll()
-			res[0].FinalizeAll()
-			done += rows
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encoding with %q on %s: %w", m.Config.Name, m.Device, err)
-	}
-	return out, nil
 }
