@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -14,6 +15,8 @@ import (
 
 // maxBatch bounds the work and memory of one call into the engine, on each device.
 const maxBatch = 64
+
+func (m *Model) most() int { return cmp.Or(m.CallRows, maxBatch) * m.Device.Count() }
 
 // splitRows is how a batch lies on several devices: each has its share of the rows.
 var splitRows = []bool{true}
@@ -42,29 +45,65 @@ func encode[T uint8 | float32 | int32](ctx context.Context, m *Model, exec **gom
 func encodeAhead[T uint8 | float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exec, data []T, n int, sample []int, tower func(*Params, *Node) *Node, unit bool, flights int) (out []float32, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var flying []*flight
-	defer func() { drop(flying) }()
-	size, most := len(data)/max(n, 1), maxBatch*m.Device.Count()
-	for started := 0; started < n || len(flying) > 0; {
-		if err := ctx.Err(); err != nil {
-			return nil, m.encoding(err)
-		}
-		if started < n && len(flying) < flights {
-			rows := min(n-started, most)
-			f, err := start(ctx, m, exec, data[started*size:(started+rows)*size], rows, sample, tower, unit)
-			if err != nil {
+	p := pipeline[int]{model: m, flights: flights}
+	defer p.drop()
+	size, most := len(data)/max(n, 1), m.most()
+	for started := 0; started < n || len(p.flying) > 0; {
+		if started < n && !p.full() {
+			if err := ctx.Err(); err != nil {
 				return nil, m.encoding(err)
 			}
-			flying, started = append(flying, f), started+rows
+			rows := min(n-started, most)
+			if err := add(ctx, &p, rows, exec, data[started*size:(started+rows)*size], rows, sample, tower, unit); err != nil {
+				return nil, err
+			}
+			started += rows
 			continue
 		}
-		features, err := flying[0].take(m)
+		_, features, err := p.next()
 		if err != nil {
-			return nil, m.encoding(err)
+			return nil, err
 		}
-		out, flying = append(out, features...), flying[1:]
+		out = append(out, features...)
 	}
 	return out, nil
+}
+
+// pipeline has batches in flight, and gives their features in the order in which they were added, each with what it is the batch of.
+type pipeline[B any] struct {
+	model   *Model
+	flights int // at most
+	flying  []*flight
+	of      []B
+}
+
+func (p *pipeline[B]) full() bool { return len(p.flying) >= p.flights }
+
+// add starts a batch of b. The model's lock is held.
+func add[B any, T uint8 | float32 | int32](ctx context.Context, p *pipeline[B], b B, exec **gomodel.Exec, batch []T, rows int, sample []int, tower func(*Params, *Node) *Node, unit bool) error {
+	f, err := start(ctx, p.model, exec, batch, rows, sample, tower, unit)
+	if err != nil {
+		return p.model.encoding(err)
+	}
+	p.flying, p.of = append(p.flying, f), append(p.of, b)
+	return nil
+}
+
+// next waits for the first batch.
+func (p *pipeline[B]) next() (b B, features []float32, err error) {
+	features, err = p.flying[0].take(p.model)
+	b, p.flying, p.of = p.of[0], p.flying[1:], p.of[1:]
+	if err != nil {
+		err = p.model.encoding(err)
+	}
+	return b, features, err
+}
+
+// drop frees what is still on its way, after the engine is done with it.
+func (p *pipeline[B]) drop() {
+	for _, f := range p.flying {
+		_, _ = f.take(p.model)
+	}
 }
 
 func (m *Model) encoding(err error) error {
@@ -109,7 +148,7 @@ func start[T uint8 | float32 | int32](ctx context.Context, m *Model, exec **gomo
 		return err
 	})
 	if err != nil {
-		drop([]*flight{f})
+		f.free()
 		return nil, err
 	}
 	return f, nil
@@ -134,14 +173,4 @@ func (f *flight) free() {
 		f.out = nil
 	}
 	_ = f.in.FinalizeAll()
-}
-
-// drop frees what is still on its way, after the engine is done with it.
-func drop(flying []*flight) {
-	for _, f := range flying {
-		if f.out != nil {
-			_ = device.Catch(func() error { _, err := tensors.CopyFlatData[float32](f.out); return err })
-		}
-		f.free()
-	}
 }

@@ -27,6 +27,9 @@ type Model struct {
 	Config arch.Config
 	Device *device.Device
 
+	// CallRows is how many samples one call of the engine has at most, on each device; 0 = 64. Set it before encoding. Features do not depend on it but for rounding.
+	CallRows int
+
 	store     *gomodel.Store // one variable per tensor of arch.Config.Tensors, under its reference name
 	precision Precision
 	exported  Exported // computes the towers instead of graphs; nil = graphs do
@@ -239,26 +242,54 @@ func (m *Model) encodeTexts(ctx context.Context, ids []int32, n int, unit bool) 
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return TextLength(row(a)) - TextLength(row(b)) })
+	return m.textsAhead(ctx, row, order, unit, inFlight(m.Device))
+}
+
+// textsAhead encodes rows in an order, with so many batches at a time, and gives the features in the order of the rows.
+func (m *Model) textsAhead(ctx context.Context, row func(i int) []int32, order []int, unit bool, flights int) ([]float32, error) {
 	d := m.Config.EmbedDim
-	out := make([]float32, n*d)
-	for batch := range slices.Chunk(order, maxBatch*m.Device.Count()) {
+	out := make([]float32, len(order)*d)
+	spread := func(batch []int, features []float32, err error) error {
+		if err == nil {
+			for k, i := range batch {
+				copy(out[i*d:(i+1)*d], features[k*d:])
+			}
+		}
+		return err
+	}
+	p := pipeline[[]int]{model: m, flights: flights}
+	defer p.drop()
+	for batch := range slices.Chunk(order, m.most()) {
 		length := TextLength(row(batch[len(batch)-1]))
 		some := make([]int32, 0, len(batch)*length)
 		for _, i := range batch {
 			some = append(some, row(i)[:length]...)
 		}
-		var features []float32
-		var err error
 		if m.exported != nil {
-			features, err = inFiles(ctx, m, some, len(batch), unit, m.exported.Texts)
-		} else {
-			features, err = encode(ctx, m, m.texts.graph(unit), some, len(batch), []int{length}, TextFeatures, unit)
+			features, err := inFiles(ctx, m, some, len(batch), unit, m.exported.Texts)
+			if err := spread(batch, features, err); err != nil {
+				return nil, err
+			}
+			continue
 		}
+		if p.full() {
+			if err := spread(p.next()); err != nil {
+				return nil, err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, m.encoding(err)
+		}
+		m.mu.Lock() // others may encode between the batches
+		err := add(ctx, &p, batch, m.texts.graph(unit), some, len(batch), []int{length}, TextFeatures, unit)
+		m.mu.Unlock()
 		if err != nil {
 			return nil, err
 		}
-		for k, i := range batch {
-			copy(out[i*d:(i+1)*d], features[k*d:])
+	}
+	for len(p.flying) > 0 {
+		if err := spread(p.next()); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

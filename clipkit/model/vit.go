@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	"clipnb/clipkit/model/pixels"
+
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -16,7 +18,7 @@ func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
 func VisualFeatures(p *Params, images *Node) *Node {
 	r := p.Config.ImageResolution
 	images.AssertDims(-1, 3, r, r)
-	images = normalisedImages(images)
+	images = pixels.Normalised(images)
 	if p.Config.IsResNet() {
 		return resnet(p, images)
 	}

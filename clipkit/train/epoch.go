@@ -13,7 +13,7 @@ import (
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
-	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/tokenizer"
 	"clipnb/clipkit/train/memory"
 	"clipnb/clipkit/train/step"
@@ -44,7 +44,7 @@ func (j *Job) epoch(ctx context.Context) error {
 		return fmt.Errorf("epoch %d: %w", j.state.Epoch+1, err)
 	}
 	defer l.Close()
-	defer memory.BoundGarbage(int64(own * c.computed().BatchSize * pixels(j.Model.Config)))()
+	defer memory.BoundGarbage(int64(own * c.computed().BatchSize * pixelsOf(j.Model.Config)))()
 	j.Model.Device.PeakGFLOPS() // is measured now, and not in the time of the second step
 	last := j.Now()
 	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
@@ -63,7 +63,7 @@ func (j *Job) epoch(ctx context.Context) error {
 		lr := c.learningRate(j.state.Step, j.perRun)
 		j.stepper.Passed = j.passed(loaded)
 		pictures, captions := j.rows(b)
-		res, err := j.stepper.StepPixels(ctx, model.Pixels{Levels: b.Levels}, b.IDs, pictures, lr, c.Seed)
+		res, err := j.stepper.StepPixels(ctx, pixels.Pictures{Levels: b.Levels}, b.IDs, pictures, lr, c.Seed)
 		if errors.Is(err, step.ErrStopped) {
 			return j.interrupted(ctx)
 		}

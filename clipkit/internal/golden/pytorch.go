@@ -89,29 +89,37 @@ func (r *Reference) Do() (t Timing) {
 func Race(b *testing.B, r *Reference, work func()) Timing {
 	var ours, theirs []Timing
 	for b.Loop() {
-		start, cpu := time.Now(), cpuSeconds()
-		work()
-		ours = append(ours, Timing{time.Since(start).Seconds(), cpuSeconds() - cpu})
+		t, _ := Time(func() error { work(); return nil })
+		ours = append(ours, t)
 		if r != nil {
 			theirs = append(theirs, r.Do())
 		}
 	}
-	median := func(all []Timing) Timing {
-		var wall, cpu []float64
-		for _, t := range all {
-			wall, cpu = append(wall, t.Wall), append(cpu, t.CPU)
-		}
-		slices.Sort(wall)
-		slices.Sort(cpu)
-		return Timing{wall[len(all)/2], cpu[len(all)/2]}
-	}
-	m := median(ours)
+	m := Median(ours)
 	if r != nil {
-		other := median(theirs)
+		other := Median(theirs)
 		b.ReportMetric(other.Wall/m.Wall, "×pytorch")
 		b.ReportMetric(other.CPU/m.CPU, "×pytorch-cpu")
 	}
 	return m
+}
+
+// Time is how long work takes here.
+func Time(work func() error) (Timing, error) {
+	start, cpu := time.Now(), cpuSeconds()
+	err := work()
+	return Timing{time.Since(start).Seconds(), cpuSeconds() - cpu}, err
+}
+
+// Median is that of the seconds and that of the CPU seconds.
+func Median(all []Timing) Timing {
+	var wall, cpu []float64
+	for _, t := range all {
+		wall, cpu = append(wall, t.Wall), append(cpu, t.CPU)
+	}
+	slices.Sort(wall)
+	slices.Sort(cpu)
+	return Timing{wall[len(all)/2], cpu[len(all)/2]}
 }
 
 // cpuSeconds is the processor time that this process has used so far.

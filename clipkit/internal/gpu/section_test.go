@@ -19,6 +19,7 @@ import (
 	"clipnb/clipkit/device/devicetest"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/train/step"
 
 	"github.com/gomlx/compute/dtypes"
@@ -42,6 +43,7 @@ func runSection(t *testing.T, name string) {
 	switch {
 	case name == "parity":
 		devicetest.Test(t, os.Getenv("CLIPKIT_DEVICE"))
+		t.Run("levels", levelsAreValues)
 	case name == "peak":
 		measurePeak(t)
 	case strings.HasPrefix(name, "profile/"):
@@ -49,6 +51,24 @@ func runSection(t *testing.T, name string) {
 	default:
 		race(t, s)
 	}
+}
+
+// levelsAreValues compares features of bytes, which the device normalises, with those of the values that the host makes of them.
+func levelsAreValues(t *testing.T) {
+	m := devicetest.Tiny(t, devicetest.Open(t, ""))
+	defer m.Close()
+	const n = 4
+	r := m.Config.ImageResolution
+	levels := make([]uint8, n*3*r*r)
+	for i := range levels {
+		levels[i] = uint8(i * 7)
+	}
+	got, err := m.EncodeLevels(t.Context(), levels, n)
+	want, err2 := m.EncodeImages(t.Context(), pixels.Pictures{Levels: levels}.Float32(n), n)
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	golden.Close(t, "features of bytes", got, want, 1e-5)
 }
 
 // opened is the device with the row's notes.
@@ -86,14 +106,15 @@ func work(t *testing.T, dev *device.Device, s Section) (run func(), gflops float
 		t.Fatal(err)
 	}
 	t.Cleanup(m.Close)
+	m.CallRows, _ = strconv.Atoi(os.Getenv("CLIPKIT_GPU_TOGETHER")) // 0 = its default
 	rng := rand.New(rand.NewPCG(1, 2))
 	levels, ids := make([]uint8, s.Batch*3*cfg.ImageResolution*cfg.ImageResolution), make([]int32, s.Batch*tokens)
 	for i := range levels {
 		levels[i] = uint8(rng.IntN(256))
 	}
-	pixels := model.Pixels{Levels: levels}
+	images := pixels.Pictures{Levels: levels}
 	if os.Getenv("CLIPKIT_GPU_PIXELS") == "f32" {
-		pixels = model.Pixels{Values: pixels.Float32(s.Batch)}
+		images = pixels.Pictures{Values: images.Float32(s.Batch)}
 	}
 	for i := range ids {
 		ids[i] = int32(670 + rng.IntN(7000))
@@ -107,10 +128,10 @@ func work(t *testing.T, dev *device.Device, s Section) (run func(), gflops float
 	switch s.Work {
 	case "image":
 		return func() {
-			if pixels.Levels != nil {
-				_, err = m.EncodeLevels(ctx, pixels.Levels, s.Batch)
+			if images.Levels != nil {
+				_, err = m.EncodeLevels(ctx, images.Levels, s.Batch)
 			} else {
-				_, err = m.EncodeImages(ctx, pixels.Values, s.Batch)
+				_, err = m.EncodeImages(ctx, images.Values, s.Batch)
 			}
 			check(err)
 		}, n * cfg.ImageFLOPs() / 1e9
@@ -122,7 +143,7 @@ func work(t *testing.T, dev *device.Device, s Section) (run func(), gflops float
 	t.Cleanup(stepper.Close)
 	pictures := make([]int64, s.Batch)
 	return func() {
-		res, err := stepper.StepPixels(ctx, pixels, ids, pictures, 5e-5, 0)
+		res, err := stepper.StepPixels(ctx, images, ids, pictures, 5e-5, 0)
 		check(err)
 		loss = res.Loss
 	}, n * cfg.TrainFLOPs(tokens) / 1e9

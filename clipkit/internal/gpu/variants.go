@@ -32,6 +32,7 @@ var Variants = []Variant{
 	{"Triton fusions first", "", flags("--xla_gpu_experimental_enable_triton_heroless_priority_fusion=true")},
 	{"Triton multi-output fusions", "", flags("--xla_gpu_unsupported_enable_triton_multi_output_fusion=true")},
 	{"all tried out", "", flags("--xla_gpu_autotune_level=4 --xla_gpu_enable_libnvptxcompiler=true")},
+	{"256 in one call", "image", []string{"CLIPKIT_GPU_TOGETHER=256"}},
 	{"pixels as float32", "", []string{"CLIPKIT_GPU_PIXELS=f32"}},
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/train/batchnorm"
 	"clipnb/clipkit/train/loss"
 
@@ -20,12 +21,12 @@ type batch struct {
 	n      int
 	first  int // of the step's micro-batches; this process computes own of them
 	own    int
-	all    int          // micro-batches of the step, of all processes
-	pixels int          // values of a picture's side
-	images model.Pixels // [n,3,pixels,pixels]
-	ids    []int32      // [n,T]
-	random []uint64     // [3], state of the dropout generator
-	scale  float32      // of the loss; 0 = it is not scaled
+	all    int             // micro-batches of the step, of all processes
+	pixels int             // values of a picture's side
+	images pixels.Pictures // [n,3,pixels,pixels]
+	ids    []int32         // [n,T]
+	random []uint64        // [3], state of the dropout generator
+	scale  float32         // of the loss; 0 = it is not scaled
 
 	visible []int32   // [n,k], the patches that a masked ViT looks at; nil = all
 	teacher []float32 // [N,T'], the teacher's features of all N pictures that are compared, in a pass those of its own first; nil = no teacher
@@ -53,7 +54,7 @@ type batchNodes struct {
 }
 
 // batch checks what a step was given, shares what all processes have to know of it, and draws what is random in it.
-func (s *Stepper) batch(ctx context.Context, images model.Pixels, ids []int32, pictures []int64, seed uint64) (batch, error) {
+func (s *Stepper) batch(ctx context.Context, images pixels.Pictures, ids []int32, pictures []int64, seed uint64) (batch, error) {
 	w := s.world()
 	first, own, err := s.config.Share(w)
 	if err != nil {
@@ -109,7 +110,7 @@ func (s *Stepper) batch(ctx context.Context, images model.Pixels, ids []int32, p
 }
 
 // taught are the teacher's features of the whole step's pictures; those of this process are n, in own micro-batches.
-func (s *Stepper) taught(ctx context.Context, images model.Pixels, n, own int) (all []float32, err error) {
+func (s *Stepper) taught(ctx context.Context, images pixels.Pictures, n, own int) (all []float32, err error) {
 	for j := range own {
 		features, err := s.Teacher(ctx, images.Part(j, own).Float32(n/own), n/own)
 		switch {

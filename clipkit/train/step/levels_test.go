@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"clipnb/clipkit/imaging"
-	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/model/pixels"
 )
 
 // Steps on bytes are those on the values that they normalise to, on an engine whose graphs take them and on one for which the host normalises, whole and
@@ -21,7 +21,7 @@ func TestStepsOnLevels(t *testing.T) {
 		}
 		values := imaging.NormaliseLevels(levels, 8)
 		r := record(t, "vit", "train")
-		run := func(pixels model.Pixels) (losses []float64) {
+		run := func(pixels pixels.Pictures) (losses []float64) {
 			m := modeltest.Tiny(t, engine, "vit")
 			s := stepper(t, m, r, func(c *Config) { c.AccumFreq, c.KDLossWeight = 2, 0.5 })
 			defer s.Close()
@@ -35,7 +35,7 @@ func TestStepsOnLevels(t *testing.T) {
 			}
 			return losses
 		}
-		want, got := run(model.Pixels{Values: values}), run(model.Pixels{Levels: levels})
+		want, got := run(pixels.Pictures{Values: values}), run(pixels.Pictures{Levels: levels})
 		for i := range want {
 			if math.Abs(got[i]-want[i]) > 1e-6*want[i] {
 				t.Errorf("%s: loss of step %d is %v, want %v", engine, i+1, got[i], want[i])

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"clipnb/clipkit/internal/golden"
-	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/train/compiled"
 )
 
@@ -220,7 +220,7 @@ func TestLossesAccumulate(t *testing.T) {
 				c.Loss, c.SigLIPBias, c.MultiPositive, c.AccumFreq = loss, -3, true, freq
 			})
 			defer s.Close()
-			b, err := s.batch(t.Context(), model.Pixels{Values: images}, ids, pictures, 0)
+			b, err := s.batch(t.Context(), pixels.Pictures{Values: images}, ids, pictures, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

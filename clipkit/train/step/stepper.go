@@ -10,6 +10,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/compiled"
 	"clipnb/clipkit/train/lora"
@@ -259,11 +260,11 @@ func (s *Stepper) Step(images []float32, ids []int32, n int, lr float64, seed ui
 // StepOn is Step for pictures with these ids [n]. multi_positive needs to know which are the same: augmentation makes their pixels differ.
 // When ctx ends before the last pass, on any process, the step is given up on all of them (ErrStopped).
 func (s *Stepper) StepOn(ctx context.Context, images []float32, ids []int32, pictures []int64, lr float64, seed uint64) (Result, error) {
-	return s.StepPixels(ctx, model.Pixels{Values: images}, ids, pictures, lr, seed)
+	return s.StepPixels(ctx, pixels.Pictures{Values: images}, ids, pictures, lr, seed)
 }
 
 // StepPixels is StepOn for pictures as values or as levels.
-func (s *Stepper) StepPixels(ctx context.Context, images model.Pixels, ids []int32, pictures []int64, lr float64, seed uint64) (Result, error) {
+func (s *Stepper) StepPixels(ctx context.Context, images pixels.Pictures, ids []int32, pictures []int64, lr float64, seed uint64) (Result, error) {
 	b, err := s.batch(ctx, images, ids, pictures, seed)
 	if err != nil {
 		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)
