@@ -7,7 +7,6 @@ import (
 	"math"
 
 	"clipnb/clipkit/exchange"
-	"clipnb/clipkit/model"
 	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/train/batchnorm"
 	"clipnb/clipkit/train/compiled"
