@@ -1,7 +1,9 @@
-// Package assets holds the data that is compiled into every clipkit program, so that it runs without network and downloads.
+// Package assets holds the data that is compiled into every clipkit program, so that it runs without network and downloads. A notebook's cells, which are
+// built with -tags clipkit_cell, read emoji set and small model from the checkout instead: a cell is linked each time that it runs.
 //
 //	Vocab     the Chinese BERT vocabulary, 21128 entries, one a line; the line number from 0 is the token id
 //	Emoji     a small picture–caption set in Chinese-CLIP's raw layout (SPLIT_imgs.tsv, SPLIT_texts.jsonl)
+//	SmallModel  the weights of the small "emoji" model
 //	ECharts   the chart script that notebook pages include; EChartsPacked, as it is embedded
 //	Notices   whose work all this is, and under which licence
 //

@@ -2,20 +2,20 @@ package assets
 
 import (
 	"archive/zip"
-	_ "embed"
 	"fmt"
 	"io/fs"
 	"strings"
 )
 
-//go:embed emoji/emoji.zip
-var emojiZip string
-
 // Emoji opens the embedded picture–caption set, whose files the package comment describes.
 func Emoji() (fs.FS, error) {
-	archive, err := zip.NewReader(strings.NewReader(emojiZip), int64(len(emojiZip)))
+	packed, err := packedEmoji()
 	if err != nil {
-		return nil, fmt.Errorf("opening the embedded emoji/emoji.zip, %d bytes: %w; rebuild the program from a clean checkout", len(emojiZip), err)
+		return nil, err
+	}
+	archive, err := zip.NewReader(strings.NewReader(packed), int64(len(packed)))
+	if err != nil {
+		return nil, fmt.Errorf("opening the embedded emoji/emoji.zip, %d bytes: %w; rebuild the program from a clean checkout", len(packed), err)
 	}
 	return archive, nil
 }

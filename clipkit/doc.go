@@ -31,4 +31,5 @@
 // it is called again.
 //
 // A program that trains on the processor may be built with -tags clipkit_blocks (package device/blocks): steps take less time and memory.
+// Notebook cells are, and with -tags clipkit_cell: what few of them use is left out until they import it by name, and an error says what to import.
 package clipkit

@@ -85,11 +85,11 @@ type tuning struct {
 
 // check refuses what cannot train, before anything is opened.
 func (f *tuning) check() error {
-	if f.model.Towers.IsExported() {
-		return fmt.Errorf("finetuning %s: exported files do not train; Load the model that they were made of", f.model)
-	}
 	if f.data.Train == nil {
 		return fmt.Errorf("finetuning on %s: it has no train split", f.data.Name)
+	}
+	if f.model.Towers.IsExported() {
+		return fmt.Errorf("finetuning %s: exported files do not train; Load the model that they were made of", f.model)
 	}
 	if err := f.settleWorldSize(); err != nil {
 		return err

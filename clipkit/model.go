@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"image"
 	"iter"
+	"runtime/debug"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/deploy"
 	"clipnb/clipkit/deploy/parity"
+	"clipnb/clipkit/device"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/imaging"
@@ -156,9 +158,15 @@ func (m *Model) Export(ctx context.Context, folder string, split dataset.Source,
 	if err != nil {
 		return nil, fmt.Errorf("comparing %s with the model: %w", folder, err)
 	}
+	on := m.Towers.Device.String()
+	if o.Close {
+		m.Close()
+		debug.FreeOSMemory()
+		device.TrimMemory()
+	}
 	bar := live.Bar(exchange.Alone, "comparing "+folder+" with the model", 0)
 	defer bar.Finish()
-	t, err := parity.Measure(ctx, folder, is, m.Towers, split, before, bar.Of)
+	t, err := parity.Measure(ctx, folder, is, on, split, before, bar.Of)
 	if err != nil {
 		return nil, err
 	}

@@ -140,7 +140,7 @@ func ReferenceFiles(folder string, answers ...int) Option {
 }
 
 // InPostgres is for BuildIndex: the index is kept in a database with pgvector (package pgvector), for several processes and larger sets. A folder
-// of pictures that has changed is indexed anew there.
+// of pictures that has changed is indexed anew there. A notebook imports _ "clipnb/clipkit/index/pgvector" for it.
 func InPostgres(url string) Option {
 	return Option{"InPostgres", indexing, func(o *options) { o.postgres = url }}
 }

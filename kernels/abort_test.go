@@ -16,7 +16,8 @@ var abortTest []byte
 
 var patchFile = flag.String("patch", "", "write the change that has errors abort the queue here, against GoNB's own source")
 
-// fault 19.14: a failed, interrupted or uncompilable cell aborts what waits behind it, and what comes later runs (GoNB by itself, over its sockets)
+// A failed, interrupted or uncompilable cell aborts what waits behind it, and what comes later runs (GoNB by itself, over its sockets).
+// fault 19.14
 func TestAbortIsFitForGoNB(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this test builds GoNB")
@@ -62,25 +63,10 @@ func TestAbortIsFitForGoNB(t *testing.T) {
 	}
 }
 
-// fault 19.14: in the kernel that setup builds, a failed, interrupted or uncompilable cell ends "Run all", whenever the interruption comes
+// In the kernel that setup builds, a failed, interrupted or uncompilable cell ends "Run all", whenever the interruption comes.
+// fault 19.14
 func TestRunAllEndsWithAFailedCell(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: this test sets up Jupyter and the kernel")
-	}
-	root, err := findRoot(mustGetwd(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := kernelsCommand(t, "setup").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	cmd := exec.Command(python(root), "testdata/runall.py", t.TempDir())
-	cmd.Env = jupyterEnv(root, os.Environ())
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	out := inJupyter(t, "testdata/runall.py", t.TempDir())
 	const want = `panics: error aborted aborted
 comes later: ok
 does not compile: error aborted aborted
@@ -95,7 +81,30 @@ comes after all: ok
 nbclient: ran 1, 2 and failed
 nbclient, errors allowed: ran 1, 2, 3
 `
-	if string(out) != want {
+	if out != want {
 		t.Errorf("replies:\n%s\nwant:\n%s", out, want)
 	}
+}
+
+// inJupyter is what a Python program says in the environment that setup makes, with the kernels.
+func inJupyter(t *testing.T, script string, args ...string) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: this test sets up Jupyter and the kernel")
+	}
+	root, err := findRoot(mustGetwd(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := kernelsCommand(t, "setup").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command(python(root), append([]string{script}, args...)...)
+	cmd.Env = jupyterEnv(root, os.Environ())
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
 }

@@ -20,6 +20,12 @@ var executionChanges = []change{
 	{"internal/jpyexec/jpyexec.go", "var WaitToKill = 5 * time.Second\n", fmt.Sprintf("var WaitToKill = %d * time.Minute\n", int(patience.Minutes()))},
 	// How a cell's program ended is told by the error alone, and not on its standard error as well.
 	{"internal/jpyexec/jpyexec.go", "	if exec.exitError != nil {\n		errMsg := exec.exitError.Error() + \"\\n\"\n		if exec.Msg.Kernel().Interrupted.Load() {\n			errMsg = \"^C\\n\" + errMsg\n		}\n		_ = kernel.PublishWriteStream(exec.Msg, kernel.StreamStderr, errMsg)\n	}\n", ""},
+	// A cell that reads its standard input gets an input box (stdin.go).
+	{"internal/jpyexec/jpyexec.go", "	// Wait for output pipes to finish.\n", "	go exec.answerReads()\n\n	// Wait for output pipes to finish.\n"},
+	{"internal/jpyexec/jpyexec.go", "	stdinContent               []byte\n", "	stdinContent               []byte\n	prompted                   atomic.Bool // somebody is being asked for input\n"},
+	{"internal/jpyexec/jpyexec.go", "	\"sync\"\n", "	\"sync\"\n	\"sync/atomic\"\n"},
+	{"internal/jpyexec/namedpipes_dispatch.go", "	klog.V(2).Infof(\"Received InputRequest %+v\", req)\n", "	klog.V(2).Infof(\"Received InputRequest %+v\", req)\n	exec.prompted.Store(true)\n"},
+	{"internal/jpyexec/namedpipes_dispatch.go", "		go func() {\n			exec.muDone.Lock()\n			cmdStdin", "		exec.prompted.Store(false)\n		go func() {\n			exec.muDone.Lock()\n			cmdStdin"},
 	// Errors are told by package traceback.
 	{"internal/goexec/gonberror.go", "	errMsg string\n	err    error\n}\n", "	errMsg string\n	err    error\n	report *report\n}\n"},
 	{"internal/goexec/gonberror.go", "	return nbErr\n}\n", "	nbErr.report = s.compileReport(errorMsg, fileToCellIdAndLine)\n	return nbErr\n}\n"},
@@ -107,6 +113,8 @@ var (
 	abortSource []byte
 	//go:embed gonb/interrupt.go.txt
 	interruptSource []byte
+	//go:embed gonb/stdin.go.txt
+	stdinSource []byte
 	//go:embed traceback/traceback.go
 	tracebackSource []byte
 	//go:embed gonb/goexec.go.txt
@@ -121,7 +129,7 @@ var (
 
 var additions = map[string][]byte{
 	"internal/dispatcher/abort.go": abortSource, "internal/goexec/interrupt.go": interruptSource,
-	"internal/traceback/traceback.go": tracebackSource, "internal/goexec/clipkit.go": goexecSource, "internal/goexec/clipkit_gopls.go": goplsSource,
+	"internal/jpyexec/clipkit.go": stdinSource, "internal/traceback/traceback.go": tracebackSource, "internal/goexec/clipkit.go": goexecSource, "internal/goexec/clipkit_gopls.go": goplsSource,
 	"internal/kernel/clipkit.go": kernelSource, "internal/dispatcher/clipkit.go": dispatcherSource,
 }
 

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 }
 
 // kernelsCommand is the real program, built once, in a folder that every user can read.
-func kernelsCommand(t *testing.T, args ...string) *exec.Cmd {
+func kernelsCommand(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	binary.once.Do(func() {
 		if binary.dir, binary.err = os.MkdirTemp("", "kernels-test-"); binary.err != nil {

@@ -17,7 +17,8 @@ func running(t *testing.T, dir string) []string {
 	return left
 }
 
-// fault 19.12: a run that is killed leaves no .running-* folder
+// A run that is killed leaves no .running-* folder.
+// fault 19.12
 func TestKilledRunLeavesNoFolder(t *testing.T) {
 	t.Parallel()
 	cmd, _, dir := notebookRun(t, "testdata/patient.ipynb")
@@ -48,7 +49,8 @@ func TestKilledRunLeavesNoFolder(t *testing.T) {
 	}
 }
 
-// fault 19.12: where all of a run's processes were killed, the next run removes its folder, and no other's
+// Where all of a run's processes were killed, the next run removes its folder, and no other's.
+// fault 19.12
 func TestNextRunRemovesAbandonedFolders(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

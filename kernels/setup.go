@@ -155,7 +155,7 @@ func (s *setup) venvProblem(ctx context.Context) string {
 	return ""
 }
 
-var labVersion = regexp.MustCompile(`(?m)^jupyterlab==(\S+)$`)
+var labVersion = regexp.MustCompile(`(?m)^jupyterlab==(\S+)`)
 
 func (s *setup) ensureVenv(ctx context.Context) error {
 	problem := s.venvProblem(ctx)
@@ -181,7 +181,7 @@ func (s *setup) ensureVenv(ctx context.Context) error {
 	if err := os.WriteFile(list, requirements, 0o644); err != nil {
 		return fmt.Errorf("%s: cannot write %s: %w", because(err.Error()), list, err)
 	}
-	pip := []string{python(s.root), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "-r", list}
+	pip := []string{python(s.root), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", list}
 	packages := &watched{part: regexp.MustCompile(`^(Collecting|Ignoring) `), parts: len(regexp.MustCompile(`(?m)^\w.*==`).FindAll(requirements, -1))}
 	if err := s.logged(ctx, "pip install", packages, command{argv: pip}); err != nil {
 		return err

@@ -226,10 +226,17 @@ func TestSetupWaitsForAnother(t *testing.T) {
 
 func TestRequirementsArePinned(t *testing.T) {
 	t.Parallel()
-	pin := regexp.MustCompile(`^[A-Za-z0-9._-]+==[0-9A-Za-z.]+(; .+)?$`)
+	pin, hash := regexp.MustCompile(`^[A-Za-z0-9._-]+==[0-9A-Za-z.]+(; .+)? \\$`), regexp.MustCompile(`^    --hash=sha256:[0-9a-f]{64}( \\)?$`)
+	ended := true // the hashes of a package
 	for n, line := range strings.Split(strings.TrimSpace(string(requirements)), "\n") {
-		if !strings.HasPrefix(line, "#") && !pin.MatchString(line) {
-			t.Errorf("requirements.txt:%d: %q is not name==version", n+1, line)
+		switch {
+		case strings.HasPrefix(line, "#"):
+		case ended && pin.MatchString(line):
+			ended = false
+		case !ended && hash.MatchString(line):
+			ended = !strings.HasSuffix(line, "\\")
+		default:
+			t.Errorf("requirements.txt:%d: %q is not name==version with its hashes behind it", n+1, line)
 		}
 	}
 }
@@ -280,7 +287,7 @@ func TestKernelsAreComplete(t *testing.T) {
 	}
 }
 
-func mustGetwd(t *testing.T) string {
+func mustGetwd(t testing.TB) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {

@@ -122,7 +122,7 @@ func (c bars) static() []*svg.Drawing {
 	}
 	series := make([]svg.Series, len(c.series))
 	for i, s := range c.series {
-		series[i] = svg.Series{Values: s.values, Colour: s.colour, Outlined: s.published, Letter: s.letter}
+		series[i] = svg.Series{Values: s.values, Digits: c.digits, Colour: s.colour, Outlined: s.published, Letter: s.letter}
 	}
 	return []*svg.Drawing{svg.Bars(c.axis.en, names, series)}
 }

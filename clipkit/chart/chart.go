@@ -17,7 +17,7 @@ import (
 // (fmt.Stringer): tables as tables, charts as their values, pictures as their captions.
 type Figure interface{ HTML() string }
 
-// label is a text in both languages. Axes of static curves and bars use en alone: gonum/plot has no Chinese font to measure with.
+// label is a text in both languages. Axes of static curves and bars use en alone: they have room for one.
 type label struct{ zh, en string }
 
 func (l label) String() string {

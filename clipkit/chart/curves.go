@@ -185,7 +185,7 @@ func (c curves) chart() *Chart {
 	return out
 }
 
-// static draws one picture for each value axis, since gonum/plot has one.
+// static draws one picture for each value axis, since svg.Lines has one.
 func (c curves) static() []*svg.Drawing {
 	var pictures []*svg.Drawing
 	for i, name := range c.axes {

@@ -26,7 +26,8 @@
 // read on light and on dark. Scripts and charts may come in any order. Nothing is ever loaded from another host: ECharts is embedded in the program,
 // and Page forbids requests by a content security policy.
 //
-// Every figure is also text (package plain): a table is a table, a chart its values, pictures are their captions.
+// Every figure is also text (package plain): a table is a table, a chart its values, pictures are their captions. Tables and picture grids, whose HTML
+// shows everywhere where HTML does, are static pictures as well (their method Still), for where only pictures and text do.
 //
 // No chart tells its series apart by colour alone: lines have strokes, runs and models have letters, published results are outlines,
 // kinds have shapes.

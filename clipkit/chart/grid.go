@@ -30,11 +30,15 @@ type Picture struct {
 	Right   *bool   // true: green frame and ✓; false: red frame and ✗; nil: unknown, no frame
 }
 
-// fragment is a figure that is finished HTML and text.
-type fragment struct{ html, text string }
+// fragment is a figure that is finished HTML, text and picture.
+type fragment struct {
+	html, text string
+	still      *svg.Drawing
+}
 
 func (f fragment) HTML() string   { return f.html }
 func (f fragment) String() string { return f.text }
+func (f fragment) Still() []byte  { return f.still.Document(svg.Pencil) }
 
 // Grid shows pictures with captions, as many in a row as fit. It needs no script. Large pictures are made small, and what is out of sight
 // is neither decoded nor laid out, so a thousand are no burden; a caption is cut to four lines, and longer under the pointer.
@@ -48,7 +52,7 @@ func Grid(title string, pictures []Picture) Figure {
 		b.WriteString(`<div style="padding:24px;opacity:0.75">没有图片 · no pictures</div>`)
 	}
 	// Where six do not fit beside each other they stand as three and three, not as five and one.
-	half := 0
+	half, tiles := 0, []svg.Tile(nil)
 	if n := len(pictures); n == 4 || n == 6 {
 		half = n / 2
 	}
@@ -56,13 +60,13 @@ func Grid(title string, pictures []Picture) Figure {
 		if half > 0 && i%half == 0 {
 			b.WriteString(`<div style="display:inline-block;vertical-align:top">`)
 		}
-		p.cell(&b)
+		tiles = append(tiles, p.cell(&b))
 		if half > 0 && (i+1)%half == 0 {
 			b.WriteString(`</div>`)
 		}
 	}
 	b.WriteString(`</div>`)
-	return fragment{b.String(), gridText(title, pictures)}
+	return fragment{b.String(), gridText(title, pictures), svg.Pictures(title, tiles)}
 }
 
 // maxLines is how many pictures a grid's text lists.
@@ -91,30 +95,35 @@ func gridText(title string, pictures []Picture) string {
 }
 
 // cell uses inline blocks: JupyterLab's sanitizer, which an untrusted notebook passes, removes CSS grids.
-func (p Picture) cell(b *strings.Builder) {
+func (p Picture) cell(b *strings.Builder) (tile svg.Tile) {
 	border, verdict := "transparent", ""
 	if p.Right != nil {
 		border, verdict = "#dc2626", `<span style="color:#dc2626">✗</span> `
 		if *p.Right {
 			border, verdict = "#16a34a", `<span style="color:#16a34a">✓</span> `
 		}
+		tile.Colour = border
 	}
 	fmt.Fprintf(b, `<div style="display:inline-block;vertical-align:top;width:136px;margin:5px;padding:4px;border:3px solid %s;font-size:12px;line-height:1.4;overflow-wrap:anywhere;content-visibility:auto;contain-intrinsic-size:136px 170px">`, border)
 	caption := svg.Fit(p.Caption, 600)
 	if uri, err := p.uri(); err != nil {
 		fmt.Fprintf(b, `<div style="width:128px;height:128px;overflow:hidden;color:#dc2626">%s</div>`, svg.Escape(err.Error()))
 	} else {
+		tile.URI = uri
 		fmt.Fprintf(b, `<img width="128" height="128" loading="lazy" decoding="async" style="object-fit:contain" alt="%s" src="%s"/>`, svg.Escape(caption), uri)
 	}
 	short := svg.Fit(p.Caption, 70)
+	tile.Lines = []string{short}
 	if short == caption {
 		caption = ""
 	}
 	fmt.Fprintf(b, `<div dir="auto" title="%s">%s%s</div>`, svg.Escape(caption), verdict, svg.Escape(short))
 	if p.Score != 0 && !math.IsNaN(p.Score) {
-		fmt.Fprintf(b, `<div style="opacity:0.75">%s</div>`, strconv.FormatFloat(p.Score, 'f', 4, 64))
+		tile.Lines = append(tile.Lines, strconv.FormatFloat(p.Score, 'f', 4, 64))
+		fmt.Fprintf(b, `<div style="opacity:0.75">%s</div>`, tile.Lines[1])
 	}
 	b.WriteString(`</div>`)
+	return tile
 }
 
 // uri is the picture as it is embedded. What cannot be decoded here may still mean something to a browser, and goes as it is.

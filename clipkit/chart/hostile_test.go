@@ -46,7 +46,7 @@ var (
 	svgElements   = []string{"svg", "g", "rect", "text", "path", "image", "use", "defs"}
 	svgAttributes = []string{"xmlns", "width", "height", "viewBox", "font-family", "font-size", "font-weight", "font-style", "font-variant", "text-anchor", "transform",
 		"style", "fill", "fill-opacity", "stroke", "stroke-width", "opacity", "x", "y", "d", "id", "href"}
-	svgHref = regexp.MustCompile(`^(#k[0-9]+|data:image/(png|jpeg);base64,[A-Za-z0-9+/]*=*)$`)
+	svgHref = regexp.MustCompile(`^(#k[0-9]+|data:image/(png|jpeg|gif|webp|bmp);base64,[A-Za-z0-9+/]*=*)$`)
 )
 
 func checkFragment(t *testing.T, html string) {
@@ -174,6 +174,9 @@ func TestHostileTextIsInert(t *testing.T) {
 		}
 		for _, f := range figures {
 			checkFragment(t, f.HTML())
+			if f, ok := f.(fragment); ok {
+				checkStill(t, f.Still())
+			}
 		}
 		page, err := Page(text, Table(nil, nil))
 		if err != nil {
@@ -255,8 +258,10 @@ func FuzzGrid(f *testing.F) {
 		f.Add(b, hostile[i%len(hostile)])
 	}
 	f.Fuzz(func(t *testing.T, encoded []byte, text string) {
-		checkFragment(t, Grid(text, []Picture{{Encoded: encoded, Caption: text}}).HTML())
-		checkFragment(t, Table([]string{text}, [][]string{{text}}).HTML())
+		for _, f := range []Figure{Grid(text, []Picture{{Encoded: encoded, Caption: text}}), Table([]string{text}, [][]string{{text}})} {
+			checkFragment(t, f.HTML())
+			checkStill(t, f.(fragment).Still())
+		}
 		c := RecallBars(Named{Name: text})
 		checkFragment(t, c.HTML())
 		if name := parse(t, c).Series; len(name) != 1 {

@@ -128,7 +128,7 @@ func (c bars) option(legend []mark) []byte {
 			Type: "category", Name: c.groups.String(), NameLocation: "middle", NameGap: 16 + 14*lines,
 			AxisLabel: &opts.AxisLabel{Interval: "0"},
 		}),
-		charts.WithYAxisOpts(opts.YAxis{Type: "value", Name: c.axis.String(), NameGap: 22, Position: "left"}), // above the highest bar's letter
+		charts.WithYAxisOpts(opts.YAxis{Type: "value", Name: c.axis.String(), NameGap: 34, Position: "left"}), // above the highest bar's letter and number
 	)
 	chart.SetXAxis(categories)
 	for _, series := range c.series {

@@ -39,7 +39,7 @@ func Table(header []string, rows [][]string) Figure {
 		b.WriteString(`</tr>`)
 	}
 	b.WriteString(`</tbody></table></div>`)
-	return fragment{b.String(), plain.Table(header, rows)}
+	return fragment{b.String(), plain.Table(header, rows), svg.Table(header, rows, plain.Number)}
 }
 
 // writeGroups writes the groups' names, where there are any, each above its columns, and gives what stands below them.

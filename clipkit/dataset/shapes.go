@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"clipnb/clipkit/dataset/coco"
-	"clipnb/clipkit/dataset/parquet"
 	"clipnb/clipkit/dataset/shape"
 	"clipnb/clipkit/dataset/webdataset"
 )
@@ -21,7 +20,7 @@ var shapes = []struct {
 	open func(d *Dataset, dir string, files []string) error
 }{
 	{"imagefolder", findImageFolder, openImageFolder},
-	{"parquet", parquet.Find, opener(parquet.Open)},
+	{"parquet", shape.FindParquet, opener(shape.OpenParquet)},
 	{"WebDataset", webdataset.Find, opener(webdataset.Open)},
 	{"COCO", coco.Find, opener(coco.Open)},
 }

@@ -78,6 +78,7 @@ type Options struct {
 	Opset      int              // 0 = onnx.DefaultOpset
 	Normalize  bool             // unit vectors come out
 	Beside     bool             // weights in a file beside each, as the reference has them for float16
+	Close      bool             // Model.Export closes the model before it compares files with what the model made, so that both are never in memory
 
 	ReduceRange bool     // int8: weights of 7 bits, for processors without VNNI (package onnx)
 	Whole       []string // int8: matrices that stay in float32, by what their names begin with
@@ -123,6 +124,9 @@ func (o Options) settings(p onnx.Precision) string {
 	same.Normalize, same.Beside = false, false
 	return fmt.Sprintf("%+v", same)
 }
+
+// sevenBits says whether the file's matrices of 8 bits use 7 of them (Options.settings).
+func (f *File) sevenBits() bool { return strings.Contains(f.Settings, "ReduceRange:true") }
 
 // Manifest is what a folder says of itself.
 type Manifest struct {

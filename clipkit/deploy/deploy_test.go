@@ -261,6 +261,7 @@ func edit(t *testing.T, dir string, change func(m *deploy.Manifest)) {
 }
 
 // What a folder from elsewhere may try is refused before ONNX Runtime sees it.
+// fault 10
 func TestHostileFolders(t *testing.T) {
 	m, is := tiny(t, "vit")
 	const extra = "tiny-vit.img.fp32.onnx.extra_file"

@@ -30,6 +30,7 @@ func marshalled(t testing.TB, m proto.Message) []byte {
 }
 
 // Wherever a tensor may stand, its data is found.
+// fault 10
 func TestExternalDataIsFoundEverywhere(t *testing.T) {
 	attribute := func(a *onnxpb.AttributeProto) []*onnxpb.NodeProto {
 		return []*onnxpb.NodeProto{{OpType: "Constant", Attribute: []*onnxpb.AttributeProto{a}}}
@@ -97,6 +98,7 @@ func broken(t testing.TB) map[string][]byte {
 	}
 }
 
+// fault 10
 func TestBrokenFilesAreRefused(t *testing.T) {
 	for name, b := range broken(t) {
 		path := filepath.Join("testdata", "broken", name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,7 +15,6 @@ import (
 
 	"github.com/gomlx/compute"
 	onnx "github.com/gomlx/compute-onnx"
-	_ "github.com/gomlx/compute/gobackend" // engine "go"
 	"github.com/gomlx/go-xla/compute/xla"
 	_ "github.com/gomlx/go-xla/compute/xla/autoinstall" // GoMLX's own installer, the last place to look
 )
@@ -198,7 +198,12 @@ func openONNX() (compute.Backend, error) {
 }
 
 // openGo runs operations one after another: in training the parallel form waits for its own pool of workers for ever (compute 0.1.6).
-func openGo() (compute.Backend, error) { return newBackend("go:ops_sequential") }
+func openGo() (compute.Backend, error) {
+	if !slices.Contains(compute.List(), "go") {
+		return nil, errors.New("the pure-Go engine is left out of cells, to keep them small; to use it, add _ \"github.com/gomlx/compute/gobackend\" to the notebook's imports and run that cell again")
+	}
+	return newBackend("go:ops_sequential")
+}
 
 func newBackend(config string) (b compute.Backend, err error) {
 	err = Catch(func() error {

@@ -8,7 +8,8 @@
 //
 // # Engines
 //
-// "cpu" tries XLA, then ONNX Runtime, then GoMLX's pure-Go backend, which is announced because it is many times slower (4 to 20 here).
+// "cpu" tries XLA, then ONNX Runtime, then GoMLX's pure-Go backend, which is announced because it is many times slower (4 to 20 here); a
+// notebook's cells have it when they import github.com/gomlx/compute/gobackend.
 // "cpu:xla", "cpu:onnx", "cpu:openvino" and "cpu:go" ask for one engine and fail without it.
 // OpenVINO (x86-64 only) is for encoding much: ViT-B-16 encodes pictures and texts at 1.2 and 1.3 times the rate of cpu:onnx with it, and at 1.1
 // and 1.1 times XLA's; in bf16, which is "npu:openvino,device=CPU,precision=bf16", at 1.2 and 1.1 times XLA's (BenchmarkProcessorEngines, best of

@@ -111,7 +111,7 @@ func (e extraction) encodeImages(ctx context.Context, ids []int64, add func([]fl
 func (e extraction) images(ctx context.Context, ids []int64) iter.Seq2[[]float32, error] {
 	r := e.model.Config.ImageResolution
 	prepare := func(i int) ([]uint8, error) {
-		levels, err := e.levels(ids[i])
+		levels, err := e.levels(ctx, ids[i])
 		if err != nil {
 			return nil, (*dataset.Skipped)(nil).Add(dataset.Label(e.source, ids[i]), err)
 		}

@@ -21,7 +21,8 @@ func (onePicture) Image(int64) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// fault 19.12: thumbnails have a gate of their own: uploads that are decoded, and wait for it, do not hold up the grid, nor the other way round
+// Thumbnails have a gate of their own: uploads that are decoded, and wait for it, do not hold up the grid, nor the other way round.
+// fault 19.12
 func TestThumbnailsHaveTheirOwnGate(t *testing.T) {
 	h := &Handler{source: onePicture{}, decoding: newGate(1, 0), thumbing: newGate(1, 0)}
 	h.thumbs, _ = lru.New[thumb, thumbnail](1)

@@ -41,7 +41,8 @@ func listen(t *testing.T, token string) (base string) {
 	return "http://" + l.Addr().String()
 }
 
-// fault 19.12: 140 clients at one byte a second, and 140 that stop within a large body, hold nobody up: bodies are read before a slot is taken
+// 140 clients at one byte a second, and 140 that stop within a large body, hold nobody up: bodies are read before a slot is taken.
+// fault 19.12
 func TestSlowClientsHoldNobodyUp(t *testing.T) {
 	base := listen(t, "")
 	ctx, stop := context.WithCancel(t.Context())
@@ -82,7 +83,8 @@ func TestSlowClientsHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// fault 19.12: a limit of connections: two thousand that send nothing, or never a whole request, are closed for those that ask
+// A limit of connections: two thousand that send nothing, or never a whole request, are closed for those that ask.
+// fault 19.12
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	base := listen(t, "")
 	closed := make(chan struct{}, 2000)

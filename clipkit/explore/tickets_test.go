@@ -29,7 +29,8 @@ func asked(h *Handler, method, path, body string, headers ...string) *httptest.R
 	return w
 }
 
-// fault 19.12: a framing page must be of the same origin, not any port of this machine
+// A framing page must be of the same origin, not any port of this machine.
+// fault 19.12
 func TestFramingPageIsOfTheSameOrigin(t *testing.T) {
 	for _, token := range []string{"", testToken} {
 		for _, path := range []string{"/", "/api/info/", "/thumb/x/192/1", "/open/x", "/nothing"} {
@@ -41,7 +42,8 @@ func TestFramingPageIsOfTheSameOrigin(t *testing.T) {
 	}
 }
 
-// fault 19.12: what a notebook's output keeps is a ticket, which opens the page once; the session that one gets for it is known to nobody else
+// What a notebook's output keeps is a ticket, which opens the page once; the session that one gets for it is known to nobody else.
+// fault 19.12
 func TestTicketOpensOnce(t *testing.T) {
 	h := bare(testToken)
 	issue := func() string {

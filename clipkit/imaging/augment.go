@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 )
@@ -20,7 +21,12 @@ var Reference = Augment{Scale: [2]float64{0.9, 1}, Ratio: [2]float64{3. / 4, 4. 
 // Transform decodes, augments and normalises: [3, size, size]. The same rng state gives the same result; a generator seeded by seed, epoch and
 // sample makes training repeatable, which the reference is not.
 func (a Augment) Transform(encoded []byte, size int, rng *rand.Rand) ([]float32, error) {
-	p, err := decodeFor(encoded, size)
+	return a.TransformContext(context.Background(), encoded, size, rng)
+}
+
+// TransformContext is Transform that ends with ctx, as DecodeContext does.
+func (a Augment) TransformContext(ctx context.Context, encoded []byte, size int, rng *rand.Rand) ([]float32, error) {
+	p, err := decodeFor(ctx, encoded, size)
 	if err != nil {
 		return nil, err
 	}

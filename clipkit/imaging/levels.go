@@ -1,6 +1,9 @@
 package imaging
 
-import "math/rand/v2"
+import (
+	"context"
+	"math/rand/v2"
+)
 
 // Levels are what Normalise makes its tensor of: the bytes of a picture in RGB, channel by channel, [3, Height, Width]. They are a quarter of the tensor, and the
 // model's graphs normalise them on the device, in the same float32 steps.
@@ -40,9 +43,9 @@ func normalised() (table [3][256]float32) {
 	return table
 }
 
-// TransformLevels is Transform without normalising.
-func TransformLevels(encoded []byte, size int) ([]uint8, error) {
-	p, err := decodeFor(encoded, size)
+// TransformLevels is TransformContext without normalising.
+func TransformLevels(ctx context.Context, encoded []byte, size int) ([]uint8, error) {
+	p, err := decodeFor(ctx, encoded, size)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +58,9 @@ func (p *Picture) Levels(size int) []uint8 { return Levels(p.Resize(size, size))
 // LevelsConvertFirst is TensorConvertFirst without normalising.
 func (p *Picture) LevelsConvertFirst(size int) []uint8 { return p.RGB().Levels(size) }
 
-// TransformLevels is Transform without normalising.
-func (a Augment) TransformLevels(encoded []byte, size int, rng *rand.Rand) ([]uint8, error) {
-	p, err := decodeFor(encoded, size)
+// TransformLevels is TransformContext without normalising.
+func (a Augment) TransformLevels(ctx context.Context, encoded []byte, size int, rng *rand.Rand) ([]uint8, error) {
+	p, err := decodeFor(ctx, encoded, size)
 	if err != nil {
 		return nil, err
 	}

@@ -42,16 +42,16 @@ func TestLevelsAreTheTensors(t *testing.T) {
 			t.Errorf("%s: other values (%v, %v)", what, err, err2)
 		}
 	}
-	levels, err := TransformLevels(encoded, 32)
+	levels, err := TransformLevels(t.Context(), encoded, 32)
 	values, err2 := Transform(encoded, 32)
 	same("Transform", levels, err, values, err2)
-	levels, err = Reference.TransformLevels(encoded, 32, rand.New(rand.NewPCG(3, 4)))
+	levels, err = Reference.TransformLevels(t.Context(), encoded, 32, rand.New(rand.NewPCG(3, 4)))
 	values, err2 = Reference.Transform(encoded, 32, rand.New(rand.NewPCG(3, 4)))
 	same("Reference.Transform", levels, err, values, err2)
-	if _, err := TransformLevels(encoded[:20], 32); err == nil {
+	if _, err := TransformLevels(t.Context(), encoded[:20], 32); err == nil {
 		t.Error("a file that is cut off is prepared")
 	}
-	if _, err := Reference.TransformLevels(encoded, 0, rand.New(rand.NewPCG(3, 4))); err == nil {
+	if _, err := Reference.TransformLevels(t.Context(), encoded, 0, rand.New(rand.NewPCG(3, 4))); err == nil {
 		t.Error("a picture without size is prepared")
 	}
 }

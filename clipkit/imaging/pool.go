@@ -52,7 +52,7 @@ type Batch[T Value] struct {
 
 // Batches prepares n pictures with Each and gives them in batches of size, the last of what is left:
 //
-//	for b, err := range imaging.Batches(ctx, len(files), 64, 224, func(i int) ([]uint8, error) { return imaging.TransformLevels(files[i], 224) }) {
+//	for b, err := range imaging.Batches(ctx, len(files), 64, 224, func(i int) ([]uint8, error) { return imaging.TransformLevels(ctx, files[i], 224) }) {
 //		if err != nil {
 //			return err
 //		}

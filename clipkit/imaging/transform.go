@@ -1,6 +1,9 @@
 package imaging
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // mean and deviation are CLIP's channel statistics, in units of full brightness (cn_clip/training/data.py:89).
 var (
@@ -13,7 +16,12 @@ func Statistics() (channelMean, std [3]float32) { return mean, deviation }
 
 // Transform decodes a picture and makes its Tensor.
 func Transform(encoded []byte, size int) ([]float32, error) {
-	p, err := decodeFor(encoded, size)
+	return TransformContext(context.Background(), encoded, size)
+}
+
+// TransformContext is Transform that ends with ctx, as DecodeContext does.
+func TransformContext(ctx context.Context, encoded []byte, size int) ([]float32, error) {
+	p, err := decodeFor(ctx, encoded, size)
 	if err != nil {
 		return nil, err
 	}
@@ -27,13 +35,13 @@ func (p *Picture) Tensor(size int) []float32 { return Normalise(p.Resize(size, s
 // TensorConvertFirst converts to RGB before it resizes: the reference's order for image folders (zero-shot classification).
 func (p *Picture) TensorConvertFirst(size int) []float32 { return p.RGB().Tensor(size) }
 
-// decodeFor is Decode with a check of the size that will be asked of Resize.
-func decodeFor(encoded []byte, size int) (*Picture, error) {
+// decodeFor is DecodeContext with a check of the size that will be asked of Resize.
+func decodeFor(ctx context.Context, encoded []byte, size int) (*Picture, error) {
 	if size < 1 || size > maxSide/64 {
 		return nil, fmt.Errorf("imaging: preparing a picture of %d × %d pixels: the size must be 1 to %d (a model's image_resolution, such as 224)",
 			size, size, maxSide/64)
 	}
-	return Decode(encoded)
+	return DecodeContext(ctx, encoded)
 }
 
 // Normalise gives (level/255 − mean) / deviation by channel, [3, Height, Width], in float32 steps as torchvision computes it.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"syscall"
 	"testing"
 
 	"clipnb/clipkit/device"
@@ -180,6 +181,33 @@ func BenchmarkTopK(b *testing.B) {
 	b.ReportMetric(gflops, "GFLOP/s")
 	if peak := dev.PeakGFLOPS(); peak > 0 {
 		b.ReportMetric(100*gflops/peak, "%peak")
+	}
+}
+
+// BenchmarkCopies is what it costs that vectors that lie in a file are copied, and guarded, before C reads them: the processor's time for some queries
+// at once against 100,000.
+func BenchmarkCopies(b *testing.B) {
+	const n, dim = 100_000, 512
+	rng := rand.New(rand.NewPCG(1, 2))
+	x, err := NewExact(dim, make([]int64, n), unit(rng, n, dim))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, q := range []int{1, 8, 64, 512} {
+		queries := unit(rng, q, dim)
+		for _, x.mapped = range []bool{false, true} {
+			b.Run(fmt.Sprintf("%d queries, copied=%v", q, x.mapped), func(b *testing.B) {
+				var before, after syscall.Rusage
+				_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before)
+				for b.Loop() {
+					if _, err := x.SearchAll(queries, 10); err != nil {
+						b.Fatal(err)
+					}
+				}
+				_ = syscall.Getrusage(syscall.RUSAGE_SELF, &after)
+				b.ReportMetric(float64(after.Utime.Nano()-before.Utime.Nano())/1e6/float64(b.N), "cpu-ms/op")
+			})
+		}
 	}
 }
 

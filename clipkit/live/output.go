@@ -28,10 +28,11 @@ func Display(figures ...chart.Figure) {
 }
 
 // output is figures in every form in which they may be seen: HTML in a notebook; where that is not shown, as in some viewers and in papers, an image;
-// and text in a terminal. script is what makes charts live.
+// and text in a terminal. script is what makes charts live. Several figures are charts.
 func output(script string, figures ...chart.Figure) map[protocol.MIMEType]any {
 	html, text := []string{script}, []string{}
 	var charts []*chart.Chart
+	data := map[protocol.MIMEType]any{}
 	for _, f := range figures {
 		html = append(html, f.HTML())
 		if t, ok := f.(fmt.Stringer); ok {
@@ -39,9 +40,11 @@ func output(script string, figures ...chart.Figure) map[protocol.MIMEType]any {
 		}
 		if c, ok := f.(*chart.Chart); ok {
 			charts = append(charts, c)
+		} else if s, ok := f.(interface{ Still() []byte }); ok {
+			data[protocol.MIMEImageSVG] = string(s.Still())
 		}
 	}
-	data := map[protocol.MIMEType]any{protocol.MIMETextHTML: strings.Join(html, ""), protocol.MIMETextPlain: strings.Join(text, "\n\n")}
+	data[protocol.MIMETextHTML], data[protocol.MIMETextPlain] = strings.Join(html, ""), strings.Join(text, "\n\n")
 	if len(charts) > 0 {
 		data[protocol.MIMEImageSVG] = string(chart.Still(charts...))
 	}

@@ -37,7 +37,7 @@ type Model struct {
 	writing     sync.Mutex // is held by whatever writes weights, and by Fingerprint
 	fingerprint string     // of the weights as they are; "" = not known
 	borrowers   int        // of LendVariables
-	converted   int        // bytes of SetTensor's conversions that may not be collected yet
+	unswept     int        // bytes of values that SetTensor has set since the collector ran
 
 	mu            sync.Mutex
 	images, texts tower
@@ -100,9 +100,7 @@ func (m *Model) SetTensor(t tensor.Tensor) error {
 	if !slices.Equal(v.Shape().Dimensions, t.Shape) && v.Shape().Size()+t.Size() > 2 {
 		return fmt.Errorf("%w: %s has shape %v, model %q needs %v", ErrTensor, t.Name, t.Shape, m.Config.Name, v.Shape().Dimensions)
 	}
-	converted := false
 	if m.precision == F16 && weights.HalfByReference(t.Name) && t.DType != "F16" {
-		converted = true
 		values, err := t.Float32()
 		if err != nil {
 			return err
@@ -111,7 +109,6 @@ func (m *Model) SetTensor(t tensor.Tensor) error {
 	}
 	data := t.Data
 	if kept := fileType[v.DType()]; t.DType != kept {
-		converted = true
 		values, err := t.Float32()
 		if err != nil {
 			return err
@@ -135,18 +132,16 @@ func (m *Model) SetTensor(t tensor.Tensor) error {
 		err = fmt.Errorf("copying %s to %s: %w", t.Name, m.Device, err)
 	}
 	// Until it is set, a variable has a zero value whose memory nobody has touched, and which the collector counts: with all of a model's, it would
-	// let conversions gather to a second copy of the weights before it runs.
-	if converted {
-		if m.converted += len(data); m.converted > maxConverted {
-			m.converted = 0
-			debug.FreeOSMemory()
-		}
+	// let what is read and converted, and afterwards any garbage, gather to a second copy of the weights before it runs.
+	if m.unswept += len(data); m.unswept > maxUnswept {
+		m.unswept = 0
+		debug.FreeOSMemory()
 	}
 	return err
 }
 
-// maxConverted is how many bytes of conversions wait for the collector, at most.
-const maxConverted = 256 << 20
+// maxUnswept is how many bytes of values are set, at most, before the collector runs.
+const maxUnswept = 256 << 20
 
 func (m *Model) variable(name string) (*gomodel.Variable, error) {
 	v := m.store.GetVariable("/" + name)

@@ -22,7 +22,8 @@ import (
 )
 
 // BenchmarkTowers encodes 8 pictures and 8 texts with ViT-B-16 of random weights: with the files of every precision in ONNX Runtime and with the model
-// in XLA, turn by turn in each round, and gives each one's median in milliseconds. int8w7 is int8 of a reduced range. Where CLIPKIT_TORCH_PYTHON names
+// in XLA, turn by turn in each round, and gives each one's median in milliseconds. int8w7 is int8 of a reduced range, int8exact int8 with the session option by which no sum is cut
+// off on a processor without VNNI (package deploy sets it there). Where CLIPKIT_TORCH_PYTHON names
 // a python with torch and cn-clip, the reference (eager, float32) takes its turn as well.
 //
 //	go test -run '^$' -bench Towers -benchtime 20x ./clipkit/onnx
@@ -37,11 +38,16 @@ func BenchmarkTowers(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer runtime.Close()
-	backend, err := ort.Open(ort.Provider{Log: 3, Shared: true})
+	plain, err := ort.Open(ort.Provider{Log: 3, Shared: true})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer backend.Finalize()
+	defer plain.Finalize()
+	exact, err := ort.Open(ort.Provider{Log: 3, Shared: true, Session: [][2]string{{"session.x64quantprecision", "1"}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer exact.Finalize()
 	dev, err := device.Open("cpu:xla")
 	if err != nil {
 		b.Fatal(err)
@@ -74,18 +80,19 @@ func BenchmarkTowers(b *testing.B) {
 		{"xla-texts-ms", func() error { _, err := m.EncodeTexts(context.Background(), ids, batch); return err }},
 	}
 	for _, c := range []struct {
-		name string
+		name    string
+		backend *ort.Backend
 		onnx.Options
 	}{
-		{"fp32", onnx.Options{}}, {"fp16", onnx.Options{Precision: onnx.F16}},
-		{"int8", onnx.Options{Precision: onnx.Int8}}, {"int8w7", onnx.Options{Precision: onnx.Int8, ReduceRange: true}},
+		{"fp32", plain, onnx.Options{}}, {"fp16", plain, onnx.Options{Precision: onnx.F16}}, {"int8", plain, onnx.Options{Precision: onnx.Int8}},
+		{"int8w7", plain, onnx.Options{Precision: onnx.Int8, ReduceRange: true}}, {"int8exact", exact, onnx.Options{Precision: onnx.Int8}},
 	} {
 		for _, side := range []onnx.Side{onnx.Images, onnx.Texts} {
 			path, err := onnx.Write(filepath.Join(b.TempDir(), "m"), side, cfg, m.Tensors(cfg.Tensors()...), c.Options)
 			if err != nil {
 				b.Fatal(err)
 			}
-			f, err := backend.OpenFile(path)
+			f, err := c.backend.OpenFile(path)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -95,7 +102,7 @@ func BenchmarkTowers(b *testing.B) {
 				s, what = sample{"text", dtypes.Int64, long, []int{batch, cfg.ContextLength}, s.features}, "-texts-ms"
 			}
 			engines = append(engines, engine{c.name + what, func() error {
-				in, err := backend.BufferFromFlatData(0, s.in, shapes.Make(s.kind, s.shape...))
+				in, err := c.backend.BufferFromFlatData(0, s.in, shapes.Make(s.kind, s.shape...))
 				if err != nil {
 					return err
 				}

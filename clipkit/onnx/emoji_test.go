@@ -48,7 +48,11 @@ func openEmbedded(t *testing.T, n int) *embedded {
 	if e.cfg, err = arch.Lookup("emoji"); err != nil {
 		t.Fatal(err)
 	}
-	f, err := weights.Parse("emoji", assets.SmallModel)
+	small, err := assets.SmallModel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := weights.Parse("emoji", small)
 	if err != nil {
 		t.Fatal(err)
 	}

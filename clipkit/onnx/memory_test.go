@@ -37,7 +37,7 @@ func TestMemoryOfViTH14(t *testing.T) {
 	defer f.Close()
 	var list []tensor.Tensor
 	for _, name := range f.Names() {
-		x, err := f.Tensor(name)
+		x, err := f.Unread(name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,7 +28,7 @@
 //
 // Processors without VNNI (x86 before Ice Lake and Zen 4, but for Cascade and Cooper Lake) add two products of 8 bits in 16 bits and cut off what does not fit.
 // For those, Options.ReduceRange writes weights of 7 bits, with which everything fits. "grep -o -m1 -E 'avx512_vnni|avx_vnni' /proc/cpuinfo" says on
-// Linux which kind a processor is. ARM's have no such limit.
+// Linux which kind a processor is. ARM's have no such limit. Package deploy runs files of 8 bits with ONNX Runtime's remedy there, other kernels that lose nothing.
 //
 // # What a file says of itself
 //

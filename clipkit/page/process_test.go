@@ -48,7 +48,11 @@ func openEmoji(ctx context.Context, spec json.RawMessage, token string) (*explor
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := weights.Parse("emoji", assets.SmallModel)
+	small, err := assets.SmallModel()
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := weights.Parse("emoji", small)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -204,7 +208,8 @@ func TestFrame(t *testing.T) {
 	}
 }
 
-// fault 19.12: the page's token is neither in ps nor in a notebook's output, and its file is the user's alone
+// The page's token is neither in ps nor in a notebook's output, and its file is the user's alone.
+// fault 19.12
 func TestTokenIsKeptNowhere(t *testing.T) {
 	t.Setenv("CLIPKIT_ROOT", t.TempDir())
 	ctx := t.Context()

@@ -17,6 +17,7 @@ import (
 	"clipnb/clipkit/tokenizer"
 	"clipnb/clipkit/train/memory"
 	"clipnb/clipkit/train/step"
+	"clipnb/clipkit/train/watch"
 )
 
 // epoch trains from the state's batch to the end of its epoch or of the run.
@@ -88,11 +89,11 @@ func (j *Job) epoch(ctx context.Context) error {
 			j.state.Epoch, j.state.Batch = epoch, 0
 		}
 		done := j.Now()
-		j.pace.Add(done.Sub(began))
+		j.pace.Add(watch.Took(began, done))
 		row := experiment.Row{
 			Kind: "train", Step: j.state.Step, Epoch: epoch, Samples: j.state.Samples,
 			Loss: res.Loss, ImageToTextAcc: 100 * res.ImageToTextAcc, TextToImageAcc: 100 * res.TextToImageAcc, LR: lr, LogitScale: res.LogitScale,
-			DataTime: loaded.Sub(last).Seconds(), BatchTime: done.Sub(last).Seconds(),
+			DataTime: watch.Took(last, loaded).Seconds(), BatchTime: watch.Took(last, done).Seconds(),
 		}
 		row.ImagesPerSecond = float64(c.perStep()) / row.BatchTime
 		row.PeakShare = j.Model.Device.ShareOfPeak(row.ImagesPerSecond * c.Work(j.Model.Config, tokens, false) / 1e9 / float64(j.world().Size()))
@@ -270,15 +271,19 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 }
 
 // levels is how a picture becomes pixels.
-func (j *Job) levels() func([]byte, *rand.Rand) ([]uint8, error) {
+func (j *Job) levels() func(context.Context, []byte, *rand.Rand) ([]uint8, error) {
 	size := j.Model.Config.ImageResolution
 	if j.Config.Augment == "none" {
-		return func(encoded []byte, _ *rand.Rand) ([]uint8, error) { return imaging.TransformLevels(encoded, size) }
+		return func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]uint8, error) {
+			return imaging.TransformLevels(ctx, encoded, size)
+		}
 	}
 	a := imaging.Reference
 	a.Scale = j.Config.CropScale
 	if j.Config.Augment == "crop" {
 		a.Flip, a.AutoAugment = 0, false
 	}
-	return func(encoded []byte, rng *rand.Rand) ([]uint8, error) { return a.TransformLevels(encoded, size, rng) }
+	return func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]uint8, error) {
+		return a.TransformLevels(ctx, encoded, size, rng)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/deal"
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/internal/transient"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/tokenizer"
 )
@@ -262,7 +263,7 @@ func (c *Classifier) logitsOf(ctx context.Context, m *model.Model, set Set, numb
 // in cn_clip/eval/data.py:155). unread takes those that cannot be read.
 func prepare(ctx context.Context, set Set, numbers []int, resolution int, unread *imaging.Unread) iter.Seq2[imaging.Batch[uint8], error] {
 	one := func(i int) ([]uint8, error) {
-		p, err := set.Picture(numbers[i])
+		p, err := transient.Read(ctx, func() (*imaging.Picture, error) { return set.Picture(numbers[i]) })
 		if err != nil {
 			return nil, err
 		}

@@ -2,20 +2,25 @@ package zeroshot
 
 import (
 	"fmt"
+	"io/fs"
 	"reflect"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/exchangetest"
+	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 	"clipnb/clipkit/weights"
 )
 
 // A picture that cannot be read is in none of the figures, on any number of ranks; they count the others as ever.
+// fault 24, 19.6
 func TestABadPictureIsLeftOut(t *testing.T) {
 	dev, err := device.Open("cpu:go")
 	if err != nil {
@@ -62,4 +67,28 @@ func TestABadPictureIsLeftOut(t *testing.T) {
 			t.Errorf("rank %d, no budget: %v", rank, err)
 		}
 	}
+
+	// A read error of the disk that passes leaves nothing out.
+	c, err := NewClassifier(t.Context(), exchange.Alone, m, set.Labels(), ChineseTemplates, 52, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := &flaky{Set: longer{set.Set, 8, -1}}
+	disk.fails.Store(2)
+	if got, err := Classify(t.Context(), exchange.Alone, m, disk, c, nil, nil, nil); err != nil || got.Pictures != 8 || got.LeftOut != 0 || disk.fails.Load() > 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// flaky fails to read its picture 3 for the first times, as a network disk does.
+type flaky struct {
+	Set
+	fails atomic.Int64
+}
+
+func (f *flaky) Picture(i int) (*imaging.Picture, error) {
+	if i == 3 && f.fails.Add(-1) >= 0 {
+		return nil, fmt.Errorf("reading picture %d: %w", i, &fs.PathError{Op: "read", Path: "a.jpg", Err: syscall.EIO})
+	}
+	return f.Set.Picture(i)
 }

@@ -42,10 +42,51 @@
     return box;
   }
 
+  function list(x) { return x === undefined ? [] : Array.isArray(x) ? x : [x]; }
+  function given(x, more) { return x && list(x).map(function (o) { return Object.assign({}, o, more(o)); }); }
+
+  // How many lines a legend has in a narrow place, one for each series; 0: there is none, or it scrolls.
+  function lines(option) {
+    var n = list(option.series).length;
+    return option.legend && n <= 8 ? n : 0;
+  }
+
+  // What a legend of one name a line adds to a chart's height.
+  function taller(option) { return lines(option) ? 64 + 22 * (lines(option) - 1) - parseFloat(list(option.grid)[0].top) : 0; }
+
+  // A chart as its place has room for it: labels that would lie over each other give way, and in a narrow place, such as a phone's, names are made short.
+  function fitted(option, width) {
+    var narrow = width < 560, axes = list(option.yAxis).length;
+    var fit = Object.assign({}, option, {
+      series: given(option.series, function (s) {
+        var more = { labelLayout: s.type === "line" ? { moveOverlap: "shiftY" } : { hideOverlap: true } };
+        if (s.markLine && narrow) more.markLine = Object.assign({}, s.markLine, { label: Object.assign({}, s.markLine.label, { position: "insideEndTop" }) });
+        return more;
+      }),
+    });
+    if (!narrow) return fit;
+    fit.legend = given(option.legend, function () {
+      if (!lines(option)) return { type: "scroll", textStyle: { width: width - 150, overflow: "truncate" } };
+      return { type: "plain", orient: "vertical", itemGap: 8, textStyle: { width: width - 60, overflow: "truncate" } };
+    });
+    fit.yAxis = given(option.yAxis, function (a) { return { nameTruncate: { maxWidth: (width - 60) / axes } }; });
+    fit.xAxis = given(option.xAxis, function (a) {
+      if (a.type !== "category" || !a.data || a.axisLabel && a.axisLabel.rotate) return {};
+      return { axisLabel: Object.assign({}, a.axisLabel, { width: (width - 80) / a.data.length, overflow: "break" }), nameGap: (a.nameGap || 15) + 14 };
+    });
+    fit.visualMap = given(option.visualMap, function (m) { return { left: 36, itemHeight: 90, text: list(m.text).map(function (t) { return t.split(" · ")[0]; }) }; });
+    fit.grid = given(option.grid, function (g) {
+      var more = g.width && g.left + g.width > width - 16 ? { width: "auto", right: 16 } : {};
+      if (lines(option)) more.top = 64 + 22 * (lines(option) - 1);
+      return more;
+    });
+    return fit;
+  }
+
   function mount(place, option, live) {
     if (!place.hasAttribute("data-clipkit-chart")) return; // its output came twice
     place.removeAttribute("data-clipkit-chart");
-    var stage = document.createElement("div"), still = Array.from(place.childNodes), chart, dark, dense, printed = false;
+    var stage = document.createElement("div"), still = Array.from(place.childNodes), chart, dark, dense, narrow, printed = false;
     stage.style.width = "100%";
     stage.style.height = live.height + "px";
     if (live.tips) {
@@ -62,17 +103,19 @@
         chart = null;
       }
       if (!stage.clientWidth) return;
-      var was = dark, dots = dense;
+      var was = dark, dots = dense, slim = narrow;
       dark = isDark(place);
       dense = live.canvas && devicePixelRatio;
-      if (chart && was === dark && dots === dense) {
+      narrow = stage.clientWidth < 560;
+      stage.style.height = live.height + (narrow ? taller(option) : 0) + "px";
+      if (chart && was === dark && dots === dense && slim === narrow) {
         if (chart.getWidth() !== stage.clientWidth) chart.resize();
         return;
       }
       if (chart) chart.dispose();
       if (live.ramps) option.visualMap.inRange = { color: live.ramps[dark ? 1 : 0] };
       chart = echarts.init(stage, dark ? "dark" : null, { renderer: live.canvas ? "canvas" : "svg" });
-      chart.setOption(option);
+      chart.setOption(fitted(option, stage.clientWidth));
     }
 
     // Paper has another width and is white: the picture that the chart was is printed.

@@ -1,5 +1,4 @@
-// Package svg draws static pictures: texts that fit their place, shapes that differ without colour, and, with gonum/plot, lines and bars
-// on axes.
+// Package svg draws static pictures: texts that fit their place, shapes that differ without colour, and lines and bars on axes.
 //
 //	d := svg.Lines("optimizer step", "loss (nats)", []svg.Line{{Points: points, Colour: "#3b82f6", Opacity: 1, Width: 1.5}})
 //	os.WriteFile("loss.svg", d.Document(svg.Ink), 0o644)

@@ -1,23 +1,13 @@
 package svg
 
 import (
-	"bytes"
-	"image/color"
+	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
 )
-
-// plotHeight is that of a picture with axes, in CSS pixels.
-const plotHeight = 300
 
 // Line is one line on axes.
 type Line struct {
@@ -31,124 +21,141 @@ type Line struct {
 	Letter  string  // stands at the end, "" for none
 }
 
-// Lines draws lines on axes with these names. gonum/plot measures text with its own fonts, so names must not be Chinese.
+// Lines draws lines on axes with these names.
 func Lines(x, y string, lines []Line) *Drawing {
-	p := newPlot(y)
-	p.X.Label.Text = x
-	p.Add(plotter.NewGrid())
+	low, high := [2]float64{math.Inf(1), math.Inf(1)}, [2]float64{math.Inf(-1), math.Inf(-1)}
 	for _, l := range lines {
-		xys := make(plotter.XYs, len(l.Points))
-		for i, q := range l.Points {
-			xys[i] = plotter.XY{X: q[0], Y: q[1]}
-		}
-		line := &plotter.Line{XYs: xys, LineStyle: draw.LineStyle{Color: rgb(l.Colour, l.Opacity), Width: vg.Length(l.Width), Dashes: l.Stroke.dashes()}}
-		if l.Fill > 0 {
-			line.FillColor = rgb(l.Colour, l.Fill)
-		}
-		p.Add(line)
-		if l.Dots {
-			p.Add(&plotter.Scatter{XYs: xys, GlyphStyle: draw.GlyphStyle{Color: line.Color, Radius: 2, Shape: draw.CircleGlyph{}}})
-		}
-		if l.Letter != "" {
-			p.Add(letters(plotter.XYLabels{XYs: xys[len(xys)-1:], Labels: []string{l.Letter}}, vg.Point{X: 8, Y: -4}, 11))
+		for _, q := range l.Points {
+			for i := range q {
+				low[i], high[i] = min(low[i], q[i]), max(high[i], q[i])
+			}
 		}
 	}
-	return plotted(p)
+	p := newPlot(y, ruled(low[1], high[1], 6))
+	p.across = ruled(low[0], high[0], 8)
+	p.across.from, p.across.to = p.left, p.right
+	p.up.draw(p)
+	p.across.draw(p)
+	p.Text((p.left+p.right)/2, plotHeight-6, labelSize, "middle", x)
+	var ends []end
+	for _, l := range lines {
+		p.line(l)
+		if l.Letter != "" {
+			last := l.Points[len(l.Points)-1]
+			ends = append(ends, end{x: p.across.at(last[0]) + 8, y: p.up.at(last[1]), letter: l.Letter})
+		}
+	}
+	p.letters(ends)
+	return p.Drawing
+}
+
+// line draws one line, the area below it and its dots.
+func (p *plot) line(l Line) {
+	var path strings.Builder
+	for i, q := range l.Points {
+		fmt.Fprintf(&path, "%c%.1f %.1f", "ML"[min(i, 1)], p.across.at(q[0]), p.up.at(q[1]))
+	}
+	if l.Fill > 0 {
+		first, last := p.across.at(l.Points[0][0]), p.across.at(l.Points[len(l.Points)-1][0])
+		fmt.Fprintf(p, `<path fill="%s" fill-opacity="%g" d="%sL%.1f %.1fL%.1f %.1[5]fz"/>`, l.Colour, l.Fill, path.String(), last, p.bottom, first)
+	}
+	fmt.Fprintf(p, `<path fill="none" stroke="%s" stroke-width="%g" opacity="%g"%s d="%s"/>`, l.Colour, l.Width, l.Opacity, l.Stroke.style(), path.String())
+	if !l.Dots {
+		return
+	}
+	fmt.Fprintf(p, `<g opacity="%g">`, l.Opacity)
+	for _, q := range l.Points {
+		p.WriteString(Circle.Draw(p.across.at(q[0]), p.up.at(q[1]), 4, l.Colour))
+	}
+	p.WriteString("</g>")
+}
+
+// end is where a line ends.
+type end struct {
+	x, y   float64
+	letter string
+}
+
+// letters writes the letters of lines beside their ends, apart from each other where lines end together, and above the axis.
+func (p *plot) letters(ends []end) {
+	slices.SortStableFunc(ends, func(a, b end) int { return cmp.Compare(a.y, b.y) })
+	free := p.top
+	for i := range ends {
+		ends[i].y = max(ends[i].y+4, free)
+		free = ends[i].y + letterSize
+	}
+	free = p.bottom - 2
+	for i := len(ends) - 1; i >= 0; i-- {
+		e := &ends[i]
+		e.y = min(e.y, free)
+		free = e.y - letterSize
+		p.Text(e.x, e.y, letterSize, "middle", e.letter)
+	}
 }
 
 // Series is one bar of each group.
 type Series struct {
 	Values   []float64 // one for each group; NaN: no bar
+	Digits   int       // of the number above each bar, behind the point; it is left out where bars are too thin
 	Colour   string
 	Outlined bool   // not filled
 	Letter   string // above each bar, "" for none
 }
 
-// Bars draws a group of bars for each name; as with [Lines], names must not be Chinese.
+// Bars draws a group of bars for each name.
 func Bars(y string, names []string, series []Series) *Drawing {
-	p := newPlot(y)
-	grid := plotter.NewGrid()
-	grid.Vertical.Color = nil
-	p.Add(grid)
-	width := vg.Points(420 / float64(len(names)*len(series)))
-	for i, s := range series {
-		heights := make(plotter.Values, len(s.Values))
-		var tops plotter.XYLabels
-		for j, v := range s.Values {
-			if math.IsNaN(v) {
-				continue
+	high := 0.0
+	for _, s := range series {
+		for _, v := range s.Values {
+			if !math.IsNaN(v) {
+				high = max(high, v)
 			}
-			heights[j] = v
-			tops.XYs = append(tops.XYs, plotter.XY{X: float64(j), Y: v})
-			tops.Labels = append(tops.Labels, s.Letter)
-		}
-		offset := width * vg.Length(float64(i)-float64(len(series)-1)/2)
-		bar := &plotter.BarChart{Values: heights, Width: width, Color: rgb(s.Colour, 1), Offset: offset}
-		if s.Outlined {
-			bar.Width -= 2
-			bar.LineStyle = draw.LineStyle{Color: bar.Color, Width: 1.5}
-			bar.Color = color.Transparent
-		}
-		p.Add(bar)
-		if s.Letter != "" {
-			p.Add(letters(tops, vg.Point{X: offset, Y: 2}, min(10, width)))
 		}
 	}
-	p.NominalX(names...)
-	p.X.Tick.Label.Font.Size = 10 // six or more, side by side
-	p.Y.Min = 0
-	return plotted(p)
-}
-
-// letters are labels centred above or beside their points.
-func letters(at plotter.XYLabels, offset vg.Point, size vg.Length) *plotter.Labels {
-	style := draw.TextStyle{Color: color.Black, Font: font.From(plotter.DefaultFont, size), Handler: plot.DefaultTextHandler, XAlign: draw.XCenter}
-	style.Font.Variant = "Sans"
-	return &plotter.Labels{XYs: at.XYs, Labels: at.Labels, Offset: offset, TextStyle: slices.Repeat([]draw.TextStyle{style}, len(at.Labels))}
-}
-
-func newPlot(axis string) *plot.Plot {
-	p := plot.New()
-	p.BackgroundColor = nil
-	p.Y.Label.Text = axis
-	for _, style := range []*draw.TextStyle{&p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label} {
-		style.Font.Variant = "Sans"
-		style.Font.Size = 12
+	if high == 0 {
+		high = 1
 	}
-	return p
-}
-
-// plotted draws with gonum/plot, which measures text with its own fonts: it has no Chinese.
-func plotted(p *plot.Plot) *Drawing {
-	widen(&p.X)
-	widen(&p.Y)
-	canvas := vgsvg.New(Width, plotHeight)
-	p.Draw(draw.Crop(draw.New(canvas), 6, -24, 4, -6)) // room for half a label at the right end
-	d := &Drawing{Height: plotHeight}
-	var b bytes.Buffer
-	if _, err := canvas.WriteTo(&b); err != nil { // a bytes.Buffer takes every write
-		d.Text(10, 20, 12, "start", err.Error())
-		return d
+	p := newPlot(y, ruled(0, high, 6))
+	p.up.draw(p)
+	p.segment(p.left, p.bottom, p.right, p.bottom, false)
+	slot := (p.right - p.left) / float64(len(names))
+	width := 0.7 * slot / float64(len(series))
+	for j, name := range names {
+		middle := p.left + (float64(j)+0.5)*slot
+		for i, line := range wrap(name, slot/nameSize) {
+			p.Text(middle, p.bottom+14+float64(i)*(nameSize+2), nameSize, "middle", line)
+		}
+		for i, s := range series {
+			if j < len(s.Values) && !math.IsNaN(s.Values[j]) {
+				p.bar(middle+width*(float64(i)-float64(len(series))/2), width, s.Values[j], s)
+			}
+		}
 	}
-	_, body, _ := strings.Cut(b.String(), "<svg")
-	_, body, _ = strings.Cut(body, ">")
-	body, _, _ = strings.Cut(body, "</svg>")
-	d.WriteString(strings.ReplaceAll(body, "stroke:#000000", "stroke:currentColor")) // texts have no colour of their own
-	return d
+	return p.Drawing
 }
 
-// widen opens a range that is too narrow for its numbers: gonum/plot finds no ticks there, and panics.
-func widen(a *plot.Axis) {
-	if size := max(math.Abs(a.Min), math.Abs(a.Max)); a.Max-a.Min < 1e-6*size {
-		a.Min, a.Max = a.Min-0.1*size, a.Max+0.1*size
+// bar draws one bar with what stands above it.
+func (p *plot) bar(x, width, value float64, s Series) {
+	y := p.up.at(value)
+	if s.Outlined {
+		fmt.Fprintf(p, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="none" stroke="%s" stroke-width="1.5"/>`, x+1, y, max(width-2, 0.5), p.bottom-y, s.Colour)
+	} else {
+		fmt.Fprintf(p, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`, x, y, width, p.bottom-y, s.Colour)
+	}
+	above := y - 3
+	if number := strconv.FormatFloat(value, 'f', s.Digits, 64); Ems(number)*nameSize <= width {
+		p.Text(x+width/2, above, nameSize, "middle", number)
+		above -= nameSize
+	}
+	if s.Letter != "" {
+		p.Text(x+width/2, above, min(nameSize, width), "middle", s.Letter)
 	}
 }
 
-// rgb reads a palette entry.
-func rgb(hex string, opacity float32) color.Color {
-	v, err := strconv.ParseUint(hex[1:], 16, 32)
-	if err != nil {
-		return color.Black
+// wrap makes at most two lines of a name, and cuts what does not fit.
+func wrap(name string, limit float64) []string {
+	if at := strings.LastIndex(name, " "); Ems(name) > limit && at > 0 {
+		return []string{Fit(name[:at], limit), Fit(name[at+1:], limit)}
 	}
-	return color.NRGBA{uint8(v >> 16), uint8(v >> 8), uint8(v), uint8(255 * opacity)}
+	return []string{Fit(name, limit)}
 }

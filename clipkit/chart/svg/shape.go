@@ -1,10 +1,6 @@
 package svg
 
-import (
-	"fmt"
-
-	"gonum.org/v1/plot/vg"
-)
+import "fmt"
 
 // Shape is what tells series apart for a reader who doesn't see their colours.
 type Shape int
@@ -65,12 +61,13 @@ func (s Stroke) Shape() Shape {
 	return map[Stroke]Shape{Solid: Full, Dashed: Broken, Dotted: Spotted}[s]
 }
 
-func (s Stroke) dashes() []vg.Length {
+// style is the stroke as an attribute.
+func (s Stroke) style() string {
 	switch s {
 	case Dashed:
-		return []vg.Length{5, 3}
+		return ` style="stroke-dasharray:5 3"`
 	case Dotted:
-		return []vg.Length{1.5, 2}
+		return ` style="stroke-dasharray:1.5 2"`
 	}
-	return nil
+	return ""
 }

@@ -92,7 +92,8 @@ func TestExploreCommand(t *testing.T) {
 	}
 }
 
-// fault 19.12: a token is not visible in ps: it comes from a file or the environment, and one among the command's words is refused
+// A token is not visible in ps: it comes from a file or the environment, and one among the command's words is refused.
+// fault 19.12
 func TestTokenIsNoArgument(t *testing.T) {
 	t.Setenv("CLIPKIT_ROOT", t.TempDir())
 	var said bytes.Buffer

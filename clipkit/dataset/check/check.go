@@ -22,6 +22,7 @@ import (
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/dataset/skipped"
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/internal/transient"
 	"clipnb/clipkit/tokenizer"
 )
 
@@ -154,7 +155,7 @@ func (c *checked) pictures(ctx context.Context, o Options) error {
 	for start := 0; start < len(ids); start += len(looks) {
 		batch := ids[start:min(start+len(looks), len(ids))]
 		err := imaging.Each(ctx, len(batch), func(i int) error {
-			looks[i] = lookAt(c.source, batch[i], o.Decode)
+			looks[i] = lookAt(ctx, c.source, batch[i], o.Decode)
 			return nil // what is wrong with a picture is a finding
 		})
 		if err != nil {
@@ -185,20 +186,26 @@ func (c *checked) pictures(ctx context.Context, o Options) error {
 	return nil
 }
 
-// lookAt reads one picture.
-func lookAt(s dataset.Source, id int64, decode bool) (l look) {
-	data, err := s.Image(id)
-	if err != nil {
+// lookAt reads one picture. When ctx ends meanwhile, nothing is known of it.
+func lookAt(ctx context.Context, s dataset.Source, id int64, decode bool) (l look) {
+	data, header, err := readHeader(ctx, s, id)
+	if data == nil {
 		return look{err: err}
 	}
 	sum := sha256.Sum256(data)
-	l.digest = digest(sum[:16])
-	header, err := imaging.DecodeConfig(data)
 	if err == nil && decode {
-		_, err = imaging.Decode(data)
+		_, err = imaging.DecodeContext(ctx, data)
 	}
-	l.width, l.height, l.err = header.Width, header.Height, err
-	return l
+	return look{digest(sum[:16]), err, header.Width, header.Height}
+}
+
+// readHeader reads a picture and its header. Without the picture there is an error; a picture whose header is wrong comes with one, too.
+func readHeader(ctx context.Context, s dataset.Source, id int64) (data []byte, header imaging.Config, err error) {
+	data, err = transient.Read(ctx, func() ([]byte, error) { return s.Image(id) })
+	if err == nil {
+		header, err = imaging.DecodeConfig(data)
+	}
+	return data, header, err
 }
 
 // pairs counts what belongs together. A picture that cannot be read is one of its own.

@@ -17,7 +17,7 @@ func Headers(ctx context.Context, s dataset.Source, skip *dataset.Skipped, progr
 	for start := 0; start < len(ids); start += len(errs) {
 		some := ids[start:min(start+len(errs), len(ids))]
 		err := imaging.Each(ctx, len(some), func(i int) error {
-			errs[i] = lookAt(s, some[i], false).err
+			_, _, errs[i] = readHeader(ctx, s, some[i])
 			return nil
 		})
 		for i, id := range some {

@@ -62,7 +62,9 @@ func BenchmarkLoader(b *testing.B) {
 	const batch, pair, vitB16 = 16, 25 * time.Millisecond, 200 * time.Millisecond
 	photos := newPhotographs(b, 16*batch)
 	cfg := Config{BatchSize: batch, Resolution: 224, Shuffle: true,
-		Levels: func(encoded []byte, _ *rand.Rand) ([]uint8, error) { return imaging.TransformLevels(encoded, 224) }}
+		Levels: func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]uint8, error) {
+			return imaging.TransformLevels(ctx, encoded, 224)
+		}}
 	b.Run("alone", func(b *testing.B) {
 		photos := photographs{toy{n: 2000 * batch}, photos.jpeg}
 		for b.Loop() {

@@ -22,7 +22,9 @@ func Example() {
 		BatchSize:  250,
 		Resolution: 32,
 		Shuffle:    true,
-		Transform:  func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, 32) },
+		Transform: func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]float32, error) {
+			return imaging.TransformContext(ctx, encoded, 32)
+		},
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -58,10 +58,10 @@ type Config struct {
 	Count int
 
 	// Transform makes [3, R, R] of a picture file. rng depends on seed, epoch and the pair's position in the epoch alone, so that
-	// augmentation is the same for any number of workers. Called concurrently.
-	Transform func(encoded []byte, rng *rand.Rand) ([]float32, error)
+	// augmentation is the same for any number of workers. Called concurrently; ctx ends when the loader does, so that closing it waits for no large picture.
+	Transform func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]float32, error)
 	// Levels, when not nil, is called instead, and the batches have bytes in Levels: a quarter of the memory.
-	Levels func(encoded []byte, rng *rand.Rand) ([]uint8, error)
+	Levels func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]uint8, error)
 
 	SkipBudget int                       // bad pairs tolerated; each is replaced by the next good one. 0: the first is an error
 	OnSkip     func(dataset.Pair, error) // told once of each bad pair, in the order of the batches, by Next; may be nil
@@ -227,6 +227,9 @@ func (l *Loader) fill(p *pending, row int) {
 		}
 		index := (l.orders[rank][position] + try) % len(l.pairs)
 		err := l.load(p, row, l.pairs[index], position*l.cfg.World+rank)
+		if l.ctx.Err() != nil { // then nothing is known of the pair
+			return
+		}
 		if err == nil {
 			p.batch.Pairs[row] = index
 			break

@@ -48,7 +48,7 @@ func (s toy) Image(id int64) ([]byte, error) {
 }
 
 // paint makes a 2×2 picture that shows the id and the generator.
-func paint(encoded []byte, rng *rand.Rand) ([]float32, error) {
+func paint(_ context.Context, encoded []byte, rng *rand.Rand) ([]float32, error) {
 	id := float32(binary.LittleEndian.Uint64(encoded))
 	if rng.IntN(4) == 0 {
 		runtime.Gosched() // let workers overtake each other
@@ -210,11 +210,11 @@ func TestMemoryIsBoundedByMicroBatches(t *testing.T) {
 		var allowed atomic.Int64
 		cfg := config()
 		cfg.Shuffle, cfg.Accum, cfg.Workers, cfg.Prefetch, cfg.BatchSize = false, accum, 3, 2, 4
-		cfg.Transform = func(encoded []byte, rng *rand.Rand) ([]float32, error) {
+		cfg.Transform = func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]float32, error) {
 			if micro := int64(binary.LittleEndian.Uint64(encoded)) / 4; micro > allowed.Load()+2 {
 				t.Errorf("accum %d: micro-batch %d is made while Next has been asked for %d", accum, micro, allowed.Load())
 			}
-			return paint(encoded, rng)
+			return paint(ctx, encoded, rng)
 		}
 		l, err := New(context.Background(), toy{n: 240}, cfg)
 		if err != nil {
@@ -293,9 +293,9 @@ func TestSkipsBadPairs(t *testing.T) {
 }
 
 func TestReportsBadTransforms(t *testing.T) {
-	for want, transform := range map[string]func([]byte, *rand.Rand) ([]float32, error){
-		"5 values, want [3, 2, 2]": func([]byte, *rand.Rand) ([]float32, error) { return make([]float32, 5), nil },
-		"panic: index out":         func(b []byte, _ *rand.Rand) ([]float32, error) { panic("index out") },
+	for want, transform := range map[string]func(context.Context, []byte, *rand.Rand) ([]float32, error){
+		"5 values, want [3, 2, 2]": func(context.Context, []byte, *rand.Rand) ([]float32, error) { return make([]float32, 5), nil },
+		"panic: index out":         func(context.Context, []byte, *rand.Rand) ([]float32, error) { panic("index out") },
 	} {
 		cfg := config()
 		cfg.Transform = transform
@@ -378,10 +378,10 @@ func TestStopsInTheMiddleOfABatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	entered, release := make(chan bool, 64), make(chan bool)
 	cfg := config()
-	cfg.Transform = func(b []byte, rng *rand.Rand) ([]float32, error) {
+	cfg.Transform = func(ctx context.Context, b []byte, rng *rand.Rand) ([]float32, error) {
 		entered <- true
 		<-release
-		return paint(b, rng)
+		return paint(ctx, b, rng)
 	}
 	l, err := New(ctx, toy{n: 18}, cfg)
 	if err != nil {
@@ -394,4 +394,36 @@ func TestStopsInTheMiddleOfABatch(t *testing.T) {
 	}
 	close(release)
 	l.Close()
+}
+
+// A stop, or Close, ends the decoding of a picture that takes long, and the picture is not among those left out.
+// fault 19.9
+func TestStopEndsDecoding(t *testing.T) {
+	for _, closes := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(context.Background())
+		entered := make(chan bool, 64)
+		cfg := config()
+		cfg.Workers, cfg.SkipBudget = 3, 8
+		cfg.OnSkip = func(p dataset.Pair, err error) { t.Errorf("%v was left out: %v", p, err) }
+		cfg.Transform = func(ctx context.Context, b []byte, rng *rand.Rand) ([]float32, error) {
+			entered <- true
+			<-ctx.Done() // a decoder that looks at its context now and then
+			return nil, fmt.Errorf("decoding: %w", ctx.Err())
+		}
+		l, err := New(ctx, toy{n: 18}, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-entered
+		if closes {
+			l.Close()
+		} else {
+			cancel()
+		}
+		if _, err := l.Next(); closes && err != ErrClosed || !closes && err != context.Canceled {
+			t.Errorf("error %v", err)
+		}
+		l.Close()
+		cancel()
+	}
 }

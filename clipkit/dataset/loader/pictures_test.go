@@ -26,7 +26,9 @@ func TestBadPicturesInTraining(t *testing.T) {
 	} {
 		pictures := map[int64]string{1: good[1], 2: c.data, 3: good[3], 4: good[4]}
 		s := datasettest.Memory(datasettest.Captions("红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟"), pictures)
-		cfg := Config{BatchSize: 4, Resolution: 32, Workers: 1, Transform: func(encoded []byte, _ *rand.Rand) ([]float32, error) { return imaging.Transform(encoded, 32) }}
+		cfg := Config{BatchSize: 4, Resolution: 32, Workers: 1, Transform: func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]float32, error) {
+			return imaging.TransformContext(ctx, encoded, 32)
+		}}
 		var skipped []string
 		cfg.SkipBudget, cfg.OnSkip = 1, func(p dataset.Pair, err error) { skipped = append(skipped, p.Text+": "+err.Error()) }
 		if b := readAll(t, s, cfg)[0]; b.Pairs[1] == 1 || len(skipped) != 1 || !strings.HasPrefix(skipped[0], "蓝色的狗: ") || !strings.Contains(skipped[0], c.want) {
@@ -52,7 +54,7 @@ func TestBadPicturesInTraining(t *testing.T) {
 func TestFewPairs(t *testing.T) {
 	s := datasettest.Memory(datasettest.Captions("红色的猫", "蓝色的狗", "绿色的鱼"), datasettest.Pictures(3))
 	cfg := config()
-	cfg.BatchSize, cfg.Shuffle, cfg.Transform = 8, false, func([]byte, *rand.Rand) ([]float32, error) { return make([]float32, 12), nil }
+	cfg.BatchSize, cfg.Shuffle, cfg.Transform = 8, false, func(context.Context, []byte, *rand.Rand) ([]float32, error) { return make([]float32, 12), nil }
 	batches := readAll(t, s, cfg)
 	if want := []int{0, 1, 2, 0, 1, 2, 0, 1}; len(batches) != 1 || !slices.Equal(batches[0].Pairs, want) {
 		t.Errorf("batches %v, want one of pairs %v", batches, want)
@@ -63,12 +65,12 @@ func TestFewPairs(t *testing.T) {
 func TestLevels(t *testing.T) {
 	s := datasettest.Memory(datasettest.Captions("红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟"), datasettest.Pictures(4))
 	for _, accum := range []int{1, 2} {
-		cfg := Config{BatchSize: 2, Accum: accum, Resolution: 32, Workers: 2, Shuffle: true, Transform: func(encoded []byte, rng *rand.Rand) ([]float32, error) {
-			return imaging.Reference.Transform(encoded, 32, rng)
+		cfg := Config{BatchSize: 2, Accum: accum, Resolution: 32, Workers: 2, Shuffle: true, Transform: func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]float32, error) {
+			return imaging.Reference.TransformContext(ctx, encoded, 32, rng)
 		}}
 		want := readAll(t, s, cfg)
-		cfg.Levels = func(encoded []byte, rng *rand.Rand) ([]uint8, error) {
-			return imaging.Reference.TransformLevels(encoded, 32, rng)
+		cfg.Levels = func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]uint8, error) {
+			return imaging.Reference.TransformLevels(ctx, encoded, 32, rng)
 		}
 		for i, b := range readAll(t, s, cfg) {
 			if b.Images != nil || !slices.Equal(imaging.NormaliseLevels(b.Levels, len(b.Pairs)), want[i].Images) || !slices.Equal(b.IDs, want[i].IDs) {
@@ -76,7 +78,7 @@ func TestLevels(t *testing.T) {
 			}
 		}
 	}
-	cfg := Config{BatchSize: 2, Resolution: 32, Levels: func([]byte, *rand.Rand) ([]uint8, error) { return make([]uint8, 5), nil }}
+	cfg := Config{BatchSize: 2, Resolution: 32, Levels: func(context.Context, []byte, *rand.Rand) ([]uint8, error) { return make([]uint8, 5), nil }}
 	l, err := New(t.Context(), s, cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"clipnb/clipkit/dataset"
 )
@@ -35,9 +35,6 @@ func (s flaky) Image(id int64) ([]byte, error) {
 // A read error of the disk is tried three times before it costs the pair; an error of the file costs it at once.
 // fault 24, 19.6
 func TestReadErrorsAreTriedAgain(t *testing.T) {
-	was := pauses
-	pauses = []time.Duration{time.Millisecond, time.Millisecond}
-	defer func() { pauses = was }()
 	for _, c := range []struct {
 		why            error
 		fails          int
@@ -50,13 +47,15 @@ func TestReadErrorsAreTriedAgain(t *testing.T) {
 		{syscall.EACCES, 9, 1, 1},
 		{errBadPicture, 9, 1, 1},
 	} {
-		s := flaky{toy{n: 8}, map[int64]int{3: c.fails}, c.why, new(sync.Mutex), map[int64]int{}}
-		cfg, skipped := config(), 0
-		cfg.SkipBudget = 2
-		cfg.OnSkip = func(dataset.Pair, error) { skipped++ }
-		readAll(t, s, cfg)
-		if asked := s.asked[3]; asked%c.asked != 0 || asked == 0 || skipped != c.skipped || c.skipped == 0 && asked != c.asked {
-			t.Errorf("%v, %d times: read %d times, skipped %d; want %d and %d", c.why, c.fails, asked, skipped, c.asked, c.skipped)
-		}
+		synctest.Test(t, func(t *testing.T) { // whose pauses take no time
+			s := flaky{toy{n: 8}, map[int64]int{3: c.fails}, c.why, new(sync.Mutex), map[int64]int{}}
+			cfg, skipped := config(), 0
+			cfg.SkipBudget = 2
+			cfg.OnSkip = func(dataset.Pair, error) { skipped++ }
+			readAll(t, s, cfg)
+			if asked := s.asked[3]; asked%c.asked != 0 || asked == 0 || skipped != c.skipped || c.skipped == 0 && asked != c.asked {
+				t.Errorf("%v, %d times: read %d times, skipped %d; want %d and %d", c.why, c.fails, asked, skipped, c.asked, c.skipped)
+			}
+		})
 	}
 }

@@ -1,11 +1,13 @@
 package loader
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 
 	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/internal/transient"
 	"clipnb/clipkit/tokenizer"
 )
 
@@ -15,7 +17,7 @@ func (l *Loader) check() error {
 	case len(l.pairs) == 0:
 		return errors.New("no caption has image_ids, so there are no pairs; a split with hidden answers cannot be trained or validated on")
 	case c.Transform == nil && c.Levels == nil:
-		return errors.New("Transform is nil, and so is Levels; want a function such as imaging.Transform or imaging.TransformLevels")
+		return errors.New("Transform is nil, and so is Levels; want a function such as imaging.TransformContext or imaging.TransformLevels")
 	case c.BatchSize < 1 || c.Resolution < 1 || c.Workers < 1 || c.Prefetch < 1 || c.SkipBudget < 0 || c.Epoch < 0:
 		return fmt.Errorf("BatchSize %d and Resolution %d must be positive, Workers %d, Prefetch %d, SkipBudget %d and Epoch %d not negative",
 			c.BatchSize, c.Resolution, c.Workers, c.Prefetch, c.SkipBudget, c.Epoch)
@@ -35,7 +37,7 @@ func (l *Loader) load(p *pending, row int, pair dataset.Pair, position int) (err
 			err = fmt.Errorf("transform: panic: %v", r)
 		}
 	}()
-	encoded, err := l.image(pair.ImageID)
+	encoded, err := transient.Read(l.ctx, func() ([]byte, error) { return l.source.Image(pair.ImageID) })
 	if err != nil {
 		return err
 	}
@@ -53,8 +55,8 @@ func (l *Loader) load(p *pending, row int, pair dataset.Pair, position int) (err
 }
 
 // prepare makes one row of a batch's pictures of a file.
-func prepare[T any](l *Loader, images []T, row int, transform func([]byte, *rand.Rand) ([]T, error), encoded []byte, position int) error {
-	picture, err := transform(encoded, l.rng(position))
+func prepare[T any](l *Loader, images []T, row int, transform func(context.Context, []byte, *rand.Rand) ([]T, error), encoded []byte, position int) error {
+	picture, err := transform(l.ctx, encoded, l.rng(position))
 	if err != nil {
 		return err
 	}

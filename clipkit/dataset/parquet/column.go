@@ -16,6 +16,8 @@ import (
 // Limits on a page: the library makes room for what a page's header promises.
 const (
 	maxPage       = 1 << 30
+	largePage     = 64 << 20 // from here on no page unpacks to more than maxRatio times its bytes: pictures, which make large pages, are packed already
+	maxRatio      = 256
 	maxPageValues = 1 << 22
 	maxHeader     = 1 << 20
 )
@@ -102,6 +104,8 @@ func readHeader(in io.ReaderAt, at, end int64) (p page, kind format.PageType, er
 		return p, 0, fmt.Errorf("%d bytes, and the column ends after %d", length, end-at)
 	case h.UncompressedPageSize < 0 || h.UncompressedPageSize > maxPage || h.CompressedPageSize > maxPage:
 		return p, 0, fmt.Errorf("%d bytes unpacked, want at most %d; write smaller row groups", h.UncompressedPageSize, maxPage)
+	case h.UncompressedPageSize > largePage && int64(h.UncompressedPageSize) > maxRatio*int64(h.CompressedPageSize):
+		return p, 0, fmt.Errorf("%d bytes unpack to %d, want at most %d times as many; write smaller row groups", h.CompressedPageSize, h.UncompressedPageSize, maxRatio)
 	}
 	p = page{offset: at, length: int32(length), header: int32(n), size: h.UncompressedPageSize}
 	encoding := format.Plain
@@ -215,9 +219,10 @@ func (c *column) checkUnpacked(packed []byte, size int64) error {
 	return nil
 }
 
-// strings reads a column of strings, or of lists of them, as those of each row.
+// strings reads a column of strings, or of lists of them, as those of each row. Equal ones of a page share memory: a dictionary has one for millions of rows.
 func (c *column) strings(in io.ReaderAt, rows int64) (of [][]string, err error) {
 	for _, p := range c.pages {
+		known := map[string]string{}
 		values, err := c.read(in, p)
 		if err != nil {
 			return nil, err
@@ -232,7 +237,12 @@ func (c *column) strings(in io.ReaderAt, rows int64) (of [][]string, err error) 
 			if len(of) == 0 || int64(len(of)) > rows {
 				return nil, fmt.Errorf("page at byte %d: values of no row", p.offset)
 			}
-			of[len(of)-1] = append(of[len(of)-1], string(v.ByteArray()))
+			text, ok := known[string(v.ByteArray())]
+			if !ok {
+				text = string(v.ByteArray())
+				known[text] = text
+			}
+			of[len(of)-1] = append(of[len(of)-1], text)
 		}
 	}
 	if int64(len(of)) != rows {

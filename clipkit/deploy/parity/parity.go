@@ -1,7 +1,7 @@
 // Package parity compares an exported folder (package deploy) with the model that it was made of, on pictures and texts of one's own: how far features
 // are from the model's, and what that does to recall.
 //
-//	t, err := parity.Measure(ctx, "deploy", m, split, before, progress) // before: the model's own features of split
+//	t, err := parity.Measure(ctx, "deploy", ident, device, split, before, progress) // before: the model's own features of split
 //	err = t.Save("deploy")                                              // deploy/PARITY.md
 //	for _, line := range t.Warnings() { … }                             // recall that falls by more than Tolerance
 //
@@ -19,6 +19,7 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/deploy"
+	"clipnb/clipkit/device"
 	"clipnb/clipkit/eval"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/internal/atomicfile"
@@ -53,13 +54,13 @@ type Agreement struct {
 	Largest     float64 // difference of one value of two unit vectors
 }
 
-// Measure encodes split with every precision of the folder. before has the model's features of it, texts or none.
-func Measure(ctx context.Context, dir string, ident model.Ident, m *model.Model, split dataset.Source, before *eval.Features, progress func(done, total int)) (*Table, error) {
+// Measure encodes split with every precision of the folder. before has the features of it, texts or none, that a model gave on a device.
+func Measure(ctx context.Context, dir string, ident model.Ident, device string, split dataset.Source, before *eval.Features, progress func(done, total int)) (*Table, error) {
 	list, err := deploy.ReadManifest(dir)
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{Model: ident, Device: m.Device.String(), Split: split.Name(), Pictures: len(before.ImageIDs), Texts: len(before.TextIDs)}
+	t := &Table{Model: ident, Device: device, Split: split.Name(), Pictures: len(before.ImageIDs), Texts: len(before.TextIDs)}
 	precisions := list.Precisions()
 	for i, p := range precisions {
 		progress(i, len(precisions))
@@ -83,6 +84,7 @@ func measure(ctx context.Context, dir, precision string, absent []onnx.Side, spl
 	if err != nil {
 		return r, err
 	}
+	defer device.TrimMemory() // of a large model the next precision would not fit beside what this one leaves
 	defer m.Device.Close()
 	defer m.Close()
 	r.Precision = precision

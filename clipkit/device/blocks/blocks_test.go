@@ -12,19 +12,23 @@ import (
 	"testing"
 )
 
-// program is testdata/check.c, built once. A compiler is there, or this package would not be.
-var program = sync.OnceValues(func() (string, error) {
+// build compiles testdata/check.c. A compiler is there, or this package would not be.
+func build(name string, flags ...string) (path string, err error) {
 	cc, err := exec.Command("go", "env", "CC").Output()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(folder, "check")
+	path = filepath.Join(folder, name)
 	argv := append(strings.Fields(string(cc)), "-O2", "-fno-builtin", "-Wall", "-pthread", "-o", path, "testdata/check.c", "-ldl")
+	argv = append(argv, flags...)
 	if said, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%v: %w\n%s", argv, err, said)
 	}
 	return path, nil
-})
+}
+
+// program is built once.
+var program = sync.OnceValues(func() (string, error) { return build("check") })
 
 var folder string
 
@@ -52,21 +56,38 @@ func check(t *testing.T, name string, env ...string) {
 	}
 }
 
+// All checks again where undefined behaviour ends the program. (An allocator cannot be looked at by AddressSanitizer, which is one; nor by a sanitizer that
+// prints, as that allocates.)
+// fault 19.13
+func TestNoUndefinedBehaviour(t *testing.T) {
+	path, err := build("checked", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command(path).CombinedOutput(); err != nil || string(said) != "ok\n" {
+		t.Errorf("%v\n%s", err, said)
+	}
+}
+
 func TestBlocksAreKept(t *testing.T) {
 	check(t, "kept")
 	check(t, "kept", "CLIPKIT_BLOCKS=off")
 }
 
-// fault 19.13: a refused large request does not lift what is kept for ever
+// A refused large request does not lift what is kept for ever.
+// fault 19.13
 func TestRefusedRequestLiftsNothing(t *testing.T) { check(t, "refused") }
 
-// fault 19.13: a double free aborts as in glibc, and does not hang, whatever the program does on SIGABRT
+// A double free aborts as in glibc, and does not hang, whatever the program does on SIGABRT.
+// fault 19.13
 func TestDoubleFreeAborts(t *testing.T) { check(t, "twice") }
 
-// fault 19.13: fork while other threads allocate does not hang, in parent or child
+// Fork while other threads allocate does not hang, in parent or child.
+// fault 19.13
 func TestForkWhileOthersAllocate(t *testing.T) { check(t, "fork") }
 
-// fault 19.13: a foreign pointer beside an unmapped page is not read
+// A foreign pointer beside an unmapped page is not read.
+// fault 19.13
 func TestForeignPointerIsNotRead(t *testing.T) { check(t, "foreign") }
 
 // This test's program imports the package, so shared libraries find its free before libc's.

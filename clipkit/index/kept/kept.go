@@ -15,7 +15,6 @@ import (
 
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/index"
-	"clipnb/clipkit/index/pgvector"
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/regular"
 )
@@ -26,11 +25,16 @@ type Location struct {
 	Postgres, Key string
 }
 
+var errNoClient = errors.New("opening an index in PostgreSQL: its client is left out of cells, to keep them small; add _ \"clipnb/clipkit/index/pgvector\" to the notebook's imports and run that cell again")
+
 // Open opens the two parts, or makes them.
 func (l Location) Open(ctx context.Context, model string, dim int, texts bool) (p index.Pair, err error) {
 	one := func(what string) (index.Index, error) {
 		if l.Postgres != "" {
-			return pgvector.Open(ctx, pgvector.Config{URL: l.Postgres, Name: l.Key + "-" + what, Model: model, Dim: dim})
+			if index.Postgres == nil {
+				return nil, errNoClient
+			}
+			return index.Postgres(ctx, l.Postgres, l.Key+"-"+what, model, dim)
 		}
 		return index.Create(filepath.Join(l.Folder, what), model, dim)
 	}

@@ -72,6 +72,16 @@ var (
 	goodName                = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$`)
 )
 
+func init() {
+	index.Postgres = func(ctx context.Context, url, name, model string, dim int) (index.Index, error) {
+		x, err := Open(ctx, Config{URL: url, Name: name, Model: model, Dim: dim})
+		if err != nil { // not a nil *Index in an interface
+			return nil, err
+		}
+		return x, nil
+	}
+}
+
 // Open opens an index, and makes it where there is none of that name.
 func Open(ctx context.Context, c Config) (*Index, error) {
 	if err := index.CheckModel(c.Model, c.Dim); err != nil {

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// fault 19.12: files and folders keep the user's umask
+// Files and folders keep the user's umask.
+// fault 19.12
 func TestUmask(t *testing.T) {
 	had := syscall.Umask(0)
 	defer syscall.Umask(had)

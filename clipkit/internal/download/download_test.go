@@ -116,6 +116,7 @@ func TestFetchGoesToTheNextServer(t *testing.T) {
 		})
 	}
 }
+
 // fault 8
 func TestFetchChecksSizeAndHash(t *testing.T) {
 	for name, change := range map[string]func(r *File){
@@ -250,6 +251,7 @@ func TestFetchTwiceAtOnce(t *testing.T) {
 		t.Errorf("%d requests, %d bytes", len(ranges), sent)
 	}
 }
+
 // fault 9
 func TestFetchOffline(t *testing.T) {
 	s := serve(t, nil)

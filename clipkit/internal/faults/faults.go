@@ -5,7 +5,7 @@
 //	// fault 4, 19.9
 //	func TestTruncatedAtEveryLength(t *testing.T) {
 //
-// go test ./clipkit/internal/faults -update writes the table anew. What has no test says so in it.
+// go test ./clipkit/internal/faults -update writes the table anew. A fault that has no test is a failure.
 //
 // The worst files known for the readers are here too, with the time and memory that each takes: go test ./clipkit/internal/faults -run Worst -v.
 package faults

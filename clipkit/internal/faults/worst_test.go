@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -16,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/dataset/captions"
+	"clipnb/clipkit/dataset/parquet"
+	"clipnb/clipkit/dataset/webdataset"
 	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/tensor"
@@ -60,6 +64,20 @@ var worsts = []worst{
 	{"gif/extension blocks", func() []byte { return gifExtension(16 * mb) }, readPicture, imaging.ErrCorrupt, 64 * mb},
 	{"webp/chunks", func() []byte { return webpOf(bytes.Repeat([]byte("EXIF\x00\x00\x00\x00"), 4*mb)) }, readPicture, imaging.ErrCorrupt, 64 * mb},
 	{"webp/65536 groups", webpGroups, readPicture, imaging.ErrCorrupt, 64 * mb},
+	{"bmp/64 megapixels of moves", func() []byte { return bmpRuns(8192, bytes.Repeat([]byte{0, 2, 255, 255}, 33)) }, readPicture, nil, 256 * mb},
+	{"bmp/32 MB of empty moves", func() []byte { return bmpRuns(1, bytes.Repeat([]byte{0, 2, 0, 0}, 8*mb)) }, readPicture, imaging.ErrCorrupt, 32 * mb},
+	{"pnm/64 MB of plain levels of 16 bits", func() []byte { return plainPNM(5600) }, readPicture, nil, 256 * mb},
+	{"pnm/64 megapixels of 16 bits to a tensor", func() []byte {
+		return append([]byte("P5 8192 8192 65535\n"), make([]byte, 128*mb)...)
+	}, readTensor, nil, 320 * mb},
+	{"pnm/32 MB of comments", func() []byte { return append([]byte("P2 1 1 255\n"), bytes.Repeat([]byte("#\n"), 16*mb)...) }, readPicture, imaging.ErrCorrupt, 64 * mb},
+	{"pnm/one comment", func() []byte { return append([]byte("P6 #"), bytes.Repeat([]byte("x"), 64*mb)...) }, readPicture, imaging.ErrCorrupt, 64 * mb},
+	{"tsv/one line", func() []byte { return append([]byte("1\t"), bytes.Repeat([]byte("A"), 65*mb)...) }, readTSV, dataset.ErrFormat, 16 * mb},
+	{"tsv/two million lines", tsvLines, readTSV, errAny, 512 * mb},
+	{"parquet/a caption of 128 MB in a page", func() []byte { return parquetOf(1, 128*mb, 0) }, readParquet, errAny, 64 * mb},
+	{"parquet/two million rows in no bytes", func() []byte { return parquetOf(2_000_000, 1, 0) }, readParquet, errAny, 64 * mb},
+	{"parquet/two million rows of one caption", func() []byte { return parquetOf(2_000_000, 1000, 32*mb) }, readParquet, nil, 768 * mb},
+	{"tar/100,000 members without twins", func() []byte { return tarOf(100_000) }, readTar, errAny, 128 * mb},
 	{"csv/one line", func() []byte { return append([]byte("image,caption\n"), bytes.Repeat([]byte("a,"), 32*mb)...) }, readCaptions("a.csv"), errAny, 16 * mb},
 	{"jsonl/one line", func() []byte { return append([]byte(`{"image":"`), bytes.Repeat([]byte("a"), 64*mb)...) }, readCaptions("a.jsonl"), errAny, 16 * mb},
 	{"jsonl/depth", func() []byte { return append([]byte(`{"image":`), bytes.Repeat([]byte("["), mb-64)...) }, readCaptions("a.jsonl"), errAny, 16 * mb},
@@ -72,6 +90,41 @@ var errAny = errors.New("any")
 func readWeights(b []byte) error { _, err := weights.Parse("worst", b); return err }
 func readPicture(b []byte) error { _, err := imaging.Decode(b); return err }
 func readTensor(b []byte) error  { _, err := imaging.Transform(b, 224); return err }
+func readTSV(b []byte) error {
+	dir, err := written("a_imgs.tsv", b)
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = os.WriteFile(filepath.Join(dir, "a_texts.jsonl"), []byte(`{"text_id": 1, "text": "a", "image_ids": [-1]}`), 0o644)
+	}
+	if err == nil {
+		_, err = dataset.OpenTSV("a", filepath.Join(dir, "a_imgs.tsv"), filepath.Join(dir, "a_texts.jsonl"))
+	}
+	return err
+}
+func readParquet(b []byte) error {
+	dir, err := written("train.parquet", b)
+	if err == nil {
+		defer os.RemoveAll(dir)
+		_, err = parquet.Open("a", dir, []string{"train.parquet"})
+	}
+	return err
+}
+func readTar(b []byte) error {
+	dir, err := written("train.tar", b)
+	if err == nil {
+		defer os.RemoveAll(dir)
+		_, err = webdataset.Open("a", dir, []string{"train.tar"})
+	}
+	return err
+}
+
+// written is a new folder with a file in it.
+func written(name string, b []byte) (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "worst-"); err == nil {
+		err = os.WriteFile(filepath.Join(dir, name), b, 0o644)
+	}
+	return dir, err
+}
 func readCaptions(name string) func([]byte) error {
 	return func(b []byte) error { _, err := captions.Read(name, bytes.NewReader(b)); return err }
 }

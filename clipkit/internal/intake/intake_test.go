@@ -52,6 +52,7 @@ func until(t *testing.T, what string, is func() bool) {
 const post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 
 // A body of which a byte comes now and then is given up; one that comes whole is read, however long the answer takes after that.
+// fault 41, 19.12
 func TestSlowBodyIsGivenUp(t *testing.T) {
 	errs := make(chan error, 2)
 	address := serve(t, 8, func(w http.ResponseWriter, r *http.Request) {
@@ -84,6 +85,7 @@ func TestSlowBodyIsGivenUp(t *testing.T) {
 }
 
 // One connection too many closes the one that has kept the server waiting for the longest, and none that is being worked for.
+// fault 41, 19.12
 func TestOneConnectionTooMany(t *testing.T) {
 	release := make(chan struct{})
 	var working atomic.Int32

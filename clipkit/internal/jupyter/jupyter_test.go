@@ -163,10 +163,11 @@ func keepsNoToken(t *testing.T, path, session string) {
 	}
 }
 
-// fault 19.12: a saved notebook keeps no token of the page, and JupyterLab shows it in a frame of the same origin
+// A saved notebook keeps no token of the page, and JupyterLab shows it in a frame of the same origin.
 //
 // The page in JupyterLab with HTTPS and under a hub's path: shown through Jupyter's own address, there again after a reload and after the cell is run
 // again, used by a later cell, gone with the kernel.
+// fault 19.12
 func TestPageInJupyterLab(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this test runs JupyterLab")

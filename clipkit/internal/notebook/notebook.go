@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,8 +31,46 @@ type Notebook struct {
 	Cells []struct {
 		CellType string `json:"cell_type"`
 		Source   []string
-		Outputs  []json.RawMessage
+		Outputs  []Output
 		Count    *int `json:"execution_count"`
+	}
+}
+
+// Output is one output of a cell.
+type Output struct {
+	Type string               `json:"output_type"`
+	Name string               // of a stream
+	Text Multiline            // of a stream
+	Data map[string]Multiline // by media type
+}
+
+// Multiline is a text that is stored as one string or as its lines.
+type Multiline string
+
+// UnmarshalJSON reads both forms. Other values, such as those of application/json, stay as they are written.
+func (m *Multiline) UnmarshalJSON(b []byte) error {
+	var text string
+	var lines []string
+	switch {
+	case json.Unmarshal(b, &text) == nil:
+		*m = Multiline(text)
+	case json.Unmarshal(b, &lines) == nil:
+		*m = Multiline(strings.Join(lines, ""))
+	default:
+		*m = Multiline(b)
+	}
+	return nil
+}
+
+// Quiet fails the test for whatever cells wrote to standard error: Jupyter shows it in red, and nothing is wrong.
+func (nb Notebook) Quiet(t *testing.T) {
+	t.Helper()
+	for i, c := range nb.Cells {
+		for _, o := range c.Outputs {
+			if o.Type == "stream" && o.Name == "stderr" {
+				t.Errorf("cell %d wrote to standard error: %.1000s", i+1, o.Text)
+			}
+		}
 	}
 }
 

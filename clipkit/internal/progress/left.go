@@ -62,6 +62,6 @@ func (p *recently) left(all float64) time.Duration {
 	if last < 1 || p.done[last] <= p.done[0] {
 		return 0
 	}
-	speed := (p.done[last] - p.done[0]) / p.at[last].Sub(p.at[0]).Seconds()
-	return time.Duration((all - p.done[last]) / speed * float64(time.Second))
+	took := max(1, p.at[last].Sub(p.at[0])) // whatever a clock does
+	return time.Duration(max(0, all-p.done[last]) * float64(took) / (p.done[last] - p.done[0]))
 }

@@ -18,6 +18,9 @@ const Paced = 20
 // long is a first step of which compiling is a small part.
 const long = time.Minute
 
+// Took is how long something took that began and ended then: more than nothing, so that no rate is negative or infinite, whatever a clock does.
+func Took(began, ended time.Time) time.Duration { return max(1, ended.Sub(began)) }
+
 // Add takes a step. The first of a process compiles: it counts only where it is long, and until there is another.
 func (p *Pace) Add(took time.Duration) {
 	if !p.begun {

@@ -65,3 +65,14 @@ func TestPace(t *testing.T) {
 		t.Errorf("after %d steps of a minute: %v", Paced, got)
 	}
 }
+
+// No time is negative or nothing, whatever a clock does.
+// fault 32
+func TestTook(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for took, want := range map[time.Duration]time.Duration{time.Second: time.Second, 0: 1, -time.Hour: 1} {
+		if got := Took(now, now.Add(took)); got != want {
+			t.Errorf("%v is %v, want %v", took, got, want)
+		}
+	}
+}

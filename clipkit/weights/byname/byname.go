@@ -95,7 +95,11 @@ func openEmbedded(_ context.Context, name string, _ []string, _ func(string)) (*
 	if name != "emoji" {
 		return nil, nil
 	}
-	f, err := weights.Parse("emoji (embedded)", assets.SmallModel)
+	file, err := assets.SmallModel()
+	if err != nil {
+		return nil, err
+	}
+	f, err := weights.Parse("emoji (embedded)", file)
 	if err != nil {
 		return nil, err
 	}

@@ -84,6 +84,7 @@ func Export(program string) *cobra.Command {
 			return err
 		}
 		defer m.Close()
+		o.Close = true
 		t, err := m.Export(c.Context(), out, s, o)
 		if err == nil {
 			fmt.Fprint(c.OutOrStdout(), t.Markdown())

@@ -38,7 +38,7 @@ func TestFinetuneNotebookOnAFolderOfPictures(t *testing.T) {
 			continue
 		}
 		for _, o := range c.Outputs {
-			if text := string(o); !strings.Contains(text, "globalThis.echarts)return") && strings.Contains(text, "data-clipkit-chart=") {
+			if text := string(o.Data["text/html"]); !strings.Contains(text, "globalThis.echarts)return") && strings.Contains(text, "data-clipkit-chart=") {
 				charts++
 				if !strings.Contains(text, "Training loss. train: ") || !strings.Contains(text, "(4); validation: ") || !strings.Contains(text, "In-batch accuracy") {
 					t.Errorf("the curves of the run: %.3000s", text)
@@ -104,7 +104,7 @@ fmt.Println(len(run.Rows), "rows of", run.Processes, "processes; the model is", 
 	nb, page := notebook.Execute(t, path)
 	nb.Executed(t)
 	if n := strings.Count(page, "the cell begins"); n != 1 || !strings.Contains(page, "2 rows of 2 processes; the model is "+run) {
-		t.Errorf("the cell began %d times: %s", n, nb.Cells[1].Outputs)
+		t.Errorf("the cell began %d times: %v", n, nb.Cells[1].Outputs)
 	}
 	if n := strings.Count(page, "data-clipkit-chart="); n == 0 {
 		t.Error("no curves were drawn")

@@ -24,6 +24,7 @@ func TestQuickstartRunsHeadless(t *testing.T) {
 		}
 	}
 	nb.Executed(t)
+	nb.Quiet(t)
 	visit := browser.Open(t, page)
 	if len(visit.Requests) > 0 {
 		t.Errorf("the page asks for %v", visit.Requests)
@@ -36,4 +37,5 @@ func TestQuickstartRunsHeadless(t *testing.T) {
 		t.Errorf("%d pictures", n)
 	}
 	onAPhone(t, page)
+	withoutScripts(t, nb)
 }

@@ -1,0 +1,6 @@
+//go:build !clipkit_cell
+
+package dataset
+
+// Cells, which are linked each time that they run, import it where they use it.
+import _ "clipnb/clipkit/dataset/parquet"
