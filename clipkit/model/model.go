@@ -267,16 +267,14 @@ func (m *Model) textsAhead(ctx context.Context, row func(i int) []int32, order [
 			}
 			continue
 		}
-		if p.full() {
-			if err := spread(p.next()); err != nil {
-				return nil, err
-			}
-		}
 		if err := ctx.Err(); err != nil {
 			return nil, m.encoding(err)
 		}
 		m.mu.Lock() // others may encode between the batches
 		err := add(ctx, &p, batch, m.texts.graph(unit), some, len(batch), []int{length}, TextFeatures, unit)
+		if err == nil && p.full() {
+			err = spread(p.next())
+		}
 		m.mu.Unlock()
 		if err != nil {
 			return nil, err

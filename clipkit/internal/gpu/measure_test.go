@@ -53,7 +53,7 @@ func TestMeasure(t *testing.T) {
 	if dry {
 		*tiny, *rounds, *budget = true, 1, time.Hour
 		w = &printed
-		choice = `^(peak|step/bf16/8|image/f32/256|profile/step)$`
+		choice = `^(peak|step/bf16/8|image/f32/256|profile/step|processor/text/f32/32/xla)$`
 	}
 	if *profiled && choice == "" {
 		choice = "^profile/"
@@ -77,7 +77,7 @@ func TestMeasure(t *testing.T) {
 	if failed > 0 || len(rows) != len(sections) {
 		t.Errorf("%d of %d sections failed, %d gave rows", failed, len(sections), len(rows))
 	}
-	for _, want := range []string{"| step/bf16/8 |", "| image/f32/256 |", "all operations", "products"} {
+	for _, want := range []string{"| step/bf16/8 |", "| image/f32/256 |", "| processor/text/f32/32/xla |", "all operations", "products"} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("%q is not printed", want)
 		}

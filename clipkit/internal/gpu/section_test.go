@@ -215,8 +215,11 @@ func (r *Row) turns(rounds int, sides ...func() float64) {
 func measurePeak(t *testing.T) {
 	dev, row := opened(t, Section{Name: "peak"})
 	size := 8192
-	if *tiny {
+	switch {
+	case *tiny:
 		size = 256
+	case dev.IsCPU():
+		size = 2048
 	}
 	row.PeakF32, row.PeakBF16 = product(t, dev, size, dtypes.Float32), product(t, dev, size, dtypes.BFloat16)
 	row.Say(os.Stdout)

@@ -49,7 +49,7 @@ func (r Row) Say(w io.Writer) {
 	fmt.Fprintf(w, "%s%s\n", rowMark, b)
 }
 
-// Sections is the whole list in the order of its worth. Profiles come last: they are asked for.
+// Sections is the whole list in the order of its worth. Profiles and a processor's table come last: they are asked for.
 func Sections() []Section {
 	list := []Section{{Name: "parity", Limit: 150 * time.Second}, {Name: "peak", Limit: 45 * time.Second}}
 	add := func(work, precision string, batch int, limit time.Duration) {
@@ -79,17 +79,32 @@ func Sections() []Section {
 	for _, work := range []string{"step", "image"} {
 		list = append(list, Section{Name: "profile/" + work, Limit: 180 * time.Second, Work: work, Precision: "bf16", Batch: map[string]int{"step": 128, "image": 256}[work], Alone: true})
 	}
+	return append(list, onProcessor()...)
+}
+
+// onProcessor are the rows of a processor's table: steps in XLA, and encoding in each engine, all in float32.
+func onProcessor() (list []Section) {
+	add := func(work string, batch int, engine string) {
+		list = append(list, Section{Name: fmt.Sprintf("processor/%s/f32/%d/%s", work, batch, engine), Limit: 200 * time.Second, Env: []string{"CLIPKIT_DEVICE=cpu:" + engine},
+			Work: work, Precision: "f32", Batch: batch})
+	}
+	for _, engine := range []string{"xla", "onnx", "openvino"} {
+		add("image", 8, engine)
+		add("text", 32, engine)
+	}
+	add("step", 8, "xla")
 	return list
 }
 
-// Choose gives those whose names match; "" = all but the profiles.
+// Choose gives those whose names match; "" = all but the profiles and a processor's table.
 func Choose(list []Section, only string) (chosen []Section, err error) {
 	re, err := regexp.Compile(only)
 	if err != nil {
 		return nil, fmt.Errorf("choosing sections: %w", err)
 	}
 	for _, s := range list {
-		if only == "" && !strings.HasPrefix(s.Name, "profile/") || only != "" && re.MatchString(s.Name) {
+		asked := strings.HasPrefix(s.Name, "profile/") || strings.HasPrefix(s.Name, "processor/")
+		if only == "" && !asked || only != "" && re.MatchString(s.Name) {
 			chosen = append(chosen, s)
 		}
 	}
