@@ -14,11 +14,6 @@ func (m *Model) EncodeLevels(ctx context.Context, levels []uint8, n int) ([]floa
 	return m.encodeLevels(ctx, levels, n, true)
 }
 
-// RawLevels is EncodeLevels without normalisation of the features.
-func (m *Model) RawLevels(ctx context.Context, levels []uint8, n int) ([]float32, error) {
-	return m.encodeLevels(ctx, levels, n, false)
-}
-
 func (m *Model) encodeLevels(ctx context.Context, levels []uint8, n int, unit bool) ([]float32, error) {
 	r := m.Config.ImageResolution
 	if len(levels) != n*3*r*r {

@@ -64,7 +64,7 @@ func (j *Job) epoch(ctx context.Context) error {
 		lr := c.learningRate(j.state.Step, j.perRun)
 		j.stepper.Passed = j.passed(loaded)
 		pictures, captions := j.rows(b)
-		res, err := j.stepper.StepPixels(ctx, pixels.Pictures{Levels: b.Levels}, b.IDs, pictures, lr, c.Seed)
+		res, err := j.stepper.StepOn(ctx, pixels.Pictures{Levels: b.Levels}, b.IDs, pictures, lr, c.Seed)
 		if errors.Is(err, step.ErrStopped) {
 			return j.interrupted(ctx)
 		}

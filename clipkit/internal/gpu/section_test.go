@@ -143,7 +143,7 @@ func work(t *testing.T, dev *device.Device, s Section) (run func(), gflops float
 	t.Cleanup(stepper.Close)
 	pictures := make([]int64, s.Batch)
 	return func() {
-		res, err := stepper.StepPixels(ctx, images, ids, pictures, 5e-5, 0)
+		res, err := stepper.StepOn(ctx, images, ids, pictures, 5e-5, 0)
 		check(err)
 		loss = res.Loss
 	}, n * cfg.TrainFLOPs(tokens) / 1e9

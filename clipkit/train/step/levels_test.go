@@ -27,7 +27,7 @@ func TestStepsOnLevels(t *testing.T) {
 			defer s.Close()
 			s.Teacher = func(_ context.Context, images []float32, n int) ([]float32, error) { return images[:n*3], nil }
 			for range 2 {
-				res, err := s.StepPixels(t.Context(), pixels, ids, allDifferent(8), 1e-4, 0)
+				res, err := s.StepOn(t.Context(), pixels, ids, allDifferent(8), 1e-4, 0)
 				if err != nil {
 					t.Fatal(err)
 				}
