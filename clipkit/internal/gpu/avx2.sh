@@ -1,11 +1,14 @@
 #!/bin/bash
-# Prints the table of a processor that has AVX2 and no AVX-512, on one that has both, by telling each library so:
+# Runs a command as on a processor that has AVX2 and no AVX-512, on one that has both, by telling each library so. The table of such a processor, which is
+# printed without this script where there is no AVX-512:
 #
-#   CLIPKIT_TORCH_PYTHON=… clipkit/internal/gpu/avx2.sh FOLDER            # FOLDER is made: copies of the engines' libraries that find no AVX-512
-#   CLIPKIT_TORCH_PYTHON=… clipkit/internal/gpu/avx2.sh FOLDER -rounds 6 -only 'peak|processor/text'
+#   CLIPKIT_TORCH_PYTHON=… clipkit/internal/gpu/avx2.sh FOLDER go test ./clipkit/internal/gpu -run Measure -v -timeout 0 -measure -budget 1h -only '^peak$|^processor/'
 #
-# A processor without AVX-512 needs none of this (go doc clipnb/clipkit/internal/gpu).
-# The engines are fetched by opening them: go run ./kernels doctor -try
+# and its engines for encoding, turn by turn:
+#
+#   clipkit/internal/gpu/avx2.sh FOLDER go test -run xxx -bench ProcessorEngines -benchtime 5x ./clipkit/device
+#
+# FOLDER is made, with copies of the engines' libraries that find no AVX-512 (minutes, once). The engines are fetched by opening them: go run ./kernels doctor -try
 set -e
 folder=${1:?a folder to make}
 shift
@@ -20,6 +23,7 @@ for engine in lammps-jax-pjrt-cpu onnxruntime onnxruntime-openvino; do
 		python3 "$root/clipkit/onnx/testdata/avx2only.py" "$library" "$copy.tmp" && chmod +x "$copy.tmp" && mv "$copy.tmp" "$copy"
 	done
 done
-export GOCACHE=$(go env GOCACHE) XDG_CACHE_HOME=${to%/clipkit/runtimes} XLA_FLAGS=--xla_cpu_max_isa=AVX2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
+GOCACHE=$(go env GOCACHE) # lies in XDG_CACHE_HOME by default
+export GOCACHE XDG_CACHE_HOME=${to%/clipkit/runtimes} XLA_FLAGS=--xla_cpu_max_isa=AVX2 ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
 cd "$root"
-exec go test ./clipkit/internal/gpu -run '^TestMeasure$' -v -timeout 0 -measure -budget 1h -only '^peak$|^processor/' "$@"
+exec "$@"

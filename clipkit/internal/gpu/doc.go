@@ -14,7 +14,7 @@
 // none begins that the budget no longer holds. Within a section clipkit, PyTorch eager and torch.compile take turns. What is known is printed at once:
 // clipkit alone while the others still compile, then each comparison. So a run that is cut off has lost the section that it was in.
 //
-// On a processor the sections processor/… are the rows of a table, with each engine beside PyTorch; avx2.sh has a processor with AVX-512 play one without:
+// On a processor the sections processor/… are the rows of a table, with each engine beside PyTorch; avx2.sh has a processor with AVX-512 play one without for it:
 //
 //	go test ./clipkit/internal/gpu -run Measure -v -timeout 0 -measure -budget 1h -only '^peak$|^processor/'
 //

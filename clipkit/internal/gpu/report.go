@@ -9,9 +9,9 @@ import (
 // String is a row as it is printed when it comes.
 func (r Row) String() string {
 	if r.PeakF32 > 0 {
-		return fmt.Sprintf("peak of products: float32 %.1f TFLOP/s, bf16 %.1f TFLOP/s (TF32 %s, %s)", r.PeakF32/1e3, r.PeakBF16/1e3, r.TF32, r.Device)
+		return fmt.Sprintf("peak of products: float32 %.0f GFLOP/s, bf16 %.0f GFLOP/s (TF32 %s, %s)", r.PeakF32, r.PeakBF16, r.TF32, r.Device)
 	}
-	s := fmt.Sprintf("%s: %.2f ms, %.1f TFLOP/s", r.Section, 1e3*r.Ours, r.GFLOPs/max(r.Ours, 1e-12)/1e3)
+	s := fmt.Sprintf("%s: %.2f ms, %.0f GFLOP/s", r.Section, 1e3*r.Ours, r.GFLOPs/max(r.Ours, 1e-12))
 	if r.Eager > 0 {
 		s += fmt.Sprintf(", %.2f x eager", r.Eager/r.Ours)
 	}
@@ -44,7 +44,7 @@ func Table(w io.Writer, rows []Row) {
 		if strings.Contains(r.Section, "/bf16/") || parts[0] == "try" || parts[0] == "profile" {
 			best = peak.PeakBF16
 		}
-		fmt.Fprintf(w, "| %s | %s | %.2f | %s | %s | %s | %s | %s | %s, %s, %s |\n", r.Section, known(float64(r.Batch)/r.Ours, "%.0f"), 1e3*r.Ours, known(1e3*r.Eager, "%.2f"), known(1e3*r.Compiled, "%.2f"),
+		fmt.Fprintf(w, "| %s | %s | %.2f | %s | %s | %s | %s | %s | %s, %s, %s |\n", r.Section, known(float64(r.Batch)/r.Ours, "%.3g"), 1e3*r.Ours, known(1e3*r.Eager, "%.2f"), known(1e3*r.Compiled, "%.2f"),
 			known(r.Eager/r.Ours, "%.2f"), known(r.Compiled/r.Ours, "%.2f"), share(r.GFLOPs/r.Ours, best), known(r.OursMB, "%.0f"), known(r.EagerMB, "%.0f"), known(r.CompiledMB, "%.0f"))
 	}
 }
