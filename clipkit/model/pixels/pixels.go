@@ -14,7 +14,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Taken tells whether a device's graphs are given levels: XLA's are, on a processor and on CUDA. ONNX Runtime's providers get values, so that an NPU has no
+// Taken tells whether a device's graphs are given levels: XLA's are, on CUDA and on a processor, where they cost nothing (0.99 × the rate of values,
+// 1.03 × in CPU seconds, BenchmarkLevels of package model). ONNX Runtime's providers get values, so that an NPU has no
 // operation more to take.
 func Taken(dev *device.Device) bool { return dev.Engine == "xla" }
 
