@@ -48,7 +48,9 @@ func TestFeaturesOfLevels(t *testing.T) {
 					t.Fatal(err)
 				}
 				golden.Close(t, "unit features", got, want, 1e-6)
-				one := func(yield func(imaging.Batch[uint8], error) bool) { yield(imaging.Batch[uint8]{N: 3, Pixels: levels}, nil) }
+				one := func(yield func(imaging.Batch[uint8], error) bool) {
+					yield(imaging.Batch[uint8]{N: 3, Pixels: levels}, nil)
+				}
 				for b, err := range m.RawBatches(ctx, one) {
 					if got = b.Features; err != nil {
 						t.Fatal(err)
