@@ -44,7 +44,7 @@ func Table(w io.Writer, rows []Row) {
 		if strings.Contains(r.Section, "/bf16/") || parts[0] == "try" || parts[0] == "profile" {
 			best = peak.PeakBF16
 		}
-		fmt.Fprintf(w, "| %s | %s | %.2f | %s | %s | %s | %s | %s | %s, %s, %s |\n", r.Section, known(float64(r.Batch)/r.Ours, "%.3g"), 1e3*r.Ours, known(1e3*r.Eager, "%.2f"), known(1e3*r.Compiled, "%.2f"),
+		fmt.Fprintf(w, "| %s | %s | %.2f | %s | %s | %s | %s | %s | %s, %s, %s |\n", r.Section, perSecond(float64(r.Batch)/r.Ours), 1e3*r.Ours, known(1e3*r.Eager, "%.2f"), known(1e3*r.Compiled, "%.2f"),
 			known(r.Eager/r.Ours, "%.2f"), known(r.Compiled/r.Ours, "%.2f"), share(r.GFLOPs/r.Ours, best), known(r.OursMB, "%.0f"), known(r.EagerMB, "%.0f"), known(r.CompiledMB, "%.0f"))
 	}
 }
@@ -63,6 +63,13 @@ func known(x float64, format string) string {
 		return "–"
 	}
 	return fmt.Sprintf(format, x)
+}
+
+func perSecond(rate float64) string {
+	if rate < 100 {
+		return known(rate, "%.3g")
+	}
+	return known(rate, "%.0f")
 }
 
 // share is unknown where there is no peak, or one that was measured beside other work: a rate above it shows that.
