@@ -30,7 +30,7 @@
 //
 // # Making the data again
 //
-//	python3 assets/generate/emoji.py      emoji/emoji.zip, and datasets/emoji-styles/ (pretraining, not committed)
+//	python3 assets/generate/emoji.py      emoji/emoji.zip, and datasets/emoji-{styles,more}/ (pretraining, not committed)
 //	python3 assets/generate/echarts.py    echarts.min.js.gz
 //
 // Both take npm packages whose versions, licences and hashes are in generate/packages.json, and stop when a hash
@@ -38,8 +38,14 @@
 //
 // datasets/emoji-styles/ has the same layout with a train split only: 8265 pictures of 1911 emoji in five other styles
 // (google 1, twitter 2, fluent-3d 3, noto-v1 5, emojione 6), where a caption lists the pictures of all its styles.
-// noto-v1 and emojione name their files in English only; generate/pictures.py matches the names, and after any change
-// there .tools/emoji-sheet.png is to be looked at.
+//
+// datasets/emoji-more/ has 18,318 pictures: the same with a margin, three more styles (fluent-emoji-flat 7, fxemoji 8,
+// streamline-emojis 9), and five of the eight a second time with black lines along the edges (11, 12, 16, 17, 18). Its
+// 24,747 captions are names in templates, keywords in many combinations and alone, and the groups of the emoji set; each lists
+// all pictures of which it is true (generate/captions.py).
+//
+// Some styles name their files in English only; generate/pictures.py matches the names, and after any change there
+// .tools/emoji-sheet.png is to be looked at.
 //
 // # Errors and limits
 //

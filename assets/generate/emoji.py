@@ -2,10 +2,11 @@
 
     python3 assets/generate/emoji.py
 
-Needs Python 3.11 or later, npm, and the package registries on the first run; about three minutes.
+Needs Python 3.11 or later, npm, and the package registries on the first run; about four minutes.
   assets/emoji/emoji.zip     OpenMoji, split by emoji into train, valid and test; compiled into the assets package
-  datasets/emoji-styles/     the five other styles, all emoji, for pretraining the small model; not committed
-  .tools/emoji-sheet.png     80 random emoji in all styles, to look at after any change to the matching
+  datasets/emoji-styles/     five other styles, all emoji, for pretraining the small model; not committed
+  datasets/emoji-more/       eight, five of them also with ink lines, with more captions, for its last cycle; not committed
+  .tools/emoji-sheet.png     80 random emoji in all styles, to look at after any change to the matching or the ink
 Two runs write the same bytes. Whoever changes emoji.zip puts the printed sha256 into assets/emoji_test.go.
 """
 
@@ -39,13 +40,14 @@ def enter_environment():
 
 
 def main():
+    import captions
     import concepts
     import layout
     import pictures
     import sheet
 
     known = concepts.load()
-    drawn = {style: pictures.draw(style, known) for style in pictures.STYLES}
+    drawn = {style: pictures.draw(style, known) for style in pictures.DRAWN}
     for style, found in drawn.items():
         print(f"{style}: {len(found)} of {len(known)} emoji")
 
@@ -61,11 +63,17 @@ def main():
     layout.write_zip(archive, contents, comment)
     print("sha256", hashlib.sha256(archive.read_bytes()).hexdigest())
 
-    others = {style: found for style, found in drawn.items() if style != "openmoji"}
-    for name, data in layout.files("train", known.values(), others).items():
+    first = {style: drawn[style] for style in pictures.FIRST}
+    for name, data in layout.files("train", known.values(), first).items():
         layout.write(ROOT / "datasets" / "emoji-styles" / name, data)
 
-    sheet.draw(known, drawn).save(ROOT / ".tools" / "emoji-sheet.png")
+    others = {style: found for style, found in drawn.items() if style != "openmoji"}
+    others |= {f"{style}-inked": {code: pictures.inked(found) for code, found in drawn[style].items()} for style in pictures.INKED}
+    framed = {style: {code: pictures.framed(found) for code, found in of.items()} for style, of in others.items()}
+    for name, data in layout.studies(captions.shared(known.values()), framed).items():
+        layout.write(ROOT / "datasets" / "emoji-more" / name, data)
+
+    sheet.draw(known, drawn | others).save(ROOT / ".tools" / "emoji-sheet.png")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,13 @@ from PIL import Image
 from pictures import STYLES
 
 
+def plain_png(picture):
+    """A PNG that is quickly read and not small."""
+    out = io.BytesIO()
+    picture.save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
 def png(picture):
     """A PNG of at most 256 colours: every decoder gives the same pixels, unlike JPEG.
 
@@ -39,6 +46,21 @@ def files(split, concepts, drawn):
             row = {"text_id": concept.index * 10 + number, "text": caption, "image_ids": ids}
             texts.append(json.dumps(row, ensure_ascii=False) + "\n")
     return {f"{split}_imgs.tsv": "".join(rows).encode(), f"{split}_texts.jsonl": "".join(texts).encode()}
+
+
+def studies(shared, drawn):
+    """Returns {file name: bytes} of a train split of {caption: [concept, …]} and {style: {code: picture}}, for pretraining."""
+    rows, ids, texts = [], {}, []
+    concepts = {concept.code: concept for found in shared.values() for concept in found}
+    for style, pictures in drawn.items():
+        for code, picture in pictures.items():
+            number = STYLES[style] * 10000 + concepts[code].index
+            rows.append(f"{number}\t{base64.b64encode(plain_png(picture)).decode()}\n")
+            ids.setdefault(code, []).append(number)
+    for number, (caption, found) in enumerate(shared.items()):
+        row = {"text_id": number, "text": caption, "image_ids": [one for concept in found for one in ids.get(concept.code, [])]}
+        texts.append(json.dumps(row, ensure_ascii=False) + "\n")
+    return {"train_imgs.tsv": "".join(rows).encode(), "train_texts.jsonl": "".join(texts).encode()}
 
 
 def write_zip(path, contents, comment):

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 import resvg_py
-from PIL import Image
+from PIL import Image, ImageChops, ImageFilter
 
 import packages
 from concepts import normal
@@ -15,7 +15,17 @@ SIZE = 64  # pixels, width and height of every picture
 RENDER = 128  # pixels; SVGs are drawn at twice the size and reduced, as the bitmaps are
 
 # The number of a style is the leading part of its picture ids and must never change.
-STYLES = {"google": 1, "twitter": 2, "fluent-3d": 3, "openmoji": 4, "noto-v1": 5, "emojione": 6}
+STYLES = {
+    "google": 1, "twitter": 2, "fluent-3d": 3, "openmoji": 4, "noto-v1": 5, "emojione": 6,
+    "fluent-emoji-flat": 7, "fxemoji": 8, "streamline-emojis": 9,
+}  # fmt: skip
+# Flat drawings, which pretraining shows a second time with ink lines; the number of such a style is 10 more.
+INKED = ["google", "twitter", "emojione", "fluent-emoji-flat", "fxemoji"]
+DRAWN = list(STYLES)
+FIRST = ["google", "twitter", "fluent-3d", "noto-v1", "emojione"]  # what the first cycles of pretraining see
+STYLES |= {f"{style}-inked": STYLES[style] + 10 for style in INKED}
+FRAMED = 52  # pixels, of a picture inside its margin
+INK = 48  # of 255: a step of brightness within three pixels of which gets a line
 
 
 def draw(style, concepts):
@@ -109,6 +119,23 @@ def fit(picture):
     square = Image.new("RGBA", (side, side), "white")
     square.alpha_composite(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
     return square.convert("RGB").resize((SIZE, SIZE), Image.LANCZOS)
+
+
+def inked(picture):
+    """Black lines along all edges, as people draw with a pen: where a drawing has none of its own, only colours tell the shapes apart."""
+    large = picture.resize((RENDER, RENDER), Image.LANCZOS).filter(ImageFilter.MedianFilter(3))
+    step = ImageChops.subtract(large.filter(ImageFilter.MaxFilter(3)), large.filter(ImageFilter.MinFilter(3)))
+    red, green, blue = step.split()
+    edge = ImageChops.lighter(ImageChops.lighter(red, green), blue).point(lambda level: 255 if level > INK else 0)
+    large.paste("black", mask=edge.filter(ImageFilter.MaxFilter(3)))
+    return large.resize((SIZE, SIZE), Image.LANCZOS)
+
+
+def framed(picture):
+    """With a margin: OpenMoji's drawings leave one, as people's do, and a random crop takes part of it away again."""
+    whole = Image.new("RGB", (SIZE, SIZE), "white")
+    whole.paste(picture.resize((FRAMED, FRAMED), Image.LANCZOS), ((SIZE - FRAMED) // 2,) * 2)
+    return whole
 
 
 def blank(picture):

@@ -321,7 +321,11 @@ func ReadConfig(dir string, v any) error {
 	return nil
 }
 
-// ReadRows reads a run's metrics.jsonl. A last line that was cut by a crash is left out; any other damage is an error with its line.
+// maxRows of a metrics.jsonl: a row in memory takes sixty times the three bytes of the shortest line.
+const maxRows = 1 << 20
+
+// ReadRows reads a run's metrics.jsonl, of a million rows at most. A last line that was cut by a crash is left out; any other damage is an error
+// with its line.
 func ReadRows(dir string) ([]Row, error) {
 	path := filepath.Join(dir, metricsFile)
 	b, err := regular.ReadFile(path, 1<<30)
@@ -332,13 +336,14 @@ func ReadRows(dir string) ([]Row, error) {
 		return nil, fmt.Errorf("reading metrics: %w", err)
 	}
 	var rows []Row
-	lines := bytes.Split(b, []byte("\n"))
-	for i, line := range lines[:len(lines)-1] { // what follows the last newline is empty or cut
+	for line, rest, whole := bytes.Cut(b, []byte("\n")); whole; line, rest, whole = bytes.Cut(rest, []byte("\n")) { // what follows the last newline is empty or cut
 		var row Row
 		if err := json.Unmarshal(line, &row); err != nil {
-			return nil, fmt.Errorf("reading metrics: %s line %d: %w", path, i+1, err)
+			return nil, fmt.Errorf("reading metrics: %s line %d: %w", path, len(rows)+1, err)
 		}
-		rows = append(rows, row)
+		if rows = append(rows, row); len(rows) > maxRows {
+			return nil, fmt.Errorf("reading metrics: %s has more than %d rows: keep every tenth, or log more seldom", path, maxRows)
+		}
 	}
 	return rows, nil
 }

@@ -13,10 +13,19 @@ type Augment struct {
 	Ratio       [2]float64 // least and greatest width/height of the crop
 	Flip        float64    // probability of mirroring left and right
 	AutoAugment bool       // apply one of the 25 sub-policies of AutoAugment's ImageNet policy "original"
+	Spared      float64    // share of the pictures to which AutoAugment is not applied
+	Recolour    float64    // probability of other colours: no colour, or red, green and blue exchanged
 }
 
 // Reference holds the settings of the reference.
 var Reference = Augment{Scale: [2]float64{0.9, 1}, Ratio: [2]float64{3. / 4, 4. / 3}, Flip: 0.5, AutoAugment: true}
+
+// Drawings is for icons and signs: they have a side, a writing can be on them and colours mean something, so nothing is flipped and two of three
+// pictures keep their colours.
+var Drawings = Augment{Scale: Reference.Scale, Ratio: Reference.Ratio, AutoAugment: true, Spared: 2. / 3}
+
+// Recoloured is for drawings that have to be known in the colours of another artist.
+var Recoloured = Augment{Scale: Reference.Scale, Ratio: Reference.Ratio, AutoAugment: true, Spared: 2. / 3, Recolour: 0.4}
 
 // Transform decodes, augments and normalises: [3, size, size]. The same rng state gives the same result; a generator seeded by seed, epoch and
 // sample makes training repeatable, which the reference is not.
@@ -49,10 +58,31 @@ func (a Augment) apply(p *Picture, size int, rng draws) *Picture {
 		p = p.flip()
 	}
 	p = p.RGB()
-	if a.AutoAugment {
+	if a.Recolour > 0 && rng.Float64() < a.Recolour {
+		p = recolour(p, rng)
+	}
+	if a.AutoAugment && (a.Spared == 0 || rng.Float64() >= a.Spared) {
 		p = autoAugment(p, rng)
 	}
 	return p
+}
+
+// exchanges are the ways to exchange red, green and blue.
+var exchanges = [5][3]int{{0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}}
+
+// recolour takes the colours of an RGB picture away, as often as it exchanges them.
+func recolour(p *Picture, rng draws) *Picture {
+	way := rng.IntN(2 * len(exchanges))
+	if way >= len(exchanges) {
+		return saturate(p, 0)
+	}
+	out := newPicture(RGB, p.Width, p.Height)
+	for i := 0; i < len(p.Pix); i += 3 {
+		for c, from := range exchanges[way] {
+			out.Pix[i+c] = p.Pix[i+from]
+		}
+	}
+	return out
 }
 
 // box chooses the crop: ten tries with a random area and a random log-aspect, then the largest centred crop of an allowed aspect

@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -145,5 +146,56 @@ func TestAugmentStatistics(t *testing.T) {
 	}
 	if share := float64(inverted) / n; share < 0.06 || share > 0.09 { // 0.6 in two of 25 sub-policies and 0.6 in a third
 		t.Errorf("inverted %.3f, want 1.8/25 = 0.072", share)
+	}
+}
+
+// Drawings keep their sides, and two of three their colours; AutoAugment leaves some of the others as they are, too.
+func TestDrawingsKeepSideAndColours(t *testing.T) {
+	p := &Picture{Mode: RGB, Width: 8, Height: 8, Pix: make([]byte, 3*8*8)}
+	for i := range p.Pix {
+		p.Pix[i] = byte(3 * i / 2) // no side is like the other
+	}
+	a := Drawings
+	a.Scale = [2]float64{}
+	same, flipped, tries := 0, 0, 600
+	for seed := range tries {
+		got := a.apply(p, 8, rand.New(rand.NewPCG(uint64(seed), 1))).Pix
+		if slices.Equal(got, p.Pix) {
+			same++
+		}
+		if slices.Equal(got, p.flip().Pix) {
+			flipped++
+		}
+	}
+	if share := float64(same) / float64(tries); flipped > 0 || share < 0.62 || share > 0.8 {
+		t.Errorf("%.2f of the pictures are as they were, %d flipped", share, flipped)
+	}
+}
+
+// Other colours are grey or an exchange of red, green and blue, each as often as it should be; the rest is as it was.
+func TestRecoloured(t *testing.T) {
+	p := &Picture{Mode: RGB, Width: 4, Height: 4, Pix: bytes.Repeat([]byte{200, 100, 30}, 16)}
+	a := Recoloured
+	a.Scale, a.AutoAugment = [2]float64{}, false
+	const tries = 2000
+	got := map[[3]byte]int{}
+	for seed := range tries {
+		out := a.apply(p, 4, rand.New(rand.NewPCG(uint64(seed), 2)))
+		got[[3]byte(out.Pix)]++
+	}
+	share := func(c ...byte) float64 { return float64(got[[3]byte(c)]) / tries }
+	if s := share(200, 100, 30); s < 0.56 || s > 0.64 {
+		t.Errorf("%.2f have their own colours, want 0.6", s)
+	}
+	if s := share(122, 122, 122); s < 0.17 || s > 0.23 {
+		t.Errorf("%.2f are grey, want 0.2", s)
+	}
+	for _, c := range [][]byte{{200, 30, 100}, {100, 200, 30}, {100, 30, 200}, {30, 200, 100}, {30, 100, 200}} {
+		if s := share(c...); s < 0.02 || s > 0.06 {
+			t.Errorf("%.3f are %v, want 0.04", s, c)
+		}
+	}
+	if len(got) != 7 {
+		t.Errorf("%v, want 7 kinds", got)
 	}
 }

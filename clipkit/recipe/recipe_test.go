@@ -3,6 +3,7 @@ package recipe
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -29,6 +30,8 @@ func TestRecipesAreTheScripts(t *testing.T) {
 		{"emoji/finetune", "emoji", "emoji", 128, 1, 1, 4e-4, 0.05, 20, 5, 0, 0, 0, false, 235},
 		{"emoji/pretrain", "", "emoji-styles", 128, 1, 1, 1.5e-3, 0.05, 100, 6, 0, 0, 0, false, 1938},
 		{"emoji/pretrain-again", "emoji-pretrain", "emoji-styles", 128, 1, 1, 1e-3, 0.05, 50, 5, 0, 0, 0, false, 1615},
+		{"emoji/pretrain-more", "emoji-pretrain-2", "emoji-more", 256, 1, 1, 1.5e-3, 0.05, 100, 2, 250, 0, 0, false, 2362},
+		{"emoji/pretrain-last", "emoji-pretrain-3", "emoji-more", 256, 1, 1, 1.5e-3, 0.05, 100, 6, 250, 0, 0, false, 7086},
 
 		{"own/emoji", "emoji", "", 64, 1, 1, 2e-4, 0.05, 20, 5, 0, 0, 0, false, 0},
 		{"own/vit-b-16", "ViT-B-16", "", 16, 3, 1, 3e-6, 0.001, 100, 3, 0, 0, 0, true, 0},
@@ -71,7 +74,8 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			t.Errorf("is   %+v\nwant %+v", got, want)
 		}
 		// What all of them share.
-		if c.Augment != "reference" || c.MaxSteps != 0 || c.Seed != 123 || c.ValidEpochInterval != 1 || c.SaveEpochInterval != 1 || c.SaveStepInterval != 0 ||
+		augment := cmp.Or(map[string]string{"emoji/pretrain-more": "drawings", "emoji/pretrain-last": "recoloured"}[want.name], "reference")
+		if c.Augment != augment || c.MaxSteps != 0 || c.Seed != 123 || c.ValidEpochInterval != 1 || c.SaveEpochInterval != 1 || c.SaveStepInterval != 0 ||
 			c.Beta1 != 0.9 || c.SkipScheduler || c.FreezeVision || c.LoRARank != 0 || c.Resume != "" {
 			t.Errorf("%s: %+v", want.name, c)
 		}
@@ -85,8 +89,8 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			}
 		}
 	}
-	if n := len(All()); n != 21 {
-		t.Errorf("%d recipes, 21 are checked", n)
+	if n := len(All()); n != 23 {
+		t.Errorf("%d recipes, 23 are checked", n)
 	}
 }
 
@@ -109,7 +113,7 @@ func TestRecipesCarryTheirNumbers(t *testing.T) {
 		"muge/vit-b-16/distillation": {"a teacher with weight 0.5", "clipkit.Teacher"},
 		"coco-cn/vit-b-16": {
 			"text→image R@1 77, R@5 97.1, R@10 99; image→text R@1 77.4, R@5 96.2, R@10 98.9 (", "text→image R@1 62.2, R@5 86.6, R@10 94.9; image→text R@1 57, R@5 84.1, R@10 93.6 ("},
-		"emoji/finetune": {"R@1 28.8, R@5 57.2, R@10 69.1; image→text R@1 26.5, R@5 38.9, R@10 50.3 (", "R@1 13.1, R@5 32.4, R@10 44.8; image→text R@1 9, R@5 14.8, R@10 21.4 ("},
+		"emoji/finetune": {"R@1 47.8, R@5 76.8, R@10 85.6; image→text R@1 46.4, R@5 56, R@10 68.8 (", "R@1 39, R@5 69.3, R@10 78.8; image→text R@1 36.6, R@5 49, R@10 60.4 ("},
 		"emoji/pretrain": {"text→image R@5 23.2; image→text R@5 9.8 (", "begins at random"},
 		"own/vit-b-16":   {"3e-6 at 48", "2e-6 at 96", "ln(pairs of a step)", "reaches  not measured"},
 	} {
@@ -268,5 +272,27 @@ func TestQuickstartTime(t *testing.T) {
 	}
 	if time, _, _ := strings.Cut(QuickstartTime, " on "); !strings.Contains(string(b), "of which training | "+time+" |") {
 		t.Errorf("README.md does not say %q", time)
+	}
+}
+
+// README.md's table of the quickstart has the recipe's figures.
+func TestQuickstartFigures(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Find("emoji/finetune")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := strings.ReplaceAll(string(b), "*", "")
+	for i, row := range []string{"| after, mean of three seeds ", "| before |"} {
+		_, line, found := strings.Cut(readme, "\n"+row)
+		line, _, _ = strings.Cut(line, "\n")
+		for _, recall := range []experiment.Recall{r.Reaches[i].TextToImage, r.Reaches[i].ImageToText} {
+			if figures := fmt.Sprintf("%.1f / %.1f / %.1f", recall.R1, recall.R5, recall.R10); !found || !strings.Contains(line, figures) {
+				t.Errorf("README.md, row %q: no %s in %q", row, figures, line)
+			}
+		}
 	}
 }

@@ -15,6 +15,7 @@ const (
 	flickrPairs = 148_915
 	emojiPairs  = 6_010
 	stylesPairs = 41_325
+	morePairs   = 302_093
 )
 
 // All are all recipes. Each of their numbers has a source.

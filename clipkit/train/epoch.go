@@ -278,11 +278,8 @@ func (j *Job) levels() func(context.Context, []byte, *rand.Rand) ([]uint8, error
 			return imaging.TransformLevels(ctx, encoded, size)
 		}
 	}
-	a := imaging.Reference
+	a := map[string]imaging.Augment{"crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "recoloured": imaging.Recoloured, "reference": imaging.Reference}[j.Config.Augment]
 	a.Scale = j.Config.CropScale
-	if j.Config.Augment == "crop" {
-		a.Flip, a.AutoAugment = 0, false
-	}
 	return func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]uint8, error) {
 		return a.TransformLevels(ctx, encoded, size, rng)
 	}

@@ -2,20 +2,26 @@ package zeroshot
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/dataset/captions"
 	"clipnb/clipkit/internal/atomicfile"
 	"clipnb/clipkit/internal/pyjson"
 	"clipnb/clipkit/internal/regular"
 )
 
 // maxPredictionFile bounds a file of predictions; ImageNet's validation pictures take half of it.
-const maxPredictionFile = 1 << 30 // bytes
+const (
+	maxPredictionFile = 1 << 30  // bytes
+	maxPredictionRow  = 16 << 20 // bytes of a picture's probabilities, or of another value
+)
 
 // Predictions are what is handed in to ELEVATER's benchmark: the probabilities of every picture.
 //
@@ -88,40 +94,105 @@ func round6(x float64) float64 {
 	return y
 }
 
-// ReadPredictions reads what Save, or the reference, wrote.
+// ReadPredictions reads what Save, or the reference, wrote, a picture at a time.
 func ReadPredictions(path string) (*Predictions, error) {
-	data, err := readLimited(path, maxPredictionFile)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading predictions: %w", err)
 	}
-	p, err := parsePredictions(data)
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Size() > maxPredictionFile {
+		return nil, fmt.Errorf("reading predictions: %s: %w", path, cmp.Or(err, fmt.Errorf("%w: larger than %d MB", ErrInput, maxPredictionFile>>20)))
+	}
+	p, err := parsePredictions(f)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrInput, path, err)
 	}
 	return p, nil
 }
 
-func parsePredictions(data []byte) (*Predictions, error) {
-	var file struct {
-		Model        string        `json:"model_name"`
-		Dataset      string        `json:"dataset_name"`
-		Params       int           `json:"num_params"`
-		VisualParams int           `json:"num_visual_params"`
-		Predictions  [][][]float32 `json:"predictions"`
-	}
-	if err := json.Unmarshal(data, &file); err != nil {
+func parsePredictions(in io.Reader) (*Predictions, error) {
+	bad := func(err error) (*Predictions, error) {
 		return nil, fmt.Errorf("not predictions in ELEVATER's format: %w", err)
 	}
-	if len(file.Predictions) != 1 {
-		return nil, fmt.Errorf("predictions of %d runs; want one, [[[p, …], …]]", len(file.Predictions))
+	b := &captions.Budget{R: in, Left: maxPredictionRow, Err: fmt.Errorf("a value longer than %d MB; a bracket or quotation mark is probably not closed", maxPredictionRow>>20)}
+	d, p := json.NewDecoder(b), &Predictions{}
+	if err := opening(d, '{'); err != nil {
+		return bad(err)
 	}
-	rows := file.Predictions[0]
-	for i, row := range rows {
-		if len(row) != len(rows[0]) || len(row) == 0 {
-			return nil, fmt.Errorf("picture %d has %d probabilities, picture 0 has %d", i, len(row), len(rows[0]))
+	for d.More() {
+		b.Left = maxPredictionRow
+		name, err := d.Token()
+		if err != nil {
+			return bad(err)
+		}
+		switch name {
+		case "model_name":
+			err = d.Decode(&p.Model)
+		case "dataset_name":
+			err = d.Decode(&p.Dataset)
+		case "num_params":
+			err = d.Decode(&p.Params)
+		case "num_visual_params":
+			err = d.Decode(&p.VisualParams)
+		case "predictions":
+			p.Probabilities, err = onlyRun(d, b)
+		default:
+			err = d.Decode(&json.RawMessage{})
+		}
+		if err != nil {
+			return bad(err)
 		}
 	}
-	return &Predictions{Model: file.Model, Dataset: file.Dataset, Params: file.Params, VisualParams: file.VisualParams, Probabilities: rows}, nil
+	b.Left = maxPredictionRow
+	if _, err := d.Token(); err != nil {
+		return bad(err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return bad(errors.New("there is more after its end"))
+	}
+	if p.Probabilities == nil {
+		return nil, errors.New("no predictions; want those of one run, [[[p, …], …]]")
+	}
+	return p, nil
+}
+
+// opening reads a bracket.
+func opening(d *json.Decoder, want json.Delim) error {
+	t, err := d.Token()
+	if err == nil && t != want {
+		err = fmt.Errorf("%v at byte %d, want %v", t, d.InputOffset(), want)
+	}
+	return err
+}
+
+// onlyRun reads [[[p, …], …]]. Rows are as long as the first, and none is empty, so that a file of brackets ends early.
+func onlyRun(d *json.Decoder, b *captions.Budget) (rows [][]float32, err error) {
+	if err := errors.Join(opening(d, '['), opening(d, '[')); err != nil {
+		return nil, err
+	}
+	rows = [][]float32{}
+	for d.More() {
+		b.Left = maxPredictionRow
+		var row []float32
+		if len(rows) > 0 {
+			row = make([]float32, 0, len(rows[0]))
+		}
+		if err := d.Decode(&row); err != nil {
+			return nil, err
+		}
+		if rows = append(rows, row); len(row) != len(rows[0]) || len(row) == 0 {
+			return nil, fmt.Errorf("picture %d has %d probabilities, picture 0 has %d", len(rows)-1, len(row), len(rows[0]))
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	if d.More() {
+		return nil, errors.New("predictions of several runs; want one, [[[p, …], …]]")
+	}
+	_, err = d.Token()
+	return rows, err
 }
 
 // Score compares predictions with a set's classes; order is the one that they were saved in.

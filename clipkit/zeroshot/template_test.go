@@ -1,6 +1,7 @@
 package zeroshot
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -73,7 +74,7 @@ func TestBrokenTextFiles(t *testing.T) {
 		"templates-function.py":      "line 3: ",
 		"templates-format.py":        "needs {c} once",
 		"predictions-ragged.json":    "picture 1 has 1 probabilities, picture 0 has 2",
-		"predictions-two-runs.json":  "predictions of 2 runs",
+		"predictions-two-runs.json":  "predictions of several runs; want one",
 		"predictions-nan.json":       "not predictions",
 		"predictions-cut-off.json":   "not predictions",
 	}
@@ -153,7 +154,7 @@ func FuzzPredictions(f *testing.F) {
 	f.Add([]byte(`{"model_name": "CN-CLIP-x", "dataset_name": "y", "num_params": 1, "num_visual_params": 1, "predictions": [[[0.5, 0.5], [1.0, 0.0]]]}`))
 	f.Add([]byte(`{"predictions": [[]]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := parsePredictions(data)
+		p, err := parsePredictions(bytes.NewReader(data))
 		if err != nil {
 			return
 		}

@@ -13,7 +13,7 @@ func (b *Budget) Read(p []byte) (int, error) {
 	if b.Left <= 0 {
 		return 0, b.Err
 	}
-	n, err := b.R.Read(p)
+	n, err := b.R.Read(p[:min(len(p), b.Left)])
 	b.Left -= n
 	return n, err
 }

@@ -226,12 +226,14 @@ func (p *File) Walk(visit func(key []byte, offset, length int64) error) error {
 	return nil
 }
 
-// walk is a Walk in progress. Keys must ascend strictly, so no page counts twice and a hostile tree cannot make it long.
+// walk is a Walk in progress. Keys must ascend strictly, so no page counts twice, and keys and values together take no more than the file: a
+// hostile tree can neither make it long nor give the same megabyte to a hundred thousand keys.
 type walk struct {
 	*File
 	visit func(key []byte, offset, length int64) error
 	last  []byte
 	seen  uint64
+	taken int64 // bytes of nodes, keys and values
 	pages [maxDepth + 1][]byte // a buffer for each level
 }
 
@@ -310,6 +312,9 @@ func (w *walk) entry(number uint64, page, key []byte, start int64, value int, si
 	}
 	if int64(size) > w.size-offset {
 		return w.bad("the value of key %.20q has %d bytes at %d, outside the file of %d; it is cut off or damaged", key, size, offset, w.size)
+	}
+	if w.taken += nodeSize + int64(len(key)) + int64(size); w.taken > w.size {
+		return w.bad("keys and values up to %.20q have %d bytes together, and the file has %d: several keys share a place", key, w.taken, w.size)
 	}
 	return w.visit(key, offset, int64(size))
 }

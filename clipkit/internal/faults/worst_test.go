@@ -17,13 +17,21 @@ import (
 	"testing"
 	"time"
 
+	"clipnb/clipkit/arch"
 	"clipnb/clipkit/dataset"
 	"clipnb/clipkit/dataset/captions"
+	"clipnb/clipkit/dataset/coco"
 	"clipnb/clipkit/dataset/parquet"
 	"clipnb/clipkit/dataset/webdataset"
+	"clipnb/clipkit/deploy"
+	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/index"
+	"clipnb/clipkit/model"
+	"clipnb/clipkit/onnx"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/tensor"
+	"clipnb/clipkit/zeroshot"
 )
 
 const mb = 1 << 20
@@ -78,6 +86,32 @@ var worsts = []worst{
 	{"parquet/two million rows in no bytes", func() []byte { return parquetOf(2_000_000, 1, 0) }, readParquet, errAny, 64 * mb},
 	{"parquet/two million rows of one caption", func() []byte { return parquetOf(2_000_000, 1000, 32*mb) }, readParquet, nil, 768 * mb},
 	{"tar/100,000 members without twins", func() []byte { return tarOf(100_000) }, readTar, errAny, 128 * mb},
+	{"lmdb/2,500 pairs of one place", func() []byte { return sharedLMDB(2500, mb-64) }, readLMDB, dataset.ErrFormat, 16 * mb},
+	{"lmdb/a million pairs", millionPairs, readLMDB, dataset.ErrNotFound, 384 * mb}, // read, and then there are no pictures
+	{"lmdb/a pair of a million tuples", func() []byte {
+		return lmdbOf(2, func(i int) (string, string) {
+			return []string{"0", "num_samples"}[i], []string{"(" + strings.Repeat(")", mb) + "t.", "1"}[i]
+		})
+	}, readLMDB, dataset.ErrFormat, 192 * mb},
+	{"onnx/twenty million fields", func() []byte { return onnxOf(bytes.Repeat([]byte{0x12, 0}, 20_000_000)) }, readONNX, deploy.ErrFolder, 16 * mb},
+	{"onnx/a million tensors elsewhere", func() []byte {
+		tensor := field(13, append(field(1, []byte("location")), field(2, []byte("a"))...))
+		return onnxOf(bytes.Repeat(field(5, tensor), 1_000_000))
+	}, readONNX, deploy.ErrFolder, 256 * mb},
+	{"onnx/graphs in graphs", func() []byte { return onnxOf(graphsInside(5_000)) }, readONNX, deploy.ErrFolder, 16 * mb},
+	{"coco/ten million pictures without a word", func() []byte {
+		return []byte(`{"images":[{}` + strings.Repeat(",{}", 10_000_000) + "]}")
+	}, readCOCO, errAny, 64 * mb},
+	{"coco/a million captions", func() []byte {
+		return []byte(`{"images":[{"id":1,"file_name":"a.jpg"}],"annotations":[` + entries(1_000_000, `{"id":%d,"image_id":1,"caption":"a"}`) + "]}")
+	}, readCOCO, errAny, 384 * mb},
+	{"metrics.jsonl/ten million empty rows", func() []byte { return bytes.Repeat([]byte("{}\n"), 10_000_000) }, readMetrics, errAny, 896 * mb},
+	{"index/sets of tags", func() []byte { return indexLog(`{"sets":[{}` + strings.Repeat(",{}", 8_000_000) + "]}") }, readIndex, nil, 30 * 23 * mb},
+	{"index/deleted ids", func() []byte { return indexLog(`{"delete":[1` + strings.Repeat(",1", 16_000_000) + "]}") }, readIndex, nil, 30 * 30 * mb},
+	{"predictions/empty rows", func() []byte { return []byte(`{"predictions":[[[]` + strings.Repeat(",[]", 10_000_000) + "]]}") }, readPredictions, zeroshot.ErrInput, 16 * mb},
+	{"predictions/one row", func() []byte { return []byte(`{"predictions":[[[0` + strings.Repeat(",0", 16_000_000) + "]]]}") }, readPredictions, zeroshot.ErrInput, 64 * mb},
+	{"templates/depth", func() []byte { return bytes.Repeat([]byte("["), 16*mb) }, readTemplates, zeroshot.ErrInput, 128 * mb},
+	{"templates/five million empty ones", func() []byte { return []byte(`[""` + strings.Repeat(`,""`, 5_000_000) + "]") }, readTemplates, zeroshot.ErrInput, 384 * mb},
 	{"csv/one line", func() []byte { return append([]byte("image,caption\n"), bytes.Repeat([]byte("a,"), 32*mb)...) }, readCaptions("a.csv"), errAny, 16 * mb},
 	{"jsonl/one line", func() []byte { return append([]byte(`{"image":"`), bytes.Repeat([]byte("a"), 64*mb)...) }, readCaptions("a.jsonl"), errAny, 16 * mb},
 	{"jsonl/depth", func() []byte { return append([]byte(`{"image":`), bytes.Repeat([]byte("["), mb-64)...) }, readCaptions("a.jsonl"), errAny, 16 * mb},
@@ -91,39 +125,86 @@ func readWeights(b []byte) error { _, err := weights.Parse("worst", b); return e
 func readPicture(b []byte) error { _, err := imaging.Decode(b); return err }
 func readTensor(b []byte) error  { _, err := imaging.Transform(b, 224); return err }
 func readTSV(b []byte) error {
-	dir, err := written("a_imgs.tsv", b)
-	if err == nil {
-		defer os.RemoveAll(dir)
-		err = os.WriteFile(filepath.Join(dir, "a_texts.jsonl"), []byte(`{"text_id": 1, "text": "a", "image_ids": [-1]}`), 0o644)
-	}
-	if err == nil {
-		_, err = dataset.OpenTSV("a", filepath.Join(dir, "a_imgs.tsv"), filepath.Join(dir, "a_texts.jsonl"))
-	}
-	return err
+	return readIn("a_imgs.tsv", b, func(dir string) error {
+		texts := filepath.Join(dir, "a_texts.jsonl")
+		err := os.WriteFile(texts, []byte(`{"text_id": 1, "text": "a", "image_ids": [-1]}`), 0o644)
+		if err == nil {
+			_, err = dataset.OpenTSV("a", filepath.Join(dir, "a_imgs.tsv"), texts)
+		}
+		return err
+	})
 }
-func readParquet(b []byte) error {
-	dir, err := written("train.parquet", b)
-	if err == nil {
-		defer os.RemoveAll(dir)
-		_, err = parquet.Open("a", dir, []string{"train.parquet"})
-	}
-	return err
+func readCOCO(b []byte) error {
+	const name = "captions_train2017.json"
+	return readIn(name, b, func(dir string) error { _, err := coco.Open("a", dir, []string{name}); return err })
 }
-func readTar(b []byte) error {
-	dir, err := written("train.tar", b)
-	if err == nil {
-		defer os.RemoveAll(dir)
-		_, err = webdataset.Open("a", dir, []string{"train.tar"})
-	}
-	return err
+func readMetrics(b []byte) error {
+	return readIn("metrics.jsonl", b, func(dir string) error { _, err := experiment.ReadRows(dir); return err })
+}
+func readIndex(b []byte) error {
+	return readIn("index.log", b, func(dir string) error {
+		err := os.WriteFile(filepath.Join(dir, "vectors-1.f32"), nil, 0o644)
+		if err == nil {
+			_, err = index.Open(dir, "worst")
+		}
+		return err
+	})
+}
+func readPredictions(b []byte) error {
+	return readIn("a.json", b, func(dir string) error { _, err := zeroshot.ReadPredictions(filepath.Join(dir, "a.json")); return err })
+}
+func readTemplates(b []byte) error {
+	return readIn("a.json", b, func(dir string) error {
+		_, err := zeroshot.ReadTemplates(filepath.Join(dir, "a.json"), "", "food-101")
+		return err
+	})
 }
 
-// written is a new folder with a file in it.
-func written(name string, b []byte) (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "worst-"); err == nil {
+func readParquet(b []byte) error {
+	return readIn("train.parquet", b, func(dir string) error { _, err := parquet.Open("a", dir, []string{"train.parquet"}); return err })
+}
+func readTar(b []byte) error {
+	return readIn("train.tar", b, func(dir string) error { _, err := webdataset.Open("a", dir, []string{"train.tar"}); return err })
+}
+func readLMDB(b []byte) error {
+	return readIn("data.mdb", b, func(dir string) error {
+		pairs := filepath.Join(dir, "pairs")
+		err := errors.Join(os.Mkdir(pairs, 0o755), os.Rename(filepath.Join(dir, "data.mdb"), filepath.Join(pairs, "data.mdb")))
+		if err == nil {
+			_, err = dataset.OpenLMDB("a", dir, "")
+		}
+		return err
+	})
+}
+
+// readONNX opens a folder whose tower of texts is this file.
+func readONNX(b []byte) error {
+	return readIn("a.onnx", b, func(dir string) error {
+		cfg, _ := arch.Lookup("emoji")
+		sum := strings.Repeat("0", 64)
+		list, err := json.Marshal(deploy.Manifest{Version: 1, Model: model.Ident{Fingerprint: sum}, Config: cfg, LogitScale: 1, Files: []deploy.File{{
+			Side: onnx.Texts, Precision: onnx.F32, Stored: deploy.Stored{Path: "a.onnx", Bytes: int64(len(b)), SHA256: sum}}}})
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, deploy.ManifestName), list, 0o644)
+		}
+		if err == nil {
+			_, err = deploy.Open(dir, "", "")
+		}
+		return err
+	})
+}
+
+// readIn reads from a new folder with one file in it.
+func readIn(name string, b []byte, read func(dir string) error) error {
+	dir, err := os.MkdirTemp("", "worst-")
+	if err == nil {
+		defer os.RemoveAll(dir)
 		err = os.WriteFile(filepath.Join(dir, name), b, 0o644)
 	}
-	return dir, err
+	if err == nil {
+		err = read(dir)
+	}
+	return err
 }
 func readCaptions(name string) func([]byte) error {
 	return func(b []byte) error { _, err := captions.Read(name, bytes.NewReader(b)); return err }

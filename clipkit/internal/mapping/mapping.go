@@ -4,6 +4,8 @@
 //	err := mapping.Guard(func() error { copy(room, mapped[from:to]); return nil })     // wraps ErrCut
 //
 // That holds for what Go reads. C gets bytes that were copied under Guard before, and never the mapping itself.
+// In an index of 100,000 vectors of 512 that costs 13 % of the processor's time for one query, 3 to 7 % for 8 to 64 at once and nothing for 512
+// (go test ./clipkit/index -bench Copies -run '^$').
 package mapping
 
 import (

@@ -29,11 +29,11 @@ func TestQuickstartRunsHeadless(t *testing.T) {
 	if len(visit.Requests) > 0 {
 		t.Errorf("the page asks for %v", visit.Requests)
 	}
-	// Loss, learning rate, two of throughput and recall are drawn by ECharts; 12 + 4×6 pictures are embedded.
+	// Loss, learning rate, two of throughput and recall are drawn by ECharts; 12 + 5×6 + 3×6 pictures are embedded.
 	if n := strings.Count(visit.DOM, "<svg"); n < 4 {
 		t.Errorf("%d live charts", n)
 	}
-	if n := strings.Count(visit.DOM, `src="data:image/png`); n < 36 {
+	if n := strings.Count(visit.DOM, `src="data:image/png`); n < 60 {
 		t.Errorf("%d pictures", n)
 	}
 	onAPhone(t, page)

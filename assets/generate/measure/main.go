@@ -1,0 +1,88 @@
+// Command measure prints what README.md and the recipes say of a small model: recall before and after the quickstart's finetuning, everyday words whose
+// first picture is right, and names given without finetuning.
+//
+//	go run ./assets/generate/measure -valid emoji-pretrain                  # while it is tuned: the valid split alone, before finetuning
+//	go run ./assets/generate/measure -seeds 123,124,125 emoji               # once, at the end: the test split; about eight minutes on 2 cores
+//
+// A model is whatever clipkit.Load opens. Finetuned models are kept under experiments/measure-….
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"clipnb/clipkit"
+	"clipnb/clipkit/dataset"
+	"clipnb/clipkit/dataset/joined"
+	"clipnb/clipkit/everyday"
+	"clipnb/clipkit/zeroshot"
+)
+
+// figures are recalls text→image and image→text at 1, 5 and 10, and the number of everyday words that are right.
+type figures [7]float64
+
+func (f figures) String() string {
+	return fmt.Sprintf("%.1f / %.1f / %.1f | %.1f / %.1f / %.1f | %g words", f[0], f[1], f[2], f[3], f[4], f[5], f[6])
+}
+
+func main() {
+	valid := flag.Bool("valid", false, "measure on the valid split, not on test")
+	seeds := flag.String("seeds", "", "finetune with each of these seeds, and measure again")
+	flag.Parse()
+	ctx := context.Background()
+	data := clipkit.Must(clipkit.OpenDataset(ctx, "emoji"))
+	split := data.Test
+	if *valid {
+		split = data.Valid
+	}
+	for _, name := range flag.Args() {
+		m := clipkit.Must(clipkit.Load(ctx, name))
+		fmt.Println(name, split.Name(), "before", measure(ctx, m, data, split))
+		if !*valid {
+			z := clipkit.Must(clipkit.EvaluateZeroShot(ctx, m, clipkit.Must(zeroshot.Open("emoji")), zeroshot.Options{}))
+			fmt.Printf("%s zero-shot, 500 names: top-1 %.1f, top-5 %.1f\n", name, z.Top1(), z.Top5())
+		}
+		var all []figures
+		for _, text := range strings.FieldsFunc(*seeds, func(r rune) bool { return r == ',' }) {
+			cfg := clipkit.Must(clipkit.Recipe("emoji/finetune")).Config
+			cfg.Seed = clipkit.Must(strconv.ParseUint(text, 10, 64))
+			cfg.Name = fmt.Sprintf("measure-%s-%d", filepath.Base(name), cfg.Seed)
+			tuned := clipkit.Must(clipkit.Load(ctx, name))
+			clipkit.Must(clipkit.Finetune(ctx, tuned, data, cfg))
+			all = append(all, measure(ctx, tuned, data, split))
+			fmt.Println(name, split.Name(), "after, seed", cfg.Seed, all[len(all)-1])
+		}
+		if len(all) > 1 {
+			mean, spread := summary(all)
+			fmt.Printf("%s %s after, mean of %d seeds %v\nhighest − lowest %v\n", name, split.Name(), len(all), mean, spread)
+		}
+	}
+}
+
+func measure(ctx context.Context, m *clipkit.Model, data *dataset.Dataset, split dataset.Source) figures {
+	r := clipkit.Must(clipkit.EvaluateRetrieval(ctx, m, split))
+	pictures := clipkit.Must(joined.Of("emoji", data.Train, data.Valid, data.Test))
+	answers := clipkit.Must(everyday.Ask(ctx, clipkit.Must(clipkit.BuildIndex(ctx, m, pictures)), clipkit.Must(everyday.Words())))
+	fmt.Println(answers)
+	t, i := r.TextToImage, r.ImageToText
+	return figures{t.R1, t.R5, t.R10, i.R1, i.R5, i.R10, float64(answers.Right())}
+}
+
+func summary(all []figures) (mean, spread figures) {
+	for k := range mean {
+		of := func(a, b figures) int { return cmp.Compare(a[k], b[k]) }
+		spread[k] = slices.MaxFunc(all, of)[k] - slices.MinFunc(all, of)[k]
+		for _, f := range all {
+			mean[k] += f[k] / float64(len(all))
+		}
+	}
+	mean[6] = math.Round(10*mean[6]) / 10
+	return mean, spread
+}
