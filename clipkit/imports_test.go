@@ -14,7 +14,7 @@ var floors = [][]string{
 		"clipkit/device/ascend", "clipkit/device/blocks", "clipkit/weights/tensor", "assets"},
 	{"clipkit/internal/intact", "clipkit/chart/library", "clipkit/chart/plain", "clipkit/arch", "clipkit/internal/download", "clipkit/internal/unpack", "clipkit/dataset/shape", "clipkit/train/loss", "clipkit/train/lossscale", "clipkit/train/watch", "clipkit/weights/pytorch", "clipkit/exchange", "clipkit/imaging/bmp", "clipkit/imaging/gif", "clipkit/imaging/png", "clipkit/imaging/pnm"},
 	{"clipkit/exchange/deal", "clipkit/exchange/mpi", "clipkit/exchange/hccl", "clipkit/train/adamw", "clipkit/train/lora", "clipkit/device", "clipkit/onnx", "clipkit/weights", "clipkit/weights/hub", "clipkit/dataset/lmdb", "clipkit/imaging", "clipkit/tokenizer"},
-	{"clipkit/dataset/coco", "clipkit/dataset/folder", "clipkit/dataset/parquet", "clipkit/dataset/webdataset"},
+	{"clipkit/model/pixels", "clipkit/dataset/coco", "clipkit/dataset/folder", "clipkit/dataset/parquet", "clipkit/dataset/webdataset"},
 	{"clipkit/train/compiled", "clipkit/model", "clipkit/dataset", "clipkit/index", "clipkit/experiment", "clipkit/checkpoint"},
 	{"clipkit/train/batchnorm", "clipkit/train/introduction", "clipkit/dataset/joined", "clipkit/dataset/loader", "clipkit/dataset/published", "clipkit/deploy"},
 	{"clipkit/train/step"},
@@ -29,7 +29,7 @@ var floors = [][]string{
 
 // testOnly may import anything, and nothing but tests may import them.
 var testOnly = []string{"clipkit/internal/golden", "clipkit/internal/browser", "clipkit/internal/faults", "clipkit/internal/limit", "clipkit/internal/notebook", "clipkit/internal/notebook/quickstart", "clipkit/internal/notebook/finetune", "clipkit/internal/notebook/results",
-	"clipkit/internal/notebook/retrieval", "clipkit/internal/notebook/zeroshot", "clipkit/internal/notebook/deploy", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/internal/othermodule", "clipkit/internal/processes", "clipkit/device/devicetest", "clipkit/model/modeltest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/exchange/exchangetest", "clipkit/imaging/raster/rastertest", "clipkit/dataset/lmdb/lmdbtest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
+	"clipkit/internal/notebook/retrieval", "clipkit/internal/notebook/zeroshot", "clipkit/internal/notebook/deploy", "clipkit/internal/jupyter", "clipkit/internal/fullsize", "clipkit/internal/gpu", "clipkit/internal/othermodule", "clipkit/internal/processes", "clipkit/device/devicetest", "clipkit/model/modeltest", "clipkit/device/npusim", "clipkit/dataset/datasettest", "clipkit/exchange/exchangetest", "clipkit/imaging/raster/rastertest", "clipkit/dataset/lmdb/lmdbtest", "clipkit/index/indextest", "clipkit/index/pgvector/pgserver"}
 
 func TestImportsPointDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.Name}} {{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "clipnb/...").Output()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"iter"
 	"runtime/debug"
 
 	"clipnb/clipkit/dataset"
@@ -49,28 +50,24 @@ func (m *Model) Close() {
 
 // EncodeImages gives one unit vector [embed dim] per picture, of any number of pictures.
 func (m *Model) EncodeImages(ctx context.Context, pictures []image.Image) ([][]float32, error) {
-	return m.images(ctx, pictures, m.Towers.EncodeImages)
+	return m.images(ctx, pictures, m.Towers.EncodeBatches)
 }
 
 // RawImages is EncodeImages without normalisation, as the reference's encode_image.
 func (m *Model) RawImages(ctx context.Context, pictures []image.Image) ([][]float32, error) {
-	return m.images(ctx, pictures, m.Towers.RawImages)
+	return m.images(ctx, pictures, m.Towers.RawBatches)
 }
 
-func (m *Model) images(ctx context.Context, pictures []image.Image, encode func(context.Context, []float32, int) ([]float32, error)) ([][]float32, error) {
+func (m *Model) images(ctx context.Context, pictures []image.Image, encode func(context.Context, iter.Seq2[imaging.Batch[uint8], error]) iter.Seq2[model.Encoded, error]) ([][]float32, error) {
 	const together = 64
 	r := m.Towers.Config.ImageResolution
-	prepare := func(i int) ([]float32, error) { return imaging.FromImage(pictures[i]).Tensor(r), nil }
+	prepare := func(i int) ([]uint8, error) { return imaging.FromImage(pictures[i]).Levels(r), nil }
 	var flat []float32
-	for b, err := range imaging.Batches(ctx, len(pictures), together, r, prepare) {
+	for b, err := range encode(ctx, imaging.Batches(ctx, len(pictures), together, r, prepare)) {
 		if err != nil {
 			return nil, err
 		}
-		v, err := encode(ctx, b.Pixels, b.N)
-		if err != nil {
-			return nil, err
-		}
-		flat = append(flat, v...)
+		flat = append(flat, b.Features...)
 	}
 	return rows(flat, m.Towers.Config.EmbedDim), nil
 }

@@ -39,9 +39,9 @@ func openCUDA(rest string) (*Device, error) {
 	// Trying out kernels for every product starts ptxas hundreds of times: on an H200 the training graph of a tiny model took more than two minutes
 	// to compile, half a minute without Triton's, ten seconds with none tried out.
 	addXLAFlag("--xla_gpu_autotune_level", "0")
-	// Float32 products stay float32, as in PyTorch: no TF32. Only the chosen GPUs are taken, and their memory as it is needed.
+	// Float32 products stay float32, as in PyTorch, unless the environment asks for TF32. Only the chosen GPUs are taken, and their memory as it is needed.
 	visible := strings.Trim(strings.ReplaceAll(fmt.Sprint(chosen), " ", ";"), "[]")
-	b, err := newBackend(fmt.Sprintf("xla:%s,tf32=false,preallocate=false,visible_devices=%s", plugin, visible))
+	b, err := newBackend(fmt.Sprintf("xla:%s,tf32=%v,preallocate=false,visible_devices=%s", plugin, os.Getenv("CLIPKIT_TF32") == "1", visible))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w; the driver (nvidia-smi tells its version) must be one for CUDA %s", ErrRuntime, err, cudaVersion(plugin))
 	}

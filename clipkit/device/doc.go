@@ -13,7 +13,7 @@
 // "cpu:xla", "cpu:onnx", "cpu:openvino" and "cpu:go" ask for one engine and fail without it.
 // OpenVINO (x86-64 only) is for encoding much: ViT-B-16 encodes pictures and texts at 1.2 and 1.3 times the rate of cpu:onnx with it, and at 1.1
 // and 1.1 times XLA's; in bf16, which is "npu:openvino,device=CPU,precision=bf16", at 1.2 and 1.1 times XLA's (BenchmarkProcessorEngines, best of
-// 12 rounds beside other work). It is never the default: that is not worth a second runtime beside the one that trains, in a process that can
+// 12 rounds beside other work), and with AVX2 alone at half of XLA's (clipkit/README.md). It is never the default: that is not worth a second runtime beside the one that trains, in a process that can
 // have only one ONNX Runtime.
 // An engine's shared library is taken from the first of:
 //
@@ -49,7 +49,7 @@
 //
 // "cuda" is an NVIDIA GPU through XLA, "cuda:1" the second one. The plugin and NVIDIA's libraries (2 GB) are not fetched in passing:
 // kernels/cuda/requirements.txt says how they come into .venv; another environment whose python3 is on PATH will do, and so will a folder named
-// in PJRT_PLUGIN_LIBRARY_PATH. Float32 products are float32 there, not TF32, as in PyTorch. Kernels are not tried out against each other when
+// in PJRT_PLUGIN_LIBRARY_PATH. Float32 products are float32 there, not TF32, as in PyTorch; CLIPKIT_TF32=1 makes them TF32. Kernels are not tried out against each other when
 // a graph is compiled (XLA_FLAGS=--xla_gpu_autotune_level=4 does, for minutes).
 //
 // # Several devices

@@ -110,25 +110,22 @@ func (e extraction) encodeImages(ctx context.Context, ids []int64, add func([]fl
 // images encodes one batch while the next is prepared.
 func (e extraction) images(ctx context.Context, ids []int64) iter.Seq2[[]float32, error] {
 	r := e.model.Config.ImageResolution
-	prepare := func(i int) ([]float32, error) {
-		pixels, err := e.pixels(ctx, ids[i])
+	prepare := func(i int) ([]uint8, error) {
+		levels, err := e.levels(ctx, ids[i])
 		if err != nil {
 			return nil, (*dataset.Skipped)(nil).Add(dataset.Label(e.source, ids[i]), err)
 		}
-		return pixels, nil
+		return levels, nil
 	}
 	var unread *imaging.Unread
 	if e.skip != nil {
 		unread = new(imaging.Unread)
 	}
 	return func(yield func([]float32, error) bool) {
-		for b, err := range imaging.Batches(ctx, len(ids), batch, r, unread.OrBlank(r, prepare)) {
-			var v []float32
+		for b, err := range e.model.EncodeBatches(ctx, imaging.Batches(ctx, len(ids), batch, r, unread.OrBlank(r, prepare))) {
+			v := b.Features
 			if err == nil {
-				v, err = e.model.EncodeImages(ctx, b.Pixels, b.N)
-			}
-			if err == nil {
-				for _, i := range unread.Rows(b) {
+				for _, i := range unread.Rows(b.Batch) {
 					deal.SetAbsent(v[i*len(v)/b.N : (i+1)*len(v)/b.N])
 				}
 			}

@@ -14,13 +14,13 @@ import (
 // While features are made, the row of a picture that cannot be read is absent (deal.SetAbsent). It travels like any other, so all ranks know of it, and
 // stands in the file of an extraction in progress. Features that are given away or kept have no such rows, and not those pictures' ids.
 
-// pixels prepares a picture for the model.
-func (e extraction) pixels(ctx context.Context, id int64) ([]float32, error) {
+// levels prepares a picture for the model.
+func (e extraction) levels(ctx context.Context, id int64) ([]uint8, error) {
 	encoded, err := transient.Read(ctx, func() ([]byte, error) { return e.source.Image(id) })
 	if err != nil {
 		return nil, err
 	}
-	return imaging.Transform(encoded, e.model.Config.ImageResolution)
+	return imaging.TransformLevels(ctx, encoded, e.model.Config.ImageResolution)
 }
 
 // noting tells skip of the absent rows before add gets them. The vectors are of ids, in their order.
@@ -29,7 +29,7 @@ func (e extraction) noting(ctx context.Context, ids []int64, add func([]float32)
 	return func(v []float32) error {
 		for row := range slices.Chunk(v, dim) {
 			if deal.Absent(row) {
-				why := imaging.Why(ctx, func() error { _, err := e.pixels(ctx, ids[at]); return err })
+				why := imaging.Why(ctx, func() error { _, err := e.levels(ctx, ids[at]); return err })
 				if err := e.skip.Add(dataset.Label(e.source, ids[at]), why); err != nil {
 					return err
 				}

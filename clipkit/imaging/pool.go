@@ -41,31 +41,34 @@ func guarded(i int, work func(i int) error) (err error) {
 	return work(i)
 }
 
+// Value is a pixel's: a level, or normalised.
+type Value interface{ uint8 | float32 }
+
 // Batch is some of the pictures that Batches prepares, in order.
-type Batch struct {
-	First, N int       // of picture First and the N-1 after it
-	Pixels   []float32 // [N, 3, R, R]
+type Batch[T Value] struct {
+	First, N int // of picture First and the N-1 after it
+	Pixels   []T // [N, 3, R, R]
 }
 
 // Batches prepares n pictures with Each and gives them in batches of size, the last of what is left:
 //
-//	for b, err := range imaging.Batches(ctx, len(files), 64, 224, func(i int) ([]float32, error) { return imaging.Transform(files[i], 224) }) {
+//	for b, err := range imaging.Batches(ctx, len(files), 64, 224, func(i int) ([]uint8, error) { return imaging.TransformLevels(ctx, files[i], 224) }) {
 //		if err != nil {
 //			return err
 //		}
-//		vectors, err := m.EncodeImages(ctx, b.Pixels, b.N)
+//		vectors, err := m.EncodeLevels(ctx, b.Pixels, b.N)
 //		…
 //	}
 //
 // prepare makes [3, resolution, resolution] of a picture, and names the picture in its error; it is called by several goroutines. While one
 // batch is in use the next is prepared and at most one more waits, so no more than three are in memory. An error, or the end of ctx, comes as
 // the last pair. When the loop is left, prepare is no longer running.
-func Batches(ctx context.Context, n, size, resolution int, prepare func(i int) ([]float32, error)) iter.Seq2[Batch, error] {
+func Batches[T Value](ctx context.Context, n, size, resolution int, prepare func(i int) ([]T, error)) iter.Seq2[Batch[T], error] {
 	type prepared struct {
-		batch Batch
+		batch Batch[T]
 		err   error
 	}
-	return func(yield func(Batch, error) bool) {
+	return func(yield func(Batch[T], error) bool) {
 		working, cancel := context.WithCancel(ctx)
 		ahead, ended := make(chan prepared, 1), make(chan struct{})
 		defer func() { cancel(); <-ended }()
@@ -73,7 +76,7 @@ func Batches(ctx context.Context, n, size, resolution int, prepare func(i int) (
 			defer close(ended)
 			defer close(ahead)
 			for first := 0; first < n; first += size {
-				b := Batch{First: first, N: min(size, n-first)}
+				b := Batch[T]{First: first, N: min(size, n-first)}
 				err := b.prepare(working, resolution, prepare)
 				select {
 				case ahead <- prepared{b, err}:
@@ -93,14 +96,14 @@ func Batches(ctx context.Context, n, size, resolution int, prepare func(i int) (
 			done += p.batch.N
 		}
 		if done < n {
-			yield(Batch{}, ctx.Err())
+			yield(Batch[T]{}, ctx.Err())
 		}
 	}
 }
 
-func (b *Batch) prepare(ctx context.Context, resolution int, prepare func(i int) ([]float32, error)) error {
+func (b *Batch[T]) prepare(ctx context.Context, resolution int, prepare func(i int) ([]T, error)) error {
 	values := 3 * resolution * resolution
-	b.Pixels = make([]float32, b.N*values)
+	b.Pixels = make([]T, b.N*values)
 	return Each(ctx, b.N, func(i int) error {
 		picture, err := prepare(b.First + i)
 		if err == nil && len(picture) != values {

@@ -50,12 +50,7 @@ func Normalise(p *Picture) []float32 {
 	rgb := p.RGB().Pix
 	n := len(rgb) / 3
 	out := make([]float32, 3*n)
-	var table [3][256]float32
-	for c := range table {
-		for level := range table[c] {
-			table[c][level] = (float32(level)/255 - mean[c]) / deviation[c]
-		}
-	}
+	table := normalised()
 	red, green, blue := out[:n], out[n:2*n], out[2*n:3*n]
 	for i := range red {
 		pixel := rgb[3*i : 3*i+3 : 3*i+3]

@@ -10,25 +10,25 @@ import (
 type Unread struct{ numbers sync.Map }
 
 // OrBlank makes a function for Batches of one that may fail: a picture that cannot be prepared is blank, and one of u.
-func (u *Unread) OrBlank(resolution int, prepare func(i int) ([]float32, error)) func(i int) ([]float32, error) {
+func (u *Unread) OrBlank(resolution int, prepare func(i int) ([]uint8, error)) func(i int) ([]uint8, error) {
 	if u == nil {
 		return prepare
 	}
-	return func(i int) (pixels []float32, _ error) {
+	return func(i int) (levels []uint8, _ error) {
 		err := guarded(i, func(i int) (err error) {
-			pixels, err = prepare(i)
+			levels, err = prepare(i)
 			return err
 		})
 		if err != nil {
 			u.numbers.Store(i, true)
-			pixels = make([]float32, 3*resolution*resolution)
+			levels = make([]uint8, 3*resolution*resolution)
 		}
-		return pixels, nil
+		return levels, nil
 	}
 }
 
 // Rows are the rows of a batch that are blank.
-func (u *Unread) Rows(b Batch) (rows []int) {
+func (u *Unread) Rows(b Batch[uint8]) (rows []int) {
 	if u == nil {
 		return nil
 	}

@@ -8,6 +8,9 @@ import (
 // attention is softmax(q·kᵀ/√d + mask)·v over heads of width d.
 // q [B,Q,W], k and v [B,K,W] → [B,Q,W]; mask nil or [B,1,1,K], added to the scores; rate drops probabilities in training.
 func (p *Params) attention(q, k, v, mask *Node, heads int, rate float64) *Node {
+	if mixed, ok := p.wholeAttention(q, k, v, mask, heads, rate); ok {
+		return mixed
+	}
 	scores := p.scores(MulScalar(q, 1/sqrt(q.Shape().Dim(-1)/heads)), k, heads)
 	if mask != nil {
 		scores = Add(scores, mask)
@@ -49,7 +52,7 @@ func (p *Params) mixed(weights, v *Node) *Node {
 // writesAttention tells whether the gradients of attention's products are written out. GoMLX's gradient of the second operand sums over the rows of
 // both sides, and XLA on a processor takes four times as long for that as for other products. Here one side is transposed while it is split into
 // heads, which copies it anyway.
-func (p *Params) writesAttention() bool { return p.Training && !p.Recompute && p.cpu }
+func (p *Params) writesAttention() bool { return p.Training && !p.Recompute && p.forms.Attention }
 
 // split gives each head its part of x: [B,T,W] → [B·heads,T,d].
 func split(x *Node, heads int) *Node { return eachHead(perHead(x, heads, 0, 2, 1, 3)) }

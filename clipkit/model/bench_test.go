@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/imaging"
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model"
 )
@@ -53,7 +54,7 @@ func BenchmarkEncode(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				theirs := golden.PyTorch(b, "testdata/pytorch_encode.py", c.kind, strconv.Itoa(c.batch), string(precision))
+				theirs := golden.PyTorch(b, c.kind, strconv.Itoa(c.batch), string(precision))
 				encode()
 				rate := float64(c.batch) / golden.Race(b, theirs, encode).Wall
 				b.ReportMetric(rate, "samples/s")
@@ -61,5 +62,58 @@ func BenchmarkEncode(b *testing.B) {
 			})
 		}
 		m.Close()
+	}
+}
+
+// BenchmarkLevels has ViT-B-16 encode the same 32 pictures in two batches in turns: as float32, as bytes, which the graph normalises, and as bytes with both
+// batches in flight, and gives the first one's seconds and CPU seconds divided by the others': above 1 they are faster.
+//
+//	go test -run xxx -bench Levels -benchtime 5x ./clipkit/model
+func BenchmarkLevels(b *testing.B) {
+	cfg, err := arch.Lookup("ViT-B-16")
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := model.New(cfg, open(b))
+	if err == nil {
+		err = m.Init(1)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	const n = 32
+	m.CallRows = n / 2
+	levels := randomLevels(m, n)
+	values := imaging.NormaliseLevels(levels, n)
+	ways := []func() error{
+		func() error { _, err := m.EncodeImages(b.Context(), values, n); return err },
+		func() error { _, err := m.EncodeAhead(b.Context(), levels, n, 1); return err },
+		func() error { _, err := m.EncodeAhead(b.Context(), levels, n, 2); return err },
+	}
+	var times [3][]golden.Timing
+	once := func(i int) golden.Timing {
+		t, err := golden.Time(ways[i])
+		if err != nil {
+			b.Fatal(err)
+		}
+		return t
+	}
+	for i := range ways {
+		once(i) // compiles
+	}
+	for b.Loop() {
+		for i := range ways {
+			times[i] = append(times[i], once(i))
+		}
+	}
+	first := golden.Median(times[0])
+	b.ReportMetric(n/first.Wall, "float32-images/s")
+	for i, name := range []string{"", "bytes", "bytes-in-flight"} {
+		if i > 0 {
+			t := golden.Median(times[i])
+			b.ReportMetric(first.Wall/t.Wall, "×"+name)
+			b.ReportMetric(first.CPU/t.CPU, "×"+name+"-cpu")
+		}
 	}
 }

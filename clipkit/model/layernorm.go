@@ -9,7 +9,7 @@ import (
 // numbers a row stay in memory.
 func (p *Params) layerNorm(name string, x *Node, epsilon float64) *Node {
 	weight, bias := ExpandLeftToRank(p.At(name+".weight"), x.Rank()), ExpandLeftToRank(p.At(name+".bias"), x.Rank())
-	if !p.Training || p.Recompute {
+	if !p.Training || p.Recompute || !p.forms.Norms {
 		mean, inverse := moments(x, epsilon)
 		return Add(Mul(Mul(Sub(x, mean), inverse), weight), bias)
 	}

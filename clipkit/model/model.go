@@ -15,7 +15,6 @@ import (
 	"clipnb/clipkit/weights/tensor"
 
 	"github.com/gomlx/compute/shapes"
-	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	gomodel "github.com/gomlx/gomlx/ml/model"
 )
@@ -28,6 +27,9 @@ type Model struct {
 	Config arch.Config
 	Device *device.Device
 
+	// CallRows is how many samples one call of the engine has at most, on each device; 0 = 64. Set it before encoding. Features do not depend on it but for rounding.
+	CallRows int
+
 	store     *gomodel.Store // one variable per tensor of arch.Config.Tensors, under its reference name
 	precision Precision
 	exported  Exported // computes the towers instead of graphs; nil = graphs do
@@ -39,6 +41,7 @@ type Model struct {
 
 	mu            sync.Mutex
 	images, texts tower
+	levels        tower // of images, from bytes
 }
 
 // tower is one tower's graphs, compiled when they are first asked for.
@@ -76,12 +79,12 @@ func (m *Model) Precision() Precision { return m.precision }
 func (m *Model) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, e := range []*gomodel.Exec{m.images.unit, m.images.raw, m.texts.unit, m.texts.raw} {
+	for _, e := range []*gomodel.Exec{m.images.unit, m.images.raw, m.texts.unit, m.texts.raw, m.levels.unit, m.levels.raw} {
 		if e != nil {
 			m.Device.Free(e)
 		}
 	}
-	m.images, m.texts = tower{}, tower{}
+	m.images, m.texts, m.levels = tower{}, tower{}, tower{}
 	m.store.Finalize()
 	if m.exported != nil {
 		m.exported.Close()
@@ -234,26 +237,52 @@ func (m *Model) encodeTexts(ctx context.Context, ids []int32, n int, unit bool) 
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return TextLength(row(a)) - TextLength(row(b)) })
+	return m.textsAhead(ctx, row, order, unit, inFlight(m.Device))
+}
+
+// textsAhead encodes rows in an order, with so many batches at a time, and gives the features in the order of the rows.
+func (m *Model) textsAhead(ctx context.Context, row func(i int) []int32, order []int, unit bool, flights int) ([]float32, error) {
 	d := m.Config.EmbedDim
-	out := make([]float32, n*d)
-	for batch := range slices.Chunk(order, maxBatch*m.Device.Count()) {
+	out := make([]float32, len(order)*d)
+	spread := func(batch []int, features []float32, err error) error {
+		if err == nil {
+			for k, i := range batch {
+				copy(out[i*d:(i+1)*d], features[k*d:])
+			}
+		}
+		return err
+	}
+	p := pipeline[[]int]{model: m, flights: flights}
+	defer p.drop()
+	for batch := range slices.Chunk(order, m.most()) {
 		length := TextLength(row(batch[len(batch)-1]))
 		some := make([]int32, 0, len(batch)*length)
 		for _, i := range batch {
 			some = append(some, row(i)[:length]...)
 		}
-		var features []float32
-		var err error
 		if m.exported != nil {
-			features, err = inFiles(ctx, m, some, len(batch), unit, m.exported.Texts)
-		} else {
-			features, err = encode(ctx, m, m.texts.graph(unit), some, len(batch), []int{length}, TextFeatures, unit)
+			features, err := inFiles(ctx, m, some, len(batch), unit, m.exported.Texts)
+			if err := spread(batch, features, err); err != nil {
+				return nil, err
+			}
+			continue
 		}
+		if err := ctx.Err(); err != nil {
+			return nil, m.encoding(err)
+		}
+		m.mu.Lock() // others may encode between the batches
+		err := add(ctx, &p, batch, m.texts.graph(unit), some, len(batch), []int{length}, TextFeatures, unit)
+		if err == nil && p.full() {
+			err = spread(p.next())
+		}
+		m.mu.Unlock()
 		if err != nil {
 			return nil, err
 		}
-		for k, i := range batch {
-			copy(out[i*d:(i+1)*d], features[k*d:])
+	}
+	for len(p.flying) > 0 {
+		if err := spread(p.next()); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
@@ -270,71 +299,4 @@ func TextLength(row []int32) int {
 		}
 	}
 	return len(row)
-}
-
-// maxBatch bounds the work and memory of one call into the engine, on each device.
-const maxBatch = 64
-
-// splitRows is how a batch lies on several devices: each has its share of the rows.
-var splitRows = []bool{true}
-
-// encode runs a tower over n samples of the given shape. Each batch is padded to a power of two of rows for every device, so that few graphs are
-// compiled.
-func encode[T float32 | int32](ctx context.Context, m *Model, exec **gomodel.Exec, data []T, n int, sample []int, tower func(*Params, *Node) *Node, unit bool) (out []float32, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	err = device.Catch(func() error {
-		if *exec == nil {
-			e, err := m.Device.Exec(m.store, splitRows, func(s *gomodel.Scope, in []*Node) []*Node {
-				p := NewParams(m.Config, s.Store(), in[0].Graph())
-				p.Multiply(m.precision.compute(m.Device), m.Device)
-				features := tower(p, in[0])
-				if unit {
-					features = L2Normalize(features, -1)
-				}
-				return []*Node{features}
-			})
-			if err != nil {
-				return err
-			}
-			*exec = e
-		}
-		size := 1
-		for _, d := range sample {
-			size *= d
-		}
-		for done := 0; done < n; {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			rows := min(n-done, maxBatch*m.Device.Count())
-			padded := m.Device.Count()
-			for padded < rows {
-				padded *= 2
-			}
-			batch := make([]T, padded*size)
-			copy(batch, data[done*size:(done+rows)*size])
-			in := tensors.FromFlatDataAndDimensions(batch, append([]int{padded}, sample...)...)
-			if _, err := m.Device.Compile(ctx, *exec, splitRows, []shapes.Shape{in.Shape()}); err != nil {
-				return err
-			}
-			res, err := m.Device.Call(*exec, splitRows, []*tensors.Tensor{in})
-			if err != nil {
-				return err
-			}
-			features, err := tensors.CopyFlatData[float32](res[0])
-			if err != nil {
-				return err
-			}
-			out = append(out, features[:rows*m.Config.EmbedDim]...)
-			in.FinalizeAll()
-			res[0].FinalizeAll()
-			done += rows
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encoding with %q on %s: %w", m.Config.Name, m.Device, err)
-	}
-	return out, nil
 }

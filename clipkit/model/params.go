@@ -29,7 +29,8 @@ type Params struct {
 	Recompute bool
 
 	attends dtypes.DType // Compute for attention's products
-	cpu     bool         // the device is a processor, where XLA is slow at products that sum over the rows of both operands: gradients avoid them
+	forms   Forms
+	cpu     bool // the device is a processor, where XLA is slow at products that sum over the rows of both operands: gradients avoid them
 
 	store *gomodel.Store
 	graph *Graph
@@ -37,13 +38,14 @@ type Params struct {
 
 // NewParams reads from store inside g, in evaluation mode.
 func NewParams(cfg arch.Config, store *gomodel.Store, g *Graph) *Params {
-	return &Params{Config: cfg, Compute: dtypes.Float32, attends: dtypes.Float32, store: store, graph: g}
+	forms := Forms{Products: true, Norms: true, Activations: true}
+	return &Params{Config: cfg, Compute: dtypes.Float32, attends: dtypes.Float32, forms: forms, store: store, graph: g}
 }
 
 // Multiply sets Compute for a device. On a processor bf16 is fast in large 2-D products only, so attention's products, a twentieth of the work, stay
 // in float32.
 func (p *Params) Multiply(compute dtypes.DType, dev *device.Device) {
-	p.Compute, p.attends, p.cpu = compute, compute, dev.IsCPU()
+	p.Compute, p.attends, p.cpu, p.forms = compute, compute, dev.IsCPU(), FormsOn(dev)
 	if compute == dtypes.BFloat16 && dev.IsCPU() {
 		p.attends = dtypes.Float32
 	}
@@ -130,7 +132,7 @@ func (p *Params) dot(x, w *Node, axis int, bias *Node) (value *Node, of summands
 	switch {
 	case !p.Training || p.Compute == dtypes.Float32:
 		of = summands{Dot(p.operand(x), p.operand(w)).WithOutputDType(dtypes.Float32).General([]int{1}, nil, []int{axis}, nil), bias}
-	case p.Recompute:
+	case p.Recompute || !p.forms.Products:
 		of = summands{halfDot(x, w, p.Compute).General([]int{1}, nil, []int{axis}, nil), bias}
 	default:
 		return p.halfProduct(x, w, axis, bias)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	"clipnb/clipkit/model/pixels"
+
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -12,10 +14,11 @@ const visionEpsilon = 1e-5
 
 func sqrt(n int) float64 { return math.Sqrt(float64(n)) }
 
-// VisualFeatures is the vision tower: images [B,3,R,R] → [B,D], not normalised (cn_clip/clip/model.py:390).
+// VisualFeatures is the vision tower: images [B,3,R,R], float32 or levels as uint8 → [B,D], not normalised (cn_clip/clip/model.py:390).
 func VisualFeatures(p *Params, images *Node) *Node {
 	r := p.Config.ImageResolution
 	images.AssertDims(-1, 3, r, r)
+	images = pixels.Normalised(images)
 	if p.Config.IsResNet() {
 		return resnet(p, images)
 	}

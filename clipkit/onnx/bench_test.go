@@ -117,7 +117,7 @@ func BenchmarkTowers(b *testing.B) {
 		}
 	}
 	for _, kind := range []string{"image", "text"} {
-		if theirs := golden.PyTorch(b, "../model/testdata/pytorch_encode.py", kind, strconv.Itoa(batch), "f32"); theirs != nil {
+		if theirs := golden.PyTorch(b, kind, strconv.Itoa(batch), "f32"); theirs != nil {
 			engines = append(engines, engine{"pytorch-" + kind + "s-ms", func() error { theirs.Do(); return nil }})
 		}
 	}

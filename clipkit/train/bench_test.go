@@ -117,7 +117,7 @@ func BenchmarkFullStep(b *testing.B) {
 							b.Fatal(err)
 						}
 					}
-					theirs := golden.PyTorch(b, "testdata/pytorch_step.py", strconv.Itoa(batch), precision, strconv.Itoa(tokens))
+					theirs := golden.PyTorch(b, "step", strconv.Itoa(batch), precision, strconv.Itoa(tokens))
 					step() // compiles
 					step() // fills the allocator
 					rate := float64(batch) / golden.Race(b, theirs, step).Wall

@@ -13,6 +13,7 @@ import (
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/experiment"
 	"clipnb/clipkit/imaging"
+	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/tokenizer"
 	"clipnb/clipkit/train/memory"
 	"clipnb/clipkit/train/step"
@@ -34,7 +35,7 @@ func (j *Job) epoch(ctx context.Context) error {
 		BatchSize: c.computed().BatchSize, Filled: c.BatchSize, World: c.WorldSize, Accum: c.computed().AccumFreq, First: first, Count: own,
 		Workers: c.Workers, Prefetch: c.prefetch(own, j.Model.Device.IsCPU()), Resolution: j.Model.Config.ImageResolution, ContextLength: tokens,
 		Tokenizer: tokenizer.Default(), Seed: c.Seed, Epoch: j.state.Epoch, Start: j.state.Batch, Shuffle: true,
-		Transform: j.transform(), SkipBudget: c.SkipBudget,
+		Levels: j.levels(), SkipBudget: c.SkipBudget,
 		OnSkip: func(p dataset.Pair, err error) {
 			j.skipped = append(j.skipped, p)
 			_ = j.told.Add(dataset.Label(j.Train, p.ImageID), err) // the loader keeps the budget
@@ -44,7 +45,7 @@ func (j *Job) epoch(ctx context.Context) error {
 		return fmt.Errorf("epoch %d: %w", j.state.Epoch+1, err)
 	}
 	defer l.Close()
-	defer memory.BoundGarbage(4 * int64(own*c.computed().BatchSize*pixels(j.Model.Config)))()
+	defer memory.BoundGarbage(int64(own * c.computed().BatchSize * pixelsOf(j.Model.Config)))()
 	j.Model.Device.PeakGFLOPS() // is measured now, and not in the time of the second step
 	last := j.Now()
 	for epoch := j.state.Epoch + 1; !j.finished() && j.state.Epoch < epoch; {
@@ -63,7 +64,7 @@ func (j *Job) epoch(ctx context.Context) error {
 		lr := c.learningRate(j.state.Step, j.perRun)
 		j.stepper.Passed = j.passed(loaded)
 		pictures, captions := j.rows(b)
-		res, err := j.stepper.StepOn(ctx, b.Images, b.IDs, pictures, lr, c.Seed)
+		res, err := j.stepper.StepOn(ctx, pixels.Pictures{Levels: b.Levels}, b.IDs, pictures, lr, c.Seed)
 		if errors.Is(err, step.ErrStopped) {
 			return j.interrupted(ctx)
 		}
@@ -269,17 +270,17 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 	return j.judge(row)
 }
 
-// transform is how a picture becomes pixels.
-func (j *Job) transform() func(context.Context, []byte, *rand.Rand) ([]float32, error) {
+// levels is how a picture becomes pixels.
+func (j *Job) levels() func(context.Context, []byte, *rand.Rand) ([]uint8, error) {
 	size := j.Model.Config.ImageResolution
 	if j.Config.Augment == "none" {
-		return func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]float32, error) {
-			return imaging.TransformContext(ctx, encoded, size)
+		return func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]uint8, error) {
+			return imaging.TransformLevels(ctx, encoded, size)
 		}
 	}
 	a := map[string]imaging.Augment{"crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "recoloured": imaging.Recoloured, "reference": imaging.Reference}[j.Config.Augment]
 	a.Scale = j.Config.CropScale
-	return func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]float32, error) {
-		return a.TransformContext(ctx, encoded, size, rng)
+	return func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]uint8, error) {
+		return a.TransformLevels(ctx, encoded, size, rng)
 	}
 }

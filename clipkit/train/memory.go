@@ -16,8 +16,8 @@ func (c Config) memory(cfg arch.Config, turns, together, devices int) memory.Run
 		Turns: turns, Together: together, Devices: devices, Ahead: c.prefetch(turns*together, true)}
 }
 
-// pixels are the values of a picture.
-func pixels(cfg arch.Config) int { return 3 * cfg.ImageResolution * cfg.ImageResolution }
+// pixelsOf are the values of a picture.
+func pixelsOf(cfg arch.Config) int { return 3 * cfg.ImageResolution * cfg.ImageResolution }
 
 // prefetch is how many micro-batches, of those that this process takes for a step, the loader makes ahead. On the processor a pair takes a hundred times
 // as long to train as to decode, so two for each worker hide the decoding of a step of any size but for a hundredth; and of large ones fewer are

@@ -242,16 +242,13 @@ func (c *Classifier) logitsOf(ctx context.Context, m *model.Model, set Set, numb
 		if lenient {
 			unread = new(imaging.Unread)
 		}
-		for b, err := range prepare(ctx, set, numbers, m.Config.ImageResolution, unread) {
+		for b, err := range m.EncodeBatches(ctx, prepare(ctx, set, numbers, m.Config.ImageResolution, unread)) {
 			var v []float32
 			if err == nil {
-				v, err = m.EncodeImages(ctx, b.Pixels, b.N)
+				v, err = c.Logits(b.Features)
 			}
 			if err == nil {
-				v, err = c.Logits(v)
-			}
-			if err == nil {
-				for _, i := range unread.Rows(b) {
+				for _, i := range unread.Rows(b.Batch) {
 					deal.SetAbsent(v[i*len(c.Labels) : (i+1)*len(c.Labels)])
 				}
 			}
@@ -264,13 +261,13 @@ func (c *Classifier) logitsOf(ctx context.Context, m *model.Model, set Set, numb
 
 // prepare makes batches of some pictures in the order of the reference's image folders: RGB first, then the size (torchvision's ImageFolder, as
 // in cn_clip/eval/data.py:155). unread takes those that cannot be read.
-func prepare(ctx context.Context, set Set, numbers []int, resolution int, unread *imaging.Unread) iter.Seq2[imaging.Batch, error] {
-	one := func(i int) ([]float32, error) {
+func prepare(ctx context.Context, set Set, numbers []int, resolution int, unread *imaging.Unread) iter.Seq2[imaging.Batch[uint8], error] {
+	one := func(i int) ([]uint8, error) {
 		p, err := transient.Read(ctx, func() (*imaging.Picture, error) { return set.Picture(numbers[i]) })
 		if err != nil {
 			return nil, err
 		}
-		return p.TensorConvertFirst(resolution), nil
+		return p.LevelsConvertFirst(resolution), nil
 	}
 	return imaging.Batches(ctx, len(numbers), batch, resolution, unread.OrBlank(resolution, one))
 }

@@ -61,7 +61,7 @@ func prepared(t *testing.T, set Set, resolution int) (pixels []float32, err erro
 		if err != nil {
 			return nil, err
 		}
-		pixels = append(pixels, b.Pixels...)
+		pixels = append(pixels, imaging.NormaliseLevels(b.Pixels, b.N)...)
 	}
 	return pixels, nil
 }

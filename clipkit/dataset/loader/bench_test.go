@@ -51,7 +51,7 @@ func newPhotographs(b *testing.B, n int) photographs {
 //	go test -run xxx -bench Loader -benchtime 1x ./clipkit/dataset/loader
 //
 // Alone it reads 2,000 batches and prints the process's resident memory (VmRSS) after 200, 1,000 and 2,000; the last may be 5 % above the others. Each is the
-// least of ten readings with garbage given back, because how much of it is waiting, and how many batches of 9.6 MB are ready, is chance; MB-peak (VmHWM) is
+// least of ten readings with garbage given back, because how much of it is waiting, and how many batches of 2.4 MB are ready, is chance; MB-peak (VmHWM) is
 // the most with both.
 //
 // Beside a busy step, the time a step waits is what Next takes. The step is a sleep of 25 ms a pair while other processes leave no core idle, as its
@@ -62,8 +62,8 @@ func BenchmarkLoader(b *testing.B) {
 	const batch, pair, vitB16 = 16, 25 * time.Millisecond, 200 * time.Millisecond
 	photos := newPhotographs(b, 16*batch)
 	cfg := Config{BatchSize: batch, Resolution: 224, Shuffle: true,
-		Transform: func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]float32, error) {
-			return imaging.TransformContext(ctx, encoded, 224)
+		Levels: func(ctx context.Context, encoded []byte, _ *rand.Rand) ([]uint8, error) {
+			return imaging.TransformLevels(ctx, encoded, 224)
 		}}
 	b.Run("alone", func(b *testing.B) {
 		photos := photographs{toy{n: 2000 * batch}, photos.jpeg}

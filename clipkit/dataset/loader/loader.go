@@ -27,7 +27,6 @@ import (
 	"sync/atomic"
 
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/internal/transient"
 	"clipnb/clipkit/tokenizer"
 )
 
@@ -61,6 +60,8 @@ type Config struct {
 	// Transform makes [3, R, R] of a picture file. rng depends on seed, epoch and the pair's position in the epoch alone, so that
 	// augmentation is the same for any number of workers. Called concurrently; ctx ends when the loader does, so that closing it waits for no large picture.
 	Transform func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]float32, error)
+	// Levels, when not nil, is called instead, and the batches have bytes in Levels: a quarter of the memory.
+	Levels func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]uint8, error)
 
 	SkipBudget int                       // bad pairs tolerated; each is replaced by the next good one. 0: the first is an error
 	OnSkip     func(dataset.Pair, error) // told once of each bad pair, in the order of the batches, by Next; may be nil
@@ -69,7 +70,8 @@ type Config struct {
 // Batch is one step's data, B = Count·BatchSize pairs, micro-batch after micro-batch. Rows of the same index belong together. The next call of Next
 // uses its memory again.
 type Batch struct {
-	Images    []float32 // [B, 3, R, R]
+	Images    []float32 // [B, 3, R, R], by Config.Transform
+	Levels    []uint8   // [B, 3, R, R], by Config.Levels
 	IDs       []int32   // [B, T]
 	Pairs     []int     // [B] index into dataset.Pairs(source)
 	Index     int       // position of the batch in the epoch
@@ -165,26 +167,6 @@ func New(ctx context.Context, s dataset.Source, cfg Config) (*Loader, error) {
 	return l, nil
 }
 
-func (l *Loader) check() error {
-	c := l.cfg
-	switch {
-	case len(l.pairs) == 0:
-		return errors.New("no caption has image_ids, so there are no pairs; a split with hidden answers cannot be trained or validated on")
-	case c.Transform == nil:
-		return errors.New("Transform is nil; want a function such as imaging.TransformContext")
-	case c.BatchSize < 1 || c.Resolution < 1 || c.Workers < 1 || c.Prefetch < 1 || c.SkipBudget < 0 || c.Epoch < 0:
-		return fmt.Errorf("BatchSize %d and Resolution %d must be positive, Workers %d, Prefetch %d, SkipBudget %d and Epoch %d not negative",
-			c.BatchSize, c.Resolution, c.Workers, c.Prefetch, c.SkipBudget, c.Epoch)
-	case c.Filled < c.BatchSize || c.Filled%c.BatchSize != 0:
-		return fmt.Errorf("Filled is %d, want a multiple of BatchSize %d", c.Filled, c.BatchSize)
-	case c.ContextLength < 2 || c.ContextLength > tokenizer.MaxLength:
-		return fmt.Errorf("ContextLength is %d, want 2 to %d", c.ContextLength, tokenizer.MaxLength)
-	case c.First < 0 || c.Count < 1 || c.First+c.Count > c.World*c.Accum:
-		return fmt.Errorf("%d micro-batches from %d, want 1 or more of the %d of a step (World %d × Accum %d)", c.Count, c.First, c.World*c.Accum, c.World, c.Accum)
-	}
-	return nil
-}
-
 // Len returns the number of batches in the epoch, counted from 0 whatever Start is.
 func (l *Loader) Len() int {
 	return len(l.orders[l.cfg.First/l.cfg.Accum]) / l.cfg.BatchSize / l.cfg.Accum
@@ -223,7 +205,13 @@ func (l *Loader) dispatch(rows chan<- func()) {
 // newBatch has room for so many micro-batches.
 func (l *Loader) newBatch(micro int) *Batch {
 	size := micro * l.cfg.BatchSize
-	return &Batch{Images: make([]float32, size*3*l.cfg.Resolution*l.cfg.Resolution), IDs: make([]int32, size*l.cfg.ContextLength), Pairs: make([]int, size)}
+	b := &Batch{IDs: make([]int32, size*l.cfg.ContextLength), Pairs: make([]int, size)}
+	if l.cfg.Levels != nil {
+		b.Levels = make([]uint8, size*l.values())
+	} else {
+		b.Images = make([]float32, size*l.values())
+	}
+	return b
 }
 
 // fill makes one row of the pair whose turn it is or, where that is bad, of the next good one in file order. It tries no more pairs than the budget
@@ -251,30 +239,6 @@ func (l *Loader) fill(p *pending, row int) {
 	if p.left.Add(-1) == 0 {
 		close(p.done)
 	}
-}
-
-func (l *Loader) load(p *pending, row int, pair dataset.Pair, position int) (err error) {
-	defer func() { // decoders meet hostile bytes here; one picture must not end the program
-		if r := recover(); r != nil {
-			err = fmt.Errorf("transform: panic: %v", r)
-		}
-	}()
-	encoded, err := transient.Read(l.ctx, func() ([]byte, error) { return l.source.Image(pair.ImageID) })
-	if err != nil {
-		return err
-	}
-	picture, err := l.cfg.Transform(l.ctx, encoded, l.rng(position))
-	if err != nil {
-		return err
-	}
-	pixels := 3 * l.cfg.Resolution * l.cfg.Resolution
-	if len(picture) != pixels {
-		return fmt.Errorf("transform: %d values, want [3, %d, %d]", len(picture), l.cfg.Resolution, l.cfg.Resolution)
-	}
-	copy(p.batch.Images[row*pixels:], picture)
-	tokens := l.cfg.ContextLength
-	p.cut[row] = l.cfg.Tokenizer.Encode(p.batch.IDs[row*tokens:(row+1)*tokens], tokenizer.Prepare(pair.Text)) > 0
-	return nil
 }
 
 // rng is a generator of its own for each position in the epoch, counted over all ranks. ChaCha8 takes a key and so has no
@@ -355,6 +319,7 @@ func (l *Loader) add(m int, b *Batch) {
 		l.batch.Index, l.batch.Truncated = b.Index, 0
 	}
 	copy(l.batch.Images[m*len(b.Images):], b.Images)
+	copy(l.batch.Levels[m*len(b.Levels):], b.Levels)
 	copy(l.batch.IDs[m*len(b.IDs):], b.IDs)
 	copy(l.batch.Pairs[m*len(b.Pairs):], b.Pairs)
 	l.batch.Truncated += b.Truncated

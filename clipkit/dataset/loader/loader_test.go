@@ -81,7 +81,7 @@ func readAll(t *testing.T, s dataset.Source, cfg Config) []*Batch {
 		if err != nil {
 			t.Fatal(err)
 		}
-		batches = append(batches, &Batch{slices.Clone(b.Images), slices.Clone(b.IDs), slices.Clone(b.Pairs), b.Index, b.Truncated}) // Next uses its memory again
+		batches = append(batches, &Batch{slices.Clone(b.Images), slices.Clone(b.Levels), slices.Clone(b.IDs), slices.Clone(b.Pairs), b.Index, b.Truncated}) // Next uses its memory again
 	}
 	if len(batches) != l.Len()-cfg.Start {
 		t.Fatalf("%d batches from %d, want %d", len(batches), cfg.Start, l.Len()-cfg.Start)
@@ -90,7 +90,7 @@ func readAll(t *testing.T, s dataset.Source, cfg Config) []*Batch {
 }
 
 func same(a, b *Batch) bool {
-	return slices.Equal(a.Images, b.Images) && slices.Equal(a.IDs, b.IDs) && slices.Equal(a.Pairs, b.Pairs) && a.Index == b.Index && a.Truncated == b.Truncated
+	return slices.Equal(a.Images, b.Images) && slices.Equal(a.Levels, b.Levels) && slices.Equal(a.IDs, b.IDs) && slices.Equal(a.Pairs, b.Pairs) && a.Index == b.Index && a.Truncated == b.Truncated
 }
 
 func TestBatches(t *testing.T) {

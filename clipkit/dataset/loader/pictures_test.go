@@ -60,3 +60,31 @@ func TestFewPairs(t *testing.T) {
 		t.Errorf("batches %v, want one of pairs %v", batches, want)
 	}
 }
+
+// TestLevels: batches of bytes are those of floats before they are normalised, at a quarter of the memory.
+func TestLevels(t *testing.T) {
+	s := datasettest.Memory(datasettest.Captions("红色的猫", "蓝色的狗", "绿色的鱼", "黄色的鸟"), datasettest.Pictures(4))
+	for _, accum := range []int{1, 2} {
+		cfg := Config{BatchSize: 2, Accum: accum, Resolution: 32, Workers: 2, Shuffle: true, Transform: func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]float32, error) {
+			return imaging.Reference.TransformContext(ctx, encoded, 32, rng)
+		}}
+		want := readAll(t, s, cfg)
+		cfg.Levels = func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]uint8, error) {
+			return imaging.Reference.TransformLevels(ctx, encoded, 32, rng)
+		}
+		for i, b := range readAll(t, s, cfg) {
+			if b.Images != nil || !slices.Equal(imaging.NormaliseLevels(b.Levels, len(b.Pairs)), want[i].Images) || !slices.Equal(b.IDs, want[i].IDs) {
+				t.Errorf("accum %d: batch %d is another", accum, i)
+			}
+		}
+	}
+	cfg := Config{BatchSize: 2, Resolution: 32, Levels: func(context.Context, []byte, *rand.Rand) ([]uint8, error) { return make([]uint8, 5), nil }}
+	l, err := New(t.Context(), s, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := l.Next(); err == nil || !strings.Contains(err.Error(), "5 values, want [3, 32, 32]") {
+		t.Errorf("levels of another size: %v", err)
+	}
+}

@@ -22,13 +22,18 @@ import (
 	"testing"
 
 	"clipnb/clipkit/arch"
+	"clipnb/clipkit/internal/repo"
 	"clipnb/clipkit/weights"
 )
 
-// Path of a file under testdata.
+// Path of a file under testdata: where this file was compiled, or in the repository in which a test binary from elsewhere runs.
 func Path(name string) string {
 	_, here, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(here), "testdata", filepath.FromSlash(name))
+	dir := filepath.Join(filepath.Dir(here), "testdata")
+	if _, err := os.Stat(dir); err != nil {
+		dir = filepath.Join(repo.Root(), "clipkit", "internal", "golden", "testdata")
+	}
+	return filepath.Join(dir, filepath.FromSlash(name))
 }
 
 // Open reads a safetensors file under testdata.

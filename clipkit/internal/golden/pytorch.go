@@ -17,15 +17,26 @@ type Timing struct{ Wall, CPU float64 }
 
 // Reference is a running Python program that has the reference do one piece of work for every line on its standard input, and prints its Timing.
 type Reference struct {
-	PeakMB float64 // its largest resident size so far, where the program prints it
+	About  string  // what it said when it was ready: its version, threads and TF32 setting
+	PeakMB float64 // its largest size so far: the process's, on a GPU what lies in the GPU's memory
 
-	b   *testing.B
+	b   testing.TB
 	in  *os.File
 	out *bufio.Scanner
 }
 
-// PyTorch starts script with the python that CLIPKIT_TORCH_PYTHON names, which needs torch and cn-clip. It gives nil when that is not set.
-func PyTorch(b *testing.B, script string, args ...string) *Reference {
+// PyTorch starts testdata/pytorch.py with these arguments, in the python that CLIPKIT_TORCH_PYTHON names, which needs torch and cn-clip, and has it do
+// its work once. It gives nil when that is not set.
+func PyTorch(b testing.TB, args ...string) *Reference {
+	r := Begin(b, args...)
+	if r != nil {
+		r.Ready()
+	}
+	return r
+}
+
+// Begin is PyTorch, without waiting: Ready does that.
+func Begin(b testing.TB, args ...string) *Reference {
 	python := os.Getenv("CLIPKIT_TORCH_PYTHON")
 	if python == "" {
 		b.Log("no comparison: CLIPKIT_TORCH_PYTHON names no python with torch and cn-clip")
@@ -36,7 +47,7 @@ func PyTorch(b *testing.B, script string, args ...string) *Reference {
 		b.Fatal(err)
 	}
 	defer read.Close()
-	cmd := exec.Command(python, append([]string{script}, args...)...)
+	cmd := exec.Command(python, append([]string{Path("pytorch.py")}, args...)...)
 	cmd.Stdin, cmd.Stderr = read, os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -46,12 +57,18 @@ func PyTorch(b *testing.B, script string, args ...string) *Reference {
 		b.Fatalf("CLIPKIT_TORCH_PYTHON: %v", err)
 	}
 	b.Cleanup(func() { write.Close(); _ = cmd.Wait() })
-	r := &Reference{b: b, in: write, out: bufio.NewScanner(out)}
-	if !r.out.Scan() || !strings.HasPrefix(r.out.Text(), "ready") {
-		b.Fatalf("%s did not start %s: %q", python, script, r.out.Text())
+	return &Reference{b: b, in: write, out: bufio.NewScanner(out)}
+}
+
+// Ready waits until the program has started, and has it do its work once more.
+func (r *Reference) Ready() {
+	if r.out.Scan() {
+		r.About = r.out.Text()
+	}
+	if !strings.HasPrefix(r.About, "ready") {
+		r.b.Fatalf("CLIPKIT_TORCH_PYTHON did not start %s: %q", Path("pytorch.py"), r.About)
 	}
 	r.Do() // warm-up
-	return r
 }
 
 // Do has the reference do its work once.
@@ -72,29 +89,37 @@ func (r *Reference) Do() (t Timing) {
 func Race(b *testing.B, r *Reference, work func()) Timing {
 	var ours, theirs []Timing
 	for b.Loop() {
-		start, cpu := time.Now(), cpuSeconds()
-		work()
-		ours = append(ours, Timing{time.Since(start).Seconds(), cpuSeconds() - cpu})
+		t, _ := Time(func() error { work(); return nil })
+		ours = append(ours, t)
 		if r != nil {
 			theirs = append(theirs, r.Do())
 		}
 	}
-	median := func(all []Timing) Timing {
-		var wall, cpu []float64
-		for _, t := range all {
-			wall, cpu = append(wall, t.Wall), append(cpu, t.CPU)
-		}
-		slices.Sort(wall)
-		slices.Sort(cpu)
-		return Timing{wall[len(all)/2], cpu[len(all)/2]}
-	}
-	m := median(ours)
+	m := Median(ours)
 	if r != nil {
-		other := median(theirs)
+		other := Median(theirs)
 		b.ReportMetric(other.Wall/m.Wall, "×pytorch")
 		b.ReportMetric(other.CPU/m.CPU, "×pytorch-cpu")
 	}
 	return m
+}
+
+// Time is how long work takes here.
+func Time(work func() error) (Timing, error) {
+	start, cpu := time.Now(), cpuSeconds()
+	err := work()
+	return Timing{time.Since(start).Seconds(), cpuSeconds() - cpu}, err
+}
+
+// Median is that of the seconds and that of the CPU seconds.
+func Median(all []Timing) Timing {
+	var wall, cpu []float64
+	for _, t := range all {
+		wall, cpu = append(wall, t.Wall), append(cpu, t.CPU)
+	}
+	slices.Sort(wall)
+	slices.Sort(cpu)
+	return Timing{wall[len(all)/2], cpu[len(all)/2]}
 }
 
 // cpuSeconds is the processor time that this process has used so far.

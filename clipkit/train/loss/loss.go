@@ -49,6 +49,18 @@ func PositivesOf(pictures, captions *Node) *Node {
 	return LogicalOr(same(pictures), same(captions))
 }
 
+// Numbers gives equal values equal numbers, the first place where they stand: what PositivesOf compares.
+func Numbers[T comparable](values []T) []int32 {
+	first, out := map[T]int32{}, make([]int32, len(values))
+	for i, v := range values {
+		if _, ok := first[v]; !ok {
+			first[v] = int32(i)
+		}
+		out[i] = first[v]
+	}
+	return out
+}
+
 // diagonal [B,B] is true where row and column are the same.
 func diagonal(logits *Node) *Node {
 	g, index := logits.Graph(), shapes.Make(dtypes.Int32, logits.Shape().Dimensions...)

@@ -128,12 +128,12 @@ func convOutputs(cfg arch.Config) (n float64) {
 	return n
 }
 
-// pixels are those of a step, and those of the next that are ready, with what decoding leaves for the collector: it waits for as much as there is.
+// pixels are those of a step, and those of the next that are ready, a byte each, with what decoding leaves for the collector: it waits for as much as there is.
 func (r Run) pixels() float64 {
 	held := r.Ahead + 1
 	if own := r.Turns * r.Together; own > 1 {
 		held += own
 	}
-	bytes := 4 * float64(held*r.BatchSize) * float64(3*r.Arch.ImageResolution*r.Arch.ImageResolution)
+	bytes := float64(held*r.BatchSize) * float64(3*r.Arch.ImageResolution*r.Arch.ImageResolution)
 	return bytes + min(bytes, Garbage)
 }

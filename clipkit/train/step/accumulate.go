@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"clipnb/clipkit/exchange"
+	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/train/batchnorm"
 	"clipnb/clipkit/train/compiled"
 	"clipnb/clipkit/train/lossscale"
@@ -232,7 +233,7 @@ func (s *Stepper) others(m int, beside []int, plain, masked features) (f feature
 // whole batch's loss. Skipped says that in float16 some are not finite. It is given up between its micro-batches when ctx ends, as a step is.
 func (s *Stepper) Gradients(ctx context.Context, images []float32, ids []int32, n int, seed uint64,
 	each func(name string, shape []int, values []float32) error) (Result, error) {
-	b, err := s.batch(ctx, images, ids, allDifferent(n), seed)
+	b, err := s.batch(ctx, pixels.Pictures{Values: images}, ids, allDifferent(n), seed)
 	if err != nil {
 		return Result{}, fmt.Errorf("gradients: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/train/batchnorm"
 	"clipnb/clipkit/train/loss"
 
@@ -20,12 +21,12 @@ type batch struct {
 	n      int
 	first  int // of the step's micro-batches; this process computes own of them
 	own    int
-	all    int       // micro-batches of the step, of all processes
-	pixels int       // values of a picture's side
-	images []float32 // [n,3,pixels,pixels]
-	ids    []int32   // [n,T]
-	random []uint64  // [3], state of the dropout generator
-	scale  float32   // of the loss; 0 = it is not scaled
+	all    int             // micro-batches of the step, of all processes
+	pixels int             // values of a picture's side
+	images pixels.Pictures // [n,3,pixels,pixels]
+	ids    []int32         // [n,T]
+	random []uint64        // [3], state of the dropout generator
+	scale  float32         // of the loss; 0 = it is not scaled
 
 	visible []int32   // [n,k], the patches that a masked ViT looks at; nil = all
 	teacher []float32 // [N,T'], the teacher's features of all N pictures that are compared, in a pass those of its own first; nil = no teacher
@@ -53,17 +54,17 @@ type batchNodes struct {
 }
 
 // batch checks what a step was given, shares what all processes have to know of it, and draws what is random in it.
-func (s *Stepper) batch(ctx context.Context, images []float32, ids []int32, pictures []int64, seed uint64) (batch, error) {
+func (s *Stepper) batch(ctx context.Context, images pixels.Pictures, ids []int32, pictures []int64, seed uint64) (batch, error) {
 	w := s.world()
 	first, own, err := s.config.Share(w)
 	if err != nil {
 		return batch{}, err
 	}
 	n, r := len(pictures), s.model.Config.ImageResolution
-	if n < 1 || n%own != 0 || len(images) != n*3*r*r || len(ids)%n != 0 || len(ids) == 0 {
-		return batch{}, fmt.Errorf("%d image values and %d ids do not make %d pairs at %d×%d in %d micro-batches", len(images), len(ids), n, r, r, own)
+	if n < 1 || n%own != 0 || images.Len() != n*3*r*r || len(ids)%n != 0 || len(ids) == 0 {
+		return batch{}, fmt.Errorf("%d image values and %d ids do not make %d pairs at %d×%d in %d micro-batches", images.Len(), len(ids), n, r, r, own)
 	}
-	b := batch{n: n, first: first, own: own, all: s.config.MicroBatches(), pixels: r, images: images, ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}, scale: float32(s.scale.Factor)}
+	b := batch{n: n, first: first, own: own, all: s.config.MicroBatches(), pixels: r, images: images.On(s.model.Device, n), ids: ids, random: []uint64{seed, uint64(s.steps), 0x9E3779B97F4A7C15}, scale: float32(s.scale.Factor)}
 	switch {
 	case s.visionFrozen() || b.all == 1: // there is nothing to undo
 	case s.model.Device.Many == nil && (s.config.ranks() > 1 || w.Size() > 1):
@@ -109,9 +110,9 @@ func (s *Stepper) batch(ctx context.Context, images []float32, ids []int32, pict
 }
 
 // taught are the teacher's features of the whole step's pictures; those of this process are n, in own micro-batches.
-func (s *Stepper) taught(ctx context.Context, images []float32, n, own int) (all []float32, err error) {
+func (s *Stepper) taught(ctx context.Context, images pixels.Pictures, n, own int) (all []float32, err error) {
 	for j := range own {
-		features, err := s.Teacher(ctx, share(images, j, own), n/own)
+		features, err := s.Teacher(ctx, images.Part(j, own).Float32(n/own), n/own)
 		switch {
 		case err != nil:
 			err = fmt.Errorf("asking the teacher: %w", err)
@@ -140,7 +141,7 @@ func (b *batch) numberPairs(w exchange.World, pictures []int64, ids []int32) err
 	for row := range slices.Chunk(ids, len(ids)/len(pictures)) {
 		rows = append(rows, fmt.Sprint(row))
 	}
-	b.pictures, b.captions = numberEqual(pictures), numberEqual(rows)
+	b.pictures, b.captions = loss.Numbers(pictures), loss.Numbers(rows)
 	return nil
 }
 
@@ -171,18 +172,6 @@ func trim(ids []int32, n, longest int) []int32 {
 	return out
 }
 
-// numberEqual gives equal values equal numbers, the first place where they stand.
-func numberEqual[T comparable](values []T) []int32 {
-	first, out := map[T]int32{}, make([]int32, len(values))
-	for i, v := range values {
-		if _, ok := first[v]; !ok {
-			first[v] = int32(i)
-		}
-		out[i] = first[v]
-	}
-	return out
-}
-
 func (s *Stepper) patches() int { return s.model.Config.Grid() * s.model.Config.Grid() }
 
 // masked tells whether FLIP is on; a ResNet has no patches to leave out.
@@ -202,7 +191,7 @@ func (s *Stepper) patchNoise(seed uint64, n int) []float32 {
 // every pass over it.
 func (b batch) part(j int, beside []int) batch {
 	k, m := b.own, b.first+j
-	p := batch{n: b.n / k, pixels: b.pixels, scale: b.scale, images: share(b.images, j, k), ids: share(b.ids, j, k), visible: share(b.visible, j, k)}
+	p := batch{n: b.n / k, pixels: b.pixels, scale: b.scale, images: b.images.Part(j, k), ids: share(b.ids, j, k), visible: share(b.visible, j, k)}
 	p.random = []uint64{b.random[0], b.random[1], b.random[2] + uint64(m)}
 	which := append([]int{m}, beside...)
 	if b.teacher != nil {
@@ -220,7 +209,7 @@ func share[T any](x []T, j, k int) []T { return x[j*len(x)/k : (j+1)*len(x)/k] }
 // tensors of a batch, in the order in which batchOf reads them.
 func (b batch) tensors() []*tensors.Tensor {
 	in := []*tensors.Tensor{
-		tensors.FromFlatDataAndDimensions(b.images, b.n, 3, b.pixels, b.pixels),
+		b.images.Tensor(b.n, b.pixels),
 		tensors.FromFlatDataAndDimensions(b.ids, b.n, len(b.ids)/b.n),
 		tensors.FromFlatDataAndDimensions(b.random, 3),
 	}

@@ -326,7 +326,7 @@ func (s *Stepper) runTurn(ctx context.Context, f *compiled.ModelFunction, build 
 func (b batch) turn(which, beside []int) batch {
 	p := batch{n: b.n / b.all * len(which), pixels: b.pixels, scale: b.scale, images: b.images, ids: b.ids, visible: b.visible}
 	if len(which) < b.all {
-		p.images, p.ids, p.visible = joined(b.images, b.all, which...), joined(b.ids, b.all, which...), joined(b.visible, b.all, which...)
+		p.images, p.ids, p.visible = b.images.Parts(b.all, which...), joined(b.ids, b.all, which...), joined(b.visible, b.all, which...)
 	}
 	p.random = []uint64{b.random[0], b.random[1], b.random[2] + uint64(which[0])}
 	compared := slices.Concat(which, beside)

@@ -8,6 +8,7 @@ import (
 
 	"clipnb/clipkit/internal/golden"
 	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/train/compiled"
 )
 
@@ -219,7 +220,7 @@ func TestLossesAccumulate(t *testing.T) {
 				c.Loss, c.SigLIPBias, c.MultiPositive, c.AccumFreq = loss, -3, true, freq
 			})
 			defer s.Close()
-			b, err := s.batch(t.Context(), images, ids, pictures, 0)
+			b, err := s.batch(t.Context(), pixels.Pictures{Values: images}, ids, pictures, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -249,5 +250,32 @@ func TestLossesAccumulate(t *testing.T) {
 		if _, ok := want[siglipBias.Name]; ok != (loss == "siglip") {
 			t.Errorf("%s: siglip.bias is trained: %v", loss, ok)
 		}
+	}
+}
+
+// Gradients that are written out are GoMLX's, whichever of them a device takes. CLIPKIT_ATTENTION=cudnn leaves an engine without it as it is.
+func TestWrittenGradientsAreGoMLXs(t *testing.T) {
+	m := modeltest.Tiny(t, "cpu:xla", "vit")
+	images, ids := firstBatch(t)
+	r := record(t, "vit", "train")
+	for precision, limit := range map[string]float64{"f32": 1e-5, "bf16": 5e-2} {
+		var want map[string][]float32
+		for _, written := range []string{"none", "all", "norms,activations"} {
+			t.Setenv("CLIPKIT_WRITTEN", written)
+			t.Setenv("CLIPKIT_ATTENTION", "cudnn")
+			s := stepper(t, m, r, func(c *Config) { c.Precision = precision })
+			_, got := gradientsOf(t, s, images, ids, 8)
+			s.Close()
+			if want == nil {
+				want = got
+				continue
+			}
+			t.Run(precision+"/"+written, func(t *testing.T) { sameGradients(t, got, want, limit) })
+		}
+	}
+	t.Setenv("CLIPKIT_WRITTEN", "norm")
+	s := stepper(t, m, r, nil)
+	if _, err := s.Gradients(t.Context(), images, ids, 8, 0, nil); err == nil || !strings.Contains(err.Error(), `CLIPKIT_WRITTEN is "norm"`) {
+		t.Errorf("a word that names no gradient: %v", err)
 	}
 }

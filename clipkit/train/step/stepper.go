@@ -10,6 +10,7 @@ import (
 	"clipnb/clipkit/device"
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/model"
+	"clipnb/clipkit/model/pixels"
 	"clipnb/clipkit/train/adamw"
 	"clipnb/clipkit/train/compiled"
 	"clipnb/clipkit/train/lora"
@@ -253,12 +254,12 @@ func (s *Stepper) gradients(scope *gomodel.Scope, loss *Node) []*Node {
 // Step trains on one batch: images [n,3,R,R], ids [n,T], with the given learning rate. seed keys the dropout and the masks of this step.
 // With accum_freq k the batch is k micro-batches of n/k, one after the other; with several ranks and processes those that Config.Share says. The pictures count as all different (StepOn tells otherwise).
 func (s *Stepper) Step(images []float32, ids []int32, n int, lr float64, seed uint64) (Result, error) {
-	return s.StepOn(context.Background(), images, ids, allDifferent(n), lr, seed)
+	return s.StepOn(context.Background(), pixels.Pictures{Values: images}, ids, allDifferent(n), lr, seed)
 }
 
 // StepOn is Step for pictures with these ids [n]. multi_positive needs to know which are the same: augmentation makes their pixels differ.
 // When ctx ends before the last pass, on any process, the step is given up on all of them (ErrStopped).
-func (s *Stepper) StepOn(ctx context.Context, images []float32, ids []int32, pictures []int64, lr float64, seed uint64) (Result, error) {
+func (s *Stepper) StepOn(ctx context.Context, images pixels.Pictures, ids []int32, pictures []int64, lr float64, seed uint64) (Result, error) {
 	b, err := s.batch(ctx, images, ids, pictures, seed)
 	if err != nil {
 		return Result{}, fmt.Errorf("training step %d: %w", s.steps+1, err)

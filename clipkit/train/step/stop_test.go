@@ -10,6 +10,7 @@ import (
 	"clipnb/clipkit/exchange"
 	"clipnb/clipkit/exchange/exchangetest"
 	"clipnb/clipkit/model/modeltest"
+	"clipnb/clipkit/model/pixels"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	gomodel "github.com/gomlx/gomlx/ml/model"
@@ -35,7 +36,7 @@ func stopAt(s *Stepper, at int, images []float32, ids []int32, n int) (passes in
 		}
 	}
 	defer func() { s.Passed = nil }()
-	_, err = s.StepOn(ctx, images, ids, allDifferent(n), 1e-3, 7)
+	_, err = s.StepOn(ctx, pixels.Pictures{Values: images}, ids, allDifferent(n), 1e-3, 7)
 	return passes, err
 }
 
@@ -185,7 +186,7 @@ func TestStopDoesNotWaitForTheCompiler(t *testing.T) {
 			}
 			s := all[w.Rank()]
 			s.World = w
-			_, err := s.StepOn(mine, share(images, w.Rank(), 2), share(ids, w.Rank(), 2), allDifferent(4), 1e-3, 7)
+			_, err := s.StepOn(mine, pixels.Pictures{Values: share(images, w.Rank(), 2)}, share(ids, w.Rank(), 2), allDifferent(4), 1e-3, 7)
 			return err
 		})
 	}
