@@ -233,7 +233,7 @@ type walk struct {
 	visit func(key []byte, offset, length int64) error
 	last  []byte
 	seen  uint64
-	taken int64 // bytes of nodes, keys and values
+	taken int64                // bytes of nodes, keys and values
 	pages [maxDepth + 1][]byte // a buffer for each level
 }
 
