@@ -166,6 +166,9 @@ func xlaConfig() (string, error) {
 	if known {
 		lib, err := w.fetch(say)
 		if err == nil {
+			lib, err = processorPath(lib)
+		}
+		if err == nil {
 			return "xla:" + lib, nil
 		}
 		if os.Getenv(xla.NoAutoInstallEnv) != "" || errors.Is(err, pip.ErrCache) { // GoMLX's installer writes in the home folder too

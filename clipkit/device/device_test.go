@@ -169,6 +169,32 @@ func TestNoCacheFolder(t *testing.T) {
 	}
 }
 
+// The engine is found in a home folder such as /home/nvidia, too: go-xla takes it for a GPU's there.
+func TestCacheWithCUDAInItsName(t *testing.T) {
+	if os.Getenv("DEVICE_TEST_NAMED") != "" { // a process that has opened nothing yet
+		for range 2 {
+			d, err := device.Open("cpu:xla")
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Close()
+		}
+		return
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("by a path that Linux has")
+	}
+	named := filepath.Join(t.TempDir(), "nvidia-cuda")
+	if err := os.Symlink(cacheWithRuntimes(t), named); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestCacheWithCUDAInItsName$")
+	cmd.Env = append(os.Environ(), "DEVICE_TEST_NAMED=1", "XDG_CACHE_HOME="+named, "PJRT_PLUGIN_LIBRARY_PATH=")
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "asking GoMLX") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // A package index that serves another file, or none, must end in one clear line, never in a loaded library.
 // fault 11
 func TestProvisioningFailures(t *testing.T) {
