@@ -102,6 +102,12 @@ func TestChartsInJupyterLab(t *testing.T) {
 	w.Eval(`document.body.style.zoom = 1.25`, nil)
 	w.live(3, false)
 	w.Eval(`document.body.style.zoom = ""`, nil)
+	w.live(3, false)
+	for _, factor := range []float64{1.25, 1} { // the browser's own zoom
+		w.Zoom(look, factor)
+		w.Wait(fmt.Sprintf(`devicePixelRatio === %g`, factor))
+		w.live(3, false)
+	}
 
 	const stills = `document.querySelectorAll(".jp-OutputArea img[src^='data:image/svg']").length`
 	w.Paper(true)

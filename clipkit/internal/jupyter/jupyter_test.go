@@ -62,6 +62,13 @@ func certificate(t *testing.T) (certFile, keyFile string) {
 // lab starts JupyterLab as "kernels lab" does, with HTTPS and under a path as a hub gives it, and returns the address of that path.
 func lab(t *testing.T, token string) (base string) {
 	t.Helper()
+	base, _ = startLab(t, token)
+	return base
+}
+
+// startLab is lab that also gives its process.
+func startLab(t *testing.T, token string) (base string, process *exec.Cmd) {
+	t.Helper()
 	program := filepath.Join(t.TempDir(), "kernels")
 	build := exec.Command("go", "build", "-o", program, "./kernels")
 	build.Dir = notebook.Root
@@ -102,7 +109,7 @@ func lab(t *testing.T, token string) (base string) {
 		if reply, err := client.Get(base + "api/status?token=" + token); err == nil {
 			reply.Body.Close()
 			if reply.StatusCode == http.StatusOK {
-				return base
+				return base, c
 			}
 		}
 		if time.Now().After(end) {
