@@ -9,7 +9,7 @@ import (
 // floors: a package may import only packages of lower floors. The façade is on top, and above it what reproduces results with it; internal packages
 // and assets are below.
 var floors = [][]string{
-	{"clipkit/internal/mapping", "clipkit/internal/nearest", "clipkit/internal/regular", "clipkit/internal/intake", "clipkit/internal/transient", "kernels/traceback"},
+	{"clipkit/internal/mapping", "clipkit/internal/nearest", "clipkit/internal/regular", "clipkit/internal/intake", "clipkit/internal/transient", "kernels/bracket", "kernels/traceback"},
 	{"clipkit/internal/atomicfile", "clipkit/internal/machine", "clipkit/internal/pickle", "clipkit/internal/pip", "clipkit/internal/pybase64", "clipkit/dataset/randperm", "clipkit/internal/pyjson", "clipkit/internal/repo", "clipkit/internal/progress", "clipkit/imaging/jpeg", "clipkit/imaging/raster", "clipkit/projection", "clipkit/chart/svg", "clipkit/chart/option", "clipkit/dataset/captions", "clipkit/dataset/skipped", "clipkit/device/lower", "clipkit/device/ort",
 		"clipkit/device/ascend", "clipkit/device/blocks", "clipkit/weights/tensor", "assets"},
 	{"clipkit/internal/intact", "clipkit/chart/library", "clipkit/chart/plain", "clipkit/arch", "clipkit/internal/download", "clipkit/internal/unpack", "clipkit/dataset/shape", "clipkit/train/loss", "clipkit/train/lossscale", "clipkit/train/watch", "clipkit/weights/pytorch", "clipkit/exchange", "clipkit/imaging/bmp", "clipkit/imaging/gif", "clipkit/imaging/png", "clipkit/imaging/pnm"},

@@ -83,7 +83,11 @@ var goplsChanges = []change{
 	{"internal/goexec/goplsclient/exec.go", "var StartTimeout = 30 * time.Second\n", "var StartTimeout = 2 * time.Minute\n"},
 	{"internal/goexec/goplsclient/conn.go", "	CommunicationTimeout = 8000 * time.Millisecond\n", "	CommunicationTimeout = 10 * time.Second\n"},
 	{"internal/goexec/inspect.go", "		err = errors.Cause(err)\n		return\n	}\n	if replaceLength", "		reply.Matches, err = reading(errors.Cause(err))\n		return\n	}\n	if replaceLength"},
-	{"internal/goexec/inspect.go", "		parts := []string{errors.Cause(err).Error()}\n", "		parts := []string{whyNot(errors.Cause(err))}\n"},
+	{"internal/goexec/inspect.go", "		parts := []string{errors.Cause(err).Error()}\n		if len(messages) > 0 {\n", "		parts := []string{whyNot(errors.Cause(err))}\n		if len(messages) > 0 && !nothingThere(err) {\n"},
+	// Who asks while typing has brackets that are open; where there is nothing to explain, that is no failure.
+	{"internal/goexec/inspect.go", "	// Adjust cursor to identifier.\n	cursorInCell := Cursor{cursorLine, cursorCol}\n", "	lines = closed(lines, skipLines)\n	cursorInCell := Cursor{cursorLine, cursorCol}\n"},
+	{"internal/goexec/goplsclient/goplsclient.go", "		klog.Errorf(\"c.CallHover empty: %+v\", err)\n", ""},
+	{"internal/goexec/goplsclient/goplsclient.go", "		klog.Errorf(\"c.CallHover failed: %+v\", err)\n", "		klog.V(1).Infof(\"c.CallHover failed: %+v\", err)\n"},
 	{"internal/goexec/goplsclient/exec.go", "exec.Command(goplsPath, \"-listen\", addr)", "exec.Command(goplsPath, \"-listen\", addr, \"-listen.timeout\", \"1m\")"},
 	{"internal/goexec/goplsclient/exec.go", "			klog.Warningf(\"gopls failed with: %+v\", err)\n", "			klog.V(1).Infof(\"gopls ended: %+v\", err)\n"},
 	{"internal/goexec/goplsclient/conn.go", "		klog.Errorf(\"gopls jsonrpc2 message delivered to GoNB but not handled: %q\", method)\n", "		return reply(ctx, nil, nil)\n"},
@@ -123,6 +127,8 @@ var (
 	goexecSource []byte
 	//go:embed gonb/gopls.go.txt
 	goplsSource []byte
+	//go:embed bracket/bracket.go
+	bracketSource []byte
 	//go:embed gonb/kernel.go.txt
 	kernelSource []byte
 	//go:embed gonb/dispatcher.go.txt
@@ -132,7 +138,7 @@ var (
 var additions = map[string][]byte{
 	"internal/dispatcher/abort.go": abortSource, "internal/goexec/interrupt.go": interruptSource,
 	"internal/jpyexec/clipkit.go": stdinSource, "internal/traceback/traceback.go": tracebackSource, "internal/goexec/clipkit.go": goexecSource, "internal/goexec/clipkit_gopls.go": goplsSource,
-	"internal/kernel/clipkit.go": kernelSource, "internal/dispatcher/clipkit.go": dispatcherSource,
+	"internal/bracket/bracket.go": bracketSource, "internal/kernel/clipkit.go": kernelSource, "internal/dispatcher/clipkit.go": dispatcherSource,
 }
 
 // changed tells one set of changes from another.

@@ -68,6 +68,7 @@ func TestKernelAnswersAndEndsWithItsJupyter(t *testing.T) {
 	}, 1
 	if *askGopls {
 		answers["complete"], answers["own"], answers["inspect"] = `"ToUpper"`, `"myHelper"`, `func myHelper(n int) int`
+		answers["open bracket"], answers["no name"] = `func myHelper(n int) int`, `"nothing is known of what stands here; put the cursor on a name"`
 		programs = 2
 	}
 	for what, want := range answers {

@@ -51,14 +51,31 @@ def main():
 
 
 def ask_gopls(client):
-    while True:  # it reads the packages first
-        matches = client.complete(CODE, reply=True, timeout=None)["content"]["matches"]
-        if not matches or not matches[0].startswith("// completion and inspection: gopls is still reading"):
-            break
+    say("complete", complete(client, CODE))
+    say("own", complete(client, "%%\nmyHel"))
+    say("inspect", inspect(client, CODE, CODE.index("Helper")))
+    typing = "%%\nmyHelper(1)\nmyHelper("
+    say("open bracket", inspect(client, typing, len(typing)))
+    say("no name", inspect(client, "%%\n1 + 1\n", 3))
+
+
+READING = "completion and inspection: gopls is still reading"  # the packages first, and again on a busy machine
+
+
+def complete(client, code):
+    while True:
+        matches = client.complete(code, reply=True, timeout=None)["content"]["matches"]
+        if not matches or READING not in matches[0]:
+            return matches
         time.sleep(1)
-    say("complete", matches)
-    say("own", client.complete("%%\nmyHel", reply=True, timeout=None)["content"]["matches"])
-    say("inspect", client.inspect(CODE, CODE.index("Helper"), reply=True, timeout=None)["content"]["data"])
+
+
+def inspect(client, code, at):
+    while True:
+        told = client.inspect(code, at, reply=True, timeout=None)["content"]["data"]
+        if READING not in told.get("text/plain", ""):
+            return told
+        time.sleep(1)
 
 
 def seen(client, enough):
