@@ -86,8 +86,8 @@ nbclient, errors allowed: ran 1, 2, 3
 	}
 }
 
-// inJupyter is what a Python program says in the environment that setup makes, with the kernels.
-func inJupyter(t *testing.T, script string, args ...string) string {
+// setUp is this repository, in which setup has made what a kernel in Jupyter needs.
+func setUp(t *testing.T) (root string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: this test sets up Jupyter and the kernel")
@@ -99,6 +99,13 @@ func inJupyter(t *testing.T, script string, args ...string) string {
 	if out, err := kernelsCommand(t, "setup").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return root
+}
+
+// inJupyter is what a Python program says in the environment that setup makes, with the kernels.
+func inJupyter(t *testing.T, script string, args ...string) string {
+	t.Helper()
+	root := setUp(t)
 	cmd := exec.Command(python(root), append([]string{script}, args...)...)
 	cmd.Env = jupyterEnv(root, os.Environ())
 	cmd.Stderr = os.Stderr

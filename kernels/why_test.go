@@ -38,16 +38,7 @@ func withoutGopls(t *testing.T, root string) (other string, env []string) {
 
 // As long as there is no gopls, completion and explanation say why and what helps: it is not built, it is being built, its build failed.
 func TestKernelSaysWhyNothingCompletes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: this test sets up Jupyter and the kernel")
-	}
-	root, err := findRoot(mustGetwd(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := kernelsCommand(t, "setup").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	root := setUp(t)
 	other, env := withoutGopls(t, root)
 	cmd := exec.Command(python(root), filepath.Join(mustGetwd(t), "testdata", "why.py"))
 	cmd.Env, cmd.Dir, cmd.Stderr = env, other, os.Stderr
