@@ -24,8 +24,8 @@ var Reference = Augment{Scale: [2]float64{0.9, 1}, Ratio: [2]float64{3. / 4, 4. 
 // pictures keep their colours.
 var Drawings = Augment{Scale: Reference.Scale, Ratio: Reference.Ratio, AutoAugment: true, Spared: 2. / 3}
 
-// Recoloured is for drawings that have to be known in the colours of another artist.
-var Recoloured = Augment{Scale: Reference.Scale, Ratio: Reference.Ratio, AutoAugment: true, Spared: 2. / 3, Recolour: 0.4}
+// Recoloured is Drawings for those that have to be known in the colours of another artist.
+var Recoloured = func() Augment { a := Drawings; a.Recolour = 0.4; return a }()
 
 // Transform decodes, augments and normalises: [3, size, size]. The same rng state gives the same result; a generator seeded by seed, epoch and
 // sample makes training repeatable, which the reference is not.

@@ -98,13 +98,6 @@ func emojiPretrainAgain() train.Config {
 	return c
 }
 
-func emojiPretrainLast() train.Config {
-	c := emojiPretrainMore()
-	c.Name, c.MaxEpochs = "emoji-pretrain-4", 6
-	c.Augment, c.CropScale = "recoloured", [2]float64{0.7, 1}
-	return c
-}
-
 func emojiPretrainMore() train.Config {
 	c := emojiPretrainAgain()
 	c.Name, c.BatchSize, c.MaxEpochs = "emoji-pretrain-3", 256, 2
@@ -112,5 +105,12 @@ func emojiPretrainMore() train.Config {
 	c.Augment, c.CropScale = "drawings", [2]float64{0.6, 1}
 	c.MultiPositive, c.Precision = true, "bf16"
 	c.ValidStepInterval, c.SaveMinutes = 250, 5
+	return c
+}
+
+func emojiPretrainLast() train.Config {
+	c := emojiPretrainMore()
+	c.Name, c.MaxEpochs = "emoji-pretrain-4", 6
+	c.Augment, c.CropScale = "recoloured", [2]float64{0.7, 1}
 	return c
 }
