@@ -271,7 +271,7 @@ func (h header) greyScale() bool {
 // runs undoes run-length coding: a byte a pixel, row after row from the bottom. What the file leaves out is 0 (BmpImagePlugin.py, BmpRleDecoder).
 func (h header) runs(b []byte) ([]byte, error) {
 	total := h.width * h.height
-	var out []byte
+	out := make([]byte, 0, total) // growing would leave its smaller copies as garbage
 	x := 0
 	odd := h.pixels % 2 // absolute pixels end at an even place of the file
 	at := 0
