@@ -30,7 +30,7 @@
 //
 // # Making the data again
 //
-//	python3 assets/generate/emoji.py      emoji/emoji.zip, and datasets/emoji-{styles,more}/ (pretraining, not committed)
+//	python3 assets/generate/emoji.py      emoji/emoji.zip, and datasets/emoji-{styles,more,words}/ (pretraining, not committed)
 //	python3 assets/generate/echarts.py    echarts.min.js.gz
 //
 // Both take npm packages whose versions, licences and hashes are in generate/packages.json, and stop when a hash
@@ -42,7 +42,8 @@
 // datasets/emoji-more/ has 18,318 pictures: the same with a margin, three more styles (fluent-emoji-flat 7, fxemoji 8,
 // streamline-emojis 9), and five of the eight a second time with black lines along the edges (11, 12, 16, 17, 18). Its
 // 24,747 captions are names in templates, keywords in many combinations and alone, and the groups of the emoji set; each lists
-// all pictures of which it is true (generate/captions.py).
+// all pictures of which it is true (generate/captions.py). datasets/emoji-words/ has the same pictures with 9,660 captions: all keywords and groups, each
+// alone as people type them, which half of the pairs have, and names.
 //
 // Some styles name their files in English only; generate/pictures.py matches the names, and after any change there
 // .tools/emoji-sheet.png is to be looked at.

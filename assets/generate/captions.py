@@ -53,18 +53,30 @@ def studied(concept):
         said.append(f"{keyword}：{name}")
         said.append(f"与{keyword}有关的{name}")
     said += keywords[:KEYWORDS]
+    return list(dict.fromkeys(said + groups(concept)))
+
+
+def typed(concept):
+    """What people type: the name twice as in a sentence, and all that is true of the emoji in a word or two, which is most of it."""
+    chance = random.Random("typed " + concept.code)
+    name, keywords = concept.name, list(concept.keywords)
+    said = [name, chance.choice([*TEMPLATES, *OTHER_TEMPLATES]).format(name)]
+    if keywords:
+        said.append(f"{name}，{'、'.join(chance.sample(keywords, min(len(keywords), 2)))}")
+    return list(dict.fromkeys(said + keywords + groups(concept)))
+
+
+def groups(concept):
+    """The Chinese names of the groups that an emoji belongs to."""
     group = concept.entry["subcategory"]
-    said += GROUPS[group].split()
     ends, vehicle = VEHICLES.get(group, ((), ""))
-    if name.endswith(ends):
-        said += vehicle.split()
-    return list(dict.fromkeys(said))
+    return GROUPS[group].split() + (vehicle.split() if concept.name.endswith(ends) else [])
 
 
-def shared(concepts):
+def shared(concepts, captions=studied):
     """Returns {caption: [concept, …]} of all concepts, in their order."""
     found = {}
     for concept in concepts:
-        for caption in studied(concept):
+        for caption in captions(concept):
             found.setdefault(caption, []).append(concept)
     return found

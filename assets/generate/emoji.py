@@ -5,7 +5,8 @@
 Needs Python 3.11 or later, npm, and the package registries on the first run; about four minutes.
   assets/emoji/emoji.zip     OpenMoji, split by emoji into train, valid and test; compiled into the assets package
   datasets/emoji-styles/     five other styles, all emoji, for pretraining the small model; not committed
-  datasets/emoji-more/       eight, five of them also with ink lines, with more captions, for its last cycle; not committed
+  datasets/emoji-more/       eight, five of them also with ink lines, with more captions, for its third cycle; not committed
+  datasets/emoji-words/      the same pictures, with the words that people type, for its last cycle; not committed
   .tools/emoji-sheet.png     80 random emoji in all styles, to look at after any change to the matching or the ink
 Two runs write the same bytes. Whoever changes emoji.zip puts the printed sha256 into assets/emoji_test.go.
 """
@@ -70,8 +71,9 @@ def main():
     others = {style: found for style, found in drawn.items() if style != "openmoji"}
     others |= {f"{style}-inked": {code: pictures.inked(found) for code, found in drawn[style].items()} for style in pictures.INKED}
     framed = {style: {code: pictures.framed(found) for code, found in of.items()} for style, of in others.items()}
-    for name, data in layout.studies(captions.shared(known.values()), framed).items():
-        layout.write(ROOT / "datasets" / "emoji-more" / name, data)
+    for folder, kind in [("emoji-more", captions.studied), ("emoji-words", captions.typed)]:
+        for name, data in layout.studies(captions.shared(known.values(), kind), framed).items():
+            layout.write(ROOT / "datasets" / folder / name, data)
 
     sheet.draw(known, drawn | others).save(ROOT / ".tools" / "emoji-sheet.png")
 

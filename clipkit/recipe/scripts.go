@@ -16,6 +16,7 @@ const (
 	emojiPairs  = 6_010
 	stylesPairs = 41_325
 	morePairs   = 302_093
+	wordsPairs  = 158_770
 )
 
 // All are all recipes. Each of their numbers has a source.

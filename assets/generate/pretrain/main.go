@@ -1,9 +1,9 @@
 // Command pretrain makes the small model that is compiled in, assets/small/emoji.safetensors.
 //
-//	python3 assets/generate/emoji.py    # draws datasets/emoji-styles and datasets/emoji-more: other drawing styles, not OpenMoji
+//	python3 assets/generate/emoji.py    # draws datasets/emoji-styles, emoji-more and emoji-words: other drawing styles, not OpenMoji
 //	go run ./assets/generate/pretrain   # four cycles from random weights, hours on 2 cores; continues when it was stopped
 //
-// OpenMoji's valid split (another style, no pictures shared) is evaluated on the way; the test split never ("go run ./assets/generate/measure" does).
+// A stage's end is kept as experiments/NAME.safetensors; with such a file, that of an earlier checkout say, the next stage begins there. OpenMoji's valid split (another style, no pictures shared) is evaluated on the way; the test split never ("go run ./assets/generate/measure" does).
 package main
 
 import (
@@ -24,22 +24,36 @@ func main() {
 	flag.Parse()
 
 	ctx := context.Background()
-	first := clipkit.Must(clipkit.Recipe("emoji/pretrain"))
-	m := clipkit.Must(clipkit.New(ctx, "emoji", first.Config.Seed))
-	for _, stage := range stages {
-		last := clipkit.Must(clipkit.Recipe(stage[len(stage)-1])).Config.Name
-		kept := filepath.Join("experiments", last+".safetensors") // in half precision, in which the next stage meets it
-		if _, err := os.Stat(kept); err != nil {
-			for _, name := range stage {
+	done := len(stages) // those before the latest that is kept are not made again
+	for done > 0 && !exists(kept(done-1)) {
+		done--
+	}
+	m := clipkit.Must(clipkit.New(ctx, "emoji", clipkit.Must(clipkit.Recipe("emoji/pretrain")).Config.Seed))
+	for i := done; i <= len(stages); i++ {
+		if i > 0 {
+			m = clipkit.Must(clipkit.Load(ctx, kept(i-1))) // in half precision, as the file has it
+		}
+		if i < len(stages) {
+			for _, name := range stages[i] {
 				cycle(ctx, m, name)
 			}
-			clipkit.Check(m.Save(kept, true))
+			clipkit.Check(m.Save(kept(i), true))
 		}
-		m = clipkit.Must(clipkit.Load(ctx, kept))
 	}
 	clipkit.Check(m.Save(*out, true))
 	info := clipkit.Must(os.Stat(*out))
 	fmt.Printf("%s: %d bytes\n", *out, info.Size())
+}
+
+// kept is the file of a stage's end.
+func kept(stage int) string {
+	names := stages[stage]
+	return filepath.Join("experiments", clipkit.Must(clipkit.Recipe(names[len(names)-1])).Config.Name+".safetensors")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // cycle trains m by a recipe.
