@@ -3,7 +3,8 @@
 //	python3 assets/generate/emoji.py    # draws datasets/emoji-styles, emoji-more and emoji-words: other drawing styles, not OpenMoji
 //	go run ./assets/generate/pretrain   # four cycles from random weights, hours on 2 cores; continues when it was stopped
 //
-// A stage's end is kept as experiments/NAME.safetensors; with such a file, that of an earlier checkout say, the next stage begins there. OpenMoji's valid split (another style, no pictures shared) is evaluated on the way; the test split never ("go run ./assets/generate/measure" does).
+// A stage's end is kept as experiments/NAME.safetensors; with such a file, that of an earlier checkout say, the next stage begins there.
+// OpenMoji's valid split (another style, no pictures shared) is evaluated on the way; the test split never ("go run ./assets/generate/measure" does).
 package main
 
 import (
