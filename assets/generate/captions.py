@@ -57,7 +57,7 @@ def studied(concept):
 
 
 def typed(concept):
-    """What people type: the name twice as in a sentence, and all that is true of the emoji in a word or two, which is most of it."""
+    """What people type: the name alone, in a sentence and with keywords, and all that is true of the emoji in a word or two, which is most of it."""
     chance = random.Random("typed " + concept.code)
     name, keywords = concept.name, list(concept.keywords)
     said = [name, chance.choice([*TEMPLATES, *OTHER_TEMPLATES]).format(name)]
@@ -73,8 +73,8 @@ def groups(concept):
     return GROUPS[group].split() + (vehicle.split() if concept.name.endswith(ends) else [])
 
 
-def shared(concepts, captions=studied):
-    """Returns {caption: [concept, …]} of all concepts, in their order."""
+def shared(concepts, captions):
+    """Returns {caption: [concept, …]} of all concepts, in their order; captions is studied or typed."""
     found = {}
     for concept in concepts:
         for caption in captions(concept):

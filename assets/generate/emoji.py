@@ -71,9 +71,10 @@ def main():
     others = {style: found for style, found in drawn.items() if style != "openmoji"}
     others |= {f"{style}-inked": {code: pictures.inked(found) for code, found in drawn[style].items()} for style in pictures.INKED}
     framed = {style: {code: pictures.framed(found) for code, found in of.items()} for style, of in others.items()}
+    rows, ids = layout.studied_pictures(known, framed)
     for folder, kind in [("emoji-more", captions.studied), ("emoji-words", captions.typed)]:
-        for name, data in layout.studies(captions.shared(known.values(), kind), framed).items():
-            layout.write(ROOT / "datasets" / folder / name, data)
+        layout.write(ROOT / "datasets" / folder / "train_imgs.tsv", rows)
+        layout.write(ROOT / "datasets" / folder / "train_texts.jsonl", layout.studied_texts(captions.shared(known.values(), kind), ids))
 
     sheet.draw(known, drawn | others).save(ROOT / ".tools" / "emoji-sheet.png")
 

@@ -48,19 +48,24 @@ def files(split, concepts, drawn):
     return {f"{split}_imgs.tsv": "".join(rows).encode(), f"{split}_texts.jsonl": "".join(texts).encode()}
 
 
-def studies(shared, drawn):
-    """Returns {file name: bytes} of a train split of {caption: [concept, …]} and {style: {code: picture}}, for pretraining."""
-    rows, ids, texts = [], {}, []
-    concepts = {concept.code: concept for found in shared.values() for concept in found}
+def studied_pictures(concepts, drawn):
+    """Returns the pictures' file of a train split for pretraining, and {code: [picture id, …]}, of {code: concept} and {style: {code: picture}}."""
+    rows, ids = [], {}
     for style, pictures in drawn.items():
         for code, picture in pictures.items():
             number = STYLES[style] * 10000 + concepts[code].index
             rows.append(f"{number}\t{base64.b64encode(plain_png(picture)).decode()}\n")
             ids.setdefault(code, []).append(number)
+    return "".join(rows).encode(), ids
+
+
+def studied_texts(shared, ids):
+    """Returns the captions' file of a train split for pretraining, of {caption: [concept, …]} and {code: [picture id, …]}."""
+    texts = []
     for number, (caption, found) in enumerate(shared.items()):
         row = {"text_id": number, "text": caption, "image_ids": [one for concept in found for one in ids.get(concept.code, [])]}
         texts.append(json.dumps(row, ensure_ascii=False) + "\n")
-    return {"train_imgs.tsv": "".join(rows).encode(), "train_texts.jsonl": "".join(texts).encode()}
+    return "".join(texts).encode()
 
 
 def write_zip(path, contents, comment):

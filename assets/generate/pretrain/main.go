@@ -30,16 +30,15 @@ func main() {
 		done--
 	}
 	m := clipkit.Must(clipkit.New(ctx, "emoji", clipkit.Must(clipkit.Recipe("emoji/pretrain")).Config.Seed))
-	for i := done; i <= len(stages); i++ {
-		if i > 0 {
-			m = clipkit.Must(clipkit.Load(ctx, kept(i-1))) // in half precision, as the file has it
+	if done > 0 {
+		m = clipkit.Must(clipkit.Load(ctx, kept(done-1)))
+	}
+	for i := done; i < len(stages); i++ {
+		for _, name := range stages[i] {
+			cycle(ctx, m, name)
 		}
-		if i < len(stages) {
-			for _, name := range stages[i] {
-				cycle(ctx, m, name)
-			}
-			clipkit.Check(m.Save(kept(i), true))
-		}
+		clipkit.Check(m.Save(kept(i), true))
+		m = clipkit.Must(clipkit.Load(ctx, kept(i))) // in half precision, as the next stage meets it
 	}
 	clipkit.Check(m.Save(*out, true))
 	info := clipkit.Must(os.Stat(*out))
