@@ -30,7 +30,7 @@
 //
 // # Making the data again
 //
-//	python3 assets/generate/emoji.py      emoji/emoji.zip, and datasets/emoji-{styles,more,words}/ (pretraining, not committed)
+//	python3 assets/generate/emoji.py      emoji/emoji.zip, and datasets/emoji-{styles,more,words,lines}/ (pretraining, not committed)
 //	python3 assets/generate/echarts.py    echarts.min.js.gz
 //
 // Both take npm packages whose versions, licences and hashes are in generate/packages.json, and stop when a hash
@@ -44,6 +44,10 @@
 // 24,747 captions are names in templates, keywords in many combinations and alone, and the groups of the emoji set; each lists
 // all pictures of which it is true (generate/captions.py). datasets/emoji-words/ has the same pictures with 9,660 captions: all keywords and groups, each
 // alone as people type them, which half of the pairs have, and names.
+//
+// datasets/emoji-lines/ has 27,962 pictures with those captions: ten sets more, most of them of lines (noto-emoji 10, emojione-v1 13,
+// fluent-emoji-high-contrast 14, icon-park 15, game-icons 19, mdi 21, hugeicons 22, ph 23, tabler 24, lucide 25), and six of
+// them a second time with colours between the lines, which are those of google's picture at the same place (30, 35, 42 to 45).
 //
 // Some styles name their files in English only; generate/pictures.py matches the names, and after any change there
 // .tools/emoji-sheet.png is to be looked at.

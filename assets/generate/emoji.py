@@ -6,7 +6,8 @@ Needs Python 3.11 or later, npm, and the package registries on the first run; ab
   assets/emoji/emoji.zip     OpenMoji, split by emoji into train, valid and test; compiled into the assets package
   datasets/emoji-styles/     five other styles, all emoji, for pretraining the small model; not committed
   datasets/emoji-more/       eight, five of them also with ink lines, with more captions, for its third cycle; not committed
-  datasets/emoji-words/      the same pictures, with the words that people type, for its last cycle; not committed
+  datasets/emoji-words/      the same pictures, with the words that people type, for its fourth cycle; not committed
+  datasets/emoji-lines/      those and sixteen styles more, most of them drawn in lines, for its last cycle; not committed
   .tools/emoji-sheet.png     80 random emoji in all styles, to look at after any change to the matching or the ink
 Two runs write the same bytes. Whoever changes emoji.zip puts the printed sha256 into assets/emoji_test.go.
 """
@@ -68,15 +69,28 @@ def main():
     for name, data in layout.files("train", known.values(), first).items():
         layout.write(ROOT / "datasets" / "emoji-styles" / name, data)
 
-    others = {style: found for style, found in drawn.items() if style != "openmoji"}
+    others = {style: drawn[style] for style in pictures.EARLIER if style != "openmoji"}
     others |= {f"{style}-inked": {code: pictures.inked(found) for code, found in drawn[style].items()} for style in pictures.INKED}
-    framed = {style: {code: pictures.framed(found) for code, found in of.items()} for style, of in others.items()}
-    rows, ids = layout.studied_pictures(known, framed)
-    for folder, kind in [("emoji-more", captions.studied), ("emoji-words", captions.typed)]:
-        layout.write(ROOT / "datasets" / folder / "train_imgs.tsv", rows)
-        layout.write(ROOT / "datasets" / folder / "train_texts.jsonl", layout.studied_texts(captions.shared(known.values(), kind), ids))
+    study(known, others, {"emoji-more": captions.studied, "emoji-words": captions.typed})
+    others |= {style: found for style, found in drawn.items() if style != "openmoji"}
+    for style in pictures.LINES:
+        others[f"{style}-coloured"] = {code: pictures.coloured(found, drawn["google"][code]) for code, found in drawn[style].items()}
+    study(known, others, {"emoji-lines": captions.typed})
 
     sheet.draw(known, drawn | others).save(ROOT / ".tools" / "emoji-sheet.png")
+
+
+def study(known, styles, folders):
+    """Writes data sets for pretraining, {folder: kind of captions}, of the same {style: {code: picture}}."""
+    import captions
+    import layout
+    import pictures
+
+    framed = {style: {code: pictures.framed(found) for code, found in of.items()} for style, of in styles.items()}
+    rows, ids = layout.studied_pictures(known, framed)
+    for folder, kind in folders.items():
+        layout.write(ROOT / "datasets" / folder / "train_imgs.tsv", rows)
+        layout.write(ROOT / "datasets" / folder / "train_texts.jsonl", layout.studied_texts(captions.shared(known.values(), kind), ids))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 import resvg_py
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageStat
 
 import packages
 from concepts import normal
@@ -17,15 +17,26 @@ RENDER = 128  # pixels; SVGs are drawn at twice the size and reduced, as the bit
 # The number of a style is the leading part of its picture ids and must never change.
 STYLES = {
     "google": 1, "twitter": 2, "fluent-3d": 3, "openmoji": 4, "noto-v1": 5, "emojione": 6,
-    "fluent-emoji-flat": 7, "fxemoji": 8, "streamline-emojis": 9,
+    "fluent-emoji-flat": 7, "fxemoji": 8, "streamline-emojis": 9, "noto-emoji": 10, "emojione-v1": 13, "fluent-emoji-high-contrast": 14,
+    "icon-park": 15, "game-icons": 19, "mdi": 21, "hugeicons": 22, "ph": 23, "tabler": 24, "lucide": 25,
 }  # fmt: skip
+EARLIER = list(STYLES)[:9]  # what the cycles before the last see
 # Flat drawings, which pretraining shows a second time with ink lines; the number of such a style is 10 more.
 INKED = ["google", "twitter", "emojione", "fluent-emoji-flat", "fxemoji"]
 DRAWN = list(STYLES)
 FIRST = ["google", "twitter", "fluent-3d", "noto-v1", "emojione"]  # what the first cycles of pretraining see
 STYLES |= {f"{style}-inked": STYLES[style] + 10 for style in INKED}
+# Drawings of lines alone, which pretraining shows a second time with colours between the lines; the number of such a style is 20 more.
+LINES = ["noto-emoji", "icon-park", "hugeicons", "ph", "tabler", "lucide"]
+STYLES |= {f"{style}-coloured": STYLES[style] + 20 for style in LINES}
 FRAMED = 52  # pixels, of a picture inside its margin
 INK = 48  # of 255: a step of brightness within three pixels of which gets a line
+# Sets that are not of emoji, and names there that mean something else: a computer's mouse, a lifting crane, a wave of sound, fingers that count.
+ICONS = ["icon-park", "game-icons", "mdi", "hugeicons", "ph", "tabler", "lucide"]
+AMBIGUOUS = {
+    "mouse", "bat", "crane", "wave", "cricket", "seat", "back", "end", "top", "up", "on", "soon", "new", "free", "cool", "input", "play", "repeat",
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+}  # fmt: skip
 
 
 def draw(style, concepts):
@@ -34,6 +45,8 @@ def draw(style, concepts):
         sources = datasource(style, concepts)
     elif style == "fluent-3d":
         sources = fluent(concepts)
+    elif style == "noto-emoji":
+        return font(concepts)
     else:
         sources = iconify(style, concepts)
     pictures = {code: fit(Image.open(io.BytesIO(source))) for code, source in sources.items()}
@@ -62,19 +75,19 @@ def iconify(style, concepts):
     """@iconify-json/*: SVG bodies by name, and in chars.json names by code points (empty in old sets)."""
     files = packages.members(f"@iconify-json/{style}", lambda path: path in ("icons.json", "chars.json"))
     icons = json.loads(files["icons.json"])
-    names = {normal(code): name for code, name in json.loads(files["chars.json"]).items()}
-    if not names:
-        names = match(icons, concepts)
+    names = {normal(code): name for code, name in json.loads(files.get("chars.json", "{}")).items()}
+    if not any(code in names for code in concepts):
+        names = match(icons, concepts, AMBIGUOUS if style in ICONS else ())
     return {code: svg(icons, names[code]) for code in concepts if code in names}
 
 
-def match(icons, concepts):
-    """Returns {code: icon name} for a set whose icons are called after CLDR short names, old or new.
+def match(icons, concepts, ambiguous):
+    """Returns {code: icon name} for a set whose icons, but for those with ambiguous names, are called after CLDR short names, old or new.
 
     Names are reused over the years ("cricket" was the game and became the insect), so an icon is given
     away once, and the surest kind of match goes first: present name to icon, present name to alias, older names.
     """
-    own = {spelling(name): name for name in icons["icons"]}
+    own = {spelling(name): name for name in icons["icons"] if name not in ambiguous}
     aliases = {spelling(name): entry["parent"] for name, entry in icons.get("aliases", {}).items()}
     found, taken = {}, set()
     for names, table in [(present_names, own), (present_names, aliases), (older_names, aliases | own)]:
@@ -112,6 +125,24 @@ def svg(icons, name):
     return bytes(resvg_py.svg_to_bytes(svg_string=document, width=RENDER, height=RENDER * height // width))
 
 
+def font(concepts):
+    """Noto Emoji, a font of lines. A sequence that it has no sign for would be several signs in a row, and is left out."""
+    file = packages.members("@expo-google-fonts/noto-emoji", lambda path: path.endswith("400Regular.ttf"))
+    letters = ImageFont.truetype(io.BytesIO(next(iter(file.values()))), RENDER)
+    missing = letters.getmask("\U0010fffd").getbbox()
+    pictures = {}
+    for code in concepts:
+        text = "".join(chr(int(point, 16)) for point in code.split("-"))
+        left, top, right, bottom = letters.getbbox(text)
+        if right - left > 1.5 * RENDER or letters.getmask(text).getbbox() in (None, missing):
+            continue
+        picture = Image.new("RGB", (max(right - left, bottom - top),) * 2, "white")
+        place = ((picture.width - right - left) // 2, (picture.height - bottom - top) // 2)
+        ImageDraw.Draw(picture).text(place, text, "black", letters)
+        pictures[code] = fit(picture)
+    return pictures
+
+
 def fit(picture):
     """Centres the picture on a white square, aspect preserved, and reduces it to SIZE."""
     picture = picture.convert("RGBA")
@@ -129,6 +160,24 @@ def inked(picture):
     edge = ImageChops.lighter(ImageChops.lighter(red, green), blue).point(lambda level: 255 if level > INK else 0)
     large.paste("black", mask=edge.filter(ImageFilter.MaxFilter(3)))
     return large.resize((SIZE, SIZE), Image.LANCZOS)
+
+
+def coloured(lines, painting):
+    """Flat colours between the lines: each area that lines enclose gets the mean colour of the same place in a painting of the same emoji."""
+    lines = lines.resize((RENDER, RENDER), Image.LANCZOS)
+    painting = painting.resize((RENDER, RENDER), Image.LANCZOS)
+    areas = lines.convert("L").point(lambda level: 255 if level > 127 else 0)  # 0 ink, 255 paper, 1 outside, 2 an area that is being painted, 3 painted
+    framed = Image.new("L", (RENDER + 2, RENDER + 2), 255)
+    framed.paste(areas, (1, 1))
+    ImageDraw.floodfill(framed, (0, 0), 1)
+    areas = framed.crop((1, 1, RENDER + 1, RENDER + 1))
+    colours = Image.new("RGB", lines.size, "white")
+    while (start := areas.tobytes().find(255)) >= 0:
+        ImageDraw.floodfill(areas, (start % RENDER, start // RENDER), 2)
+        area = areas.point(lambda level: 255 if level == 2 else 0)
+        colours.paste(tuple(round(mean) for mean in ImageStat.Stat(painting, area).mean), mask=area)
+        areas = areas.point(lambda level: 3 if level == 2 else level)
+    return ImageChops.multiply(colours, lines).resize((SIZE, SIZE), Image.LANCZOS)
 
 
 def framed(picture):

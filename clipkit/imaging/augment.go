@@ -15,6 +15,7 @@ type Augment struct {
 	AutoAugment bool       // apply one of the 25 sub-policies of AutoAugment's ImageNet policy "original"
 	Spared      float64    // share of the pictures to which AutoAugment is not applied
 	Recolour    float64    // probability of other colours: no colour, or red, green and blue exchanged
+	Redraw      float64    // probability of being bent as another hand would draw it
 }
 
 // Reference holds the settings of the reference.
@@ -26,6 +27,9 @@ var Drawings = Augment{Scale: Reference.Scale, Ratio: Reference.Ratio, AutoAugme
 
 // Recoloured is Drawings for those that have to be known in the colours of another artist.
 var Recoloured = func() Augment { a := Drawings; a.Recolour = 0.4; return a }()
+
+// Redrawn is Recoloured for those that have to be known from another artist's hand, too.
+var Redrawn = func() Augment { a := Recoloured; a.Redraw = 0.7; return a }()
 
 // Transform decodes, augments and normalises: [3, size, size]. The same rng state gives the same result; a generator seeded by seed, epoch and
 // sample makes training repeatable, which the reference is not.
@@ -58,6 +62,9 @@ func (a Augment) apply(p *Picture, size int, rng draws) *Picture {
 		p = p.flip()
 	}
 	p = p.RGB()
+	if a.Redraw > 0 && rng.Float64() < a.Redraw {
+		p = redraw(p, rng)
+	}
 	if a.Recolour > 0 && rng.Float64() < a.Recolour {
 		p = recolour(p, rng)
 	}

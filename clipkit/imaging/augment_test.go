@@ -2,6 +2,7 @@ package imaging
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -197,5 +198,43 @@ func TestRecoloured(t *testing.T) {
 	}
 	if len(got) != 7 {
 		t.Errorf("%v, want 7 kinds", got)
+	}
+}
+
+// A redrawn picture keeps its size and its paper, a dot in its middle stays near the middle, and no two are alike.
+func TestRedraw(t *testing.T) {
+	const size = 64
+	p := &Picture{Mode: RGB, Width: size, Height: size, Pix: bytes.Repeat([]byte{255}, 3*size*size)}
+	for y := 29; y < 35; y++ {
+		for x := 29; x < 35; x++ {
+			copy(p.Pix[3*(y*size+x):], []byte{200, 0, 0})
+		}
+	}
+	seen := map[string]bool{}
+	var furthest float64
+	for seed := range 200 {
+		got := redraw(p, rand.New(rand.NewPCG(uint64(seed), 3)))
+		if got.Width != size || got.Height != size || got.Mode != RGB {
+			t.Fatalf("%d × %d, mode %v", got.Width, got.Height, got.Mode)
+		}
+		var sumX, sumY, ink float64
+		for i := 0; i < len(got.Pix); i += 3 {
+			dark := float64(255 - got.Pix[i+1])
+			sumX, sumY, ink = sumX+dark*float64(i/3%size), sumY+dark*float64(i/3/size), ink+dark
+		}
+		if ink < 255*36/2 || ink > 255*36*2 {
+			t.Errorf("seed %d: the dot has %.0f pixels, 36 before", seed, ink/255)
+		}
+		furthest = max(furthest, math.Hypot(sumX/ink-31.5, sumY/ink-31.5))
+		if got.Pix[0] < 250 || got.Pix[len(got.Pix)-1] < 250 {
+			t.Errorf("seed %d: a corner is not paper", seed)
+		}
+		seen[string(got.Pix)] = true
+	}
+	if furthest < 1 || furthest > 8 {
+		t.Errorf("the dot moved by %.1f pixels at most, want some, and not out of the middle", furthest)
+	}
+	if len(seen) < 190 {
+		t.Errorf("%d of 200 differ", len(seen))
 	}
 }

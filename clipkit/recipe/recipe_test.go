@@ -31,7 +31,8 @@ func TestRecipesAreTheScripts(t *testing.T) {
 		{"emoji/pretrain", "", "emoji-styles", 128, 1, 1, 1.5e-3, 0.05, 100, 6, 0, 0, 0, false, 1938},
 		{"emoji/pretrain-again", "emoji-pretrain", "emoji-styles", 128, 1, 1, 1e-3, 0.05, 50, 5, 0, 0, 0, false, 1615},
 		{"emoji/pretrain-more", "emoji-pretrain-2", "emoji-more", 256, 1, 1, 1.5e-3, 0.05, 100, 2, 250, 0, 0, false, 2362},
-		{"emoji/pretrain-last", "emoji-pretrain-3", "emoji-words", 256, 1, 1, 1.5e-3, 0.05, 100, 5, 250, 0, 0, false, 3105},
+		{"emoji/pretrain-words", "emoji-pretrain-3", "emoji-words", 256, 1, 1, 1.5e-3, 0.05, 100, 5, 250, 0, 0, false, 3105},
+		{"emoji/pretrain-lines", "emoji-pretrain-4", "emoji-lines", 256, 1, 1, 1.5e-3, 0.05, 100, 3, 250, 0, 0, false, 2835},
 
 		{"own/emoji", "emoji", "", 64, 1, 1, 2e-4, 0.05, 20, 5, 0, 0, 0, false, 0},
 		{"own/vit-b-16", "ViT-B-16", "", 16, 3, 1, 3e-6, 0.001, 100, 3, 0, 0, 0, true, 0},
@@ -74,7 +75,7 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			t.Errorf("is   %+v\nwant %+v", got, want)
 		}
 		// What all of them share.
-		augment := cmp.Or(map[string]string{"emoji/pretrain-more": "drawings", "emoji/pretrain-last": "recoloured"}[want.name], "reference")
+		augment := cmp.Or(map[string]string{"emoji/pretrain-more": "drawings", "emoji/pretrain-words": "recoloured", "emoji/pretrain-lines": "redrawn"}[want.name], "reference")
 		if c.Augment != augment || c.MaxSteps != 0 || c.Seed != 123 || c.ValidEpochInterval != 1 || c.SaveEpochInterval != 1 || c.SaveStepInterval != 0 ||
 			c.Beta1 != 0.9 || c.SkipScheduler || c.FreezeVision || c.LoRARank != 0 || c.Resume != "" {
 			t.Errorf("%s: %+v", want.name, c)
@@ -89,8 +90,8 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			}
 		}
 	}
-	if n := len(All()); n != 23 {
-		t.Errorf("%d recipes, 23 are checked", n)
+	if n := len(All()); n != 24 {
+		t.Errorf("%d recipes, 24 are checked", n)
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 	stylesPairs = 41_325
 	morePairs   = 302_093
 	wordsPairs  = 158_770
+	linesPairs  = 241_699
 )
 
 // All are all recipes. Each of their numbers has a source.

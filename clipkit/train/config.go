@@ -64,7 +64,7 @@ type Config struct {
 
 	ContextLength int        `json:"context_length"` // tokens per text [--context-length]
 	TrimText      bool       `json:"trim_text"`      // leave out the padding that all texts of a batch have: the same loss for less work
-	Augment       string     `json:"augment"`        // "none", "crop" (random crop only), "drawings" (crop, AutoAugment for one of three), "recoloured" (that, and two of five in other colours) or "reference" (crop, flip, AutoAugment) [--use-augment]
+	Augment       string     `json:"augment"`        // "none", "crop" (random crop only), "drawings" (crop, AutoAugment for one of three), "recoloured" (that, and two of five in other colours), "redrawn" (that, and most of them bent as another hand would draw them) or "reference" (crop, flip, AutoAugment) [--use-augment]
 	CropScale     [2]float64 `json:"crop_scale"`     // area of the random crop, the reference's [0.9, 1]
 
 	LogInterval        int `json:"log_interval"`         // steps between rows of metrics.jsonl; 0 = only the first and the last [--log-interval]
@@ -153,8 +153,8 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("weight_decay", c.WeightDecay, "0 or more, with lr·weight_decay below 1")
 	case c.ContextLength < 3 || c.ContextLength > cfg.TextMaxPositions:
 		return bad("context_length", c.ContextLength, fmt.Sprintf("3 to %d", cfg.TextMaxPositions))
-	case !slices.Contains([]string{"none", "crop", "drawings", "recoloured", "reference"}, c.Augment):
-		return bad("augment", fmt.Sprintf("%q", c.Augment), `"none", "crop", "drawings", "recoloured" or "reference"`)
+	case !slices.Contains([]string{"none", "crop", "drawings", "recoloured", "redrawn", "reference"}, c.Augment):
+		return bad("augment", fmt.Sprintf("%q", c.Augment), `"none", "crop", "drawings", "recoloured", "redrawn" or "reference"`)
 	case c.Augment != "none" && !(c.CropScale[0] > 0 && c.CropScale[0] <= c.CropScale[1] && c.CropScale[1] <= 1):
 		return bad("crop_scale", c.CropScale, "0 < low ≤ high ≤ 1")
 	case c.ValidBatchSize < 2:

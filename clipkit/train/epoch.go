@@ -278,7 +278,7 @@ func (j *Job) levels() func(context.Context, []byte, *rand.Rand) ([]uint8, error
 			return imaging.TransformLevels(ctx, encoded, size)
 		}
 	}
-	a := map[string]imaging.Augment{"crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "recoloured": imaging.Recoloured, "reference": imaging.Reference}[j.Config.Augment]
+	a := map[string]imaging.Augment{"crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "recoloured": imaging.Recoloured, "redrawn": imaging.Redrawn, "reference": imaging.Reference}[j.Config.Augment]
 	a.Scale = j.Config.CropScale
 	return func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]uint8, error) {
 		return a.TransformLevels(ctx, encoded, size, rng)

@@ -1,7 +1,7 @@
 // Command pretrain makes the small model that is compiled in, assets/small/emoji.safetensors.
 //
-//	python3 assets/generate/emoji.py    # draws datasets/emoji-styles, emoji-more and emoji-words: other drawing styles, not OpenMoji
-//	go run ./assets/generate/pretrain   # four cycles from random weights, hours on 2 cores; continues when it was stopped
+//	python3 assets/generate/emoji.py    # draws datasets/emoji-styles, emoji-more, emoji-words and emoji-lines: other drawing styles, not OpenMoji
+//	go run ./assets/generate/pretrain   # five cycles from random weights, hours on 2 cores; continues when it was stopped
 //
 // A stage's end is kept as experiments/NAME.safetensors; with such a file, that of an earlier checkout say, the next stage begins there.
 // OpenMoji's valid split (another style, no pictures shared) is evaluated on the way; the test split never ("go run ./assets/generate/measure" does).
@@ -18,7 +18,7 @@ import (
 )
 
 // stages are cycles of training. The first two were made before a stage's end was kept.
-var stages = [][]string{{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-last"}}
+var stages = [][]string{{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-words"}, {"emoji/pretrain-lines"}}
 
 func main() {
 	out := flag.String("out", filepath.Join("assets", "small", "emoji.safetensors"), "file to write")

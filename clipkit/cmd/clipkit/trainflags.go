@@ -57,7 +57,7 @@ var trainFields = []trainField{
 	{"shard_moments", "", "one process that drives several devices (cuda:0-7) divides AdamW's moments over them"},
 	{"context_length", "", "most tokens of a text, [CLS] and [SEP] included"},
 	{"trim_text", "", "leave out padding that all texts of a batch have"},
-	{"augment", "", "none, crop, drawings (crop, AutoAugment for one picture of three), recoloured (that, and two of five in other colours) or reference (crop, flip, AutoAugment)"},
+	{"augment", "", "none, crop, drawings (crop, AutoAugment for one picture of three), recoloured (that, and two of five in other colours), redrawn (that, and most of them bent as another hand would draw them) or reference (crop, flip, AutoAugment)"},
 	{"crop_scale", "", "area of the random crop, `LOW,HIGH`"},
 	{"log_interval", "", "steps between lines of the log"},
 	{"valid_batch_size", "", "pairs of a batch of validation"},
@@ -114,7 +114,7 @@ func (f *configFlags) add(c *cobra.Command) {
 		}
 	}
 	complete(c, "precision", "fp32", "amp", "bf16", "f16")
-	complete(c, "augment", "none", "crop", "drawings", "recoloured", "reference")
+	complete(c, "augment", "none", "crop", "drawings", "recoloured", "redrawn", "reference")
 	complete(c, "on-failed-save", "continue", "stop")
 	complete(c, "loss", "contrastive", "siglip")
 	complete(c, "best-metric", experiment.Metrics()...)
