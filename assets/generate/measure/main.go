@@ -2,6 +2,7 @@
 // first picture is right, and names given without finetuning.
 //
 //	go run ./assets/generate/measure -valid emoji-pretrain                  # while it is tuned: the valid split alone, before finetuning
+//	go run ./assets/generate/measure -valid -typed datasets/emoji-words emoji    # also: other words, so that the sixty are not tuned on
 //	go run ./assets/generate/measure -seeds 123,124,125 emoji               # once, at the end: the test split; about eight minutes on 2 cores
 //
 // A model is whatever clipkit.Load opens. Finetuned models are kept under experiments/measure-….
@@ -17,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/dataset"
@@ -35,6 +37,7 @@ func (f figures) String() string {
 func main() {
 	valid := flag.Bool("valid", false, "measure on the valid split, not on test")
 	seeds := flag.String("seeds", "", "finetune with each of these seeds, and measure again")
+	typed := flag.String("typed", "", "count right first pictures of other words, too: short captions of this folder")
 	flag.Parse()
 	ctx := context.Background()
 	data := clipkit.Must(clipkit.OpenDataset(ctx, "emoji"))
@@ -45,6 +48,10 @@ func main() {
 	for _, name := range flag.Args() {
 		m := clipkit.Must(clipkit.Load(ctx, name))
 		fmt.Println(name, split.Name(), "before", measure(ctx, m, data, split))
+		if *typed != "" {
+			right, of := others(ctx, m, data, *typed)
+			fmt.Printf("%s: %d of %d other words, %.1f %%\n", name, right, of, 100*float64(right)/float64(of))
+		}
 		if !*valid {
 			z := clipkit.Must(clipkit.EvaluateZeroShot(ctx, m, clipkit.Must(zeroshot.Open("emoji")), zeroshot.Options{}))
 			fmt.Printf("%s zero-shot, 500 names: top-1 %.1f, top-5 %.1f\n", name, z.Top1(), z.Top5())
@@ -64,6 +71,24 @@ func main() {
 			fmt.Printf("%s %s after, mean of %d seeds %v\nhighest − lowest %v\n", name, split.Name(), len(all), mean, spread)
 		}
 	}
+}
+
+// others counts the words of a folder made by emoji.py that find a right picture first. The last four digits of a picture's id are its emoji there and in
+// the emoji set.
+func others(ctx context.Context, m *clipkit.Model, data *dataset.Dataset, folder string) (right, of int) {
+	index := clipkit.Must(clipkit.BuildIndex(ctx, m, clipkit.Must(joined.Of("emoji", data.Train, data.Valid, data.Test))))
+	sixty := clipkit.Must(everyday.Words())
+	for _, t := range clipkit.Must(clipkit.OpenDataset(ctx, folder)).Train.Texts() {
+		if utf8.RuneCountInString(t.Text) > 4 || t.ID%4 != 0 || slices.ContainsFunc(sixty, func(w everyday.Word) bool { return w.Text == t.Text }) {
+			continue
+		}
+		of++
+		first := clipkit.Must(index.SearchText(ctx, t.Text, 1))[0].ImageID
+		if slices.ContainsFunc(t.ImageIDs, func(id int64) bool { return id%10000 == first%10000 }) {
+			right++
+		}
+	}
+	return right, of
 }
 
 func measure(ctx context.Context, m *clipkit.Model, data *dataset.Dataset, split dataset.Source) figures {
