@@ -214,10 +214,10 @@ func ExampleClassify() {
 	defer m.Close()
 	picture := clipkit.Must(report.Sample(data.Test, 1))[0]
 	p := clipkit.Must(imaging.Decode(picture.Encoded))
-	guesses := clipkit.Must(clipkit.Classify(ctx, m, []image.Image{p.Image()}, []string{"旗", "按钮", "车"}, zeroshot.ChineseTemplates...))
+	guesses := clipkit.Must(clipkit.Classify(ctx, m, []image.Image{p.Image()}, []string{"动物", "按键", "车"}, zeroshot.ChineseTemplates...))
 	fmt.Println(picture.Caption)
 	fmt.Println(guesses[0][0].Label)
 	// Output:
 	// 按键：1
-	// 按钮
+	// 按键
 }
