@@ -47,9 +47,10 @@ func main() {
 	}
 	for _, name := range flag.Args() {
 		m := clipkit.Must(clipkit.Load(ctx, name))
-		fmt.Println(name, split.Name(), "before", measure(ctx, m, data, split))
+		pictures := index(ctx, m, data)
+		fmt.Println(name, split.Name(), "before", measure(ctx, m, pictures, split))
 		if *typed != "" {
-			right, of := others(ctx, m, data, *typed)
+			right, of := others(ctx, pictures, *typed)
 			fmt.Printf("%s: %d of %d other words, %.1f %%\n", name, right, of, 100*float64(right)/float64(of))
 		}
 		if !*valid {
@@ -63,7 +64,7 @@ func main() {
 			cfg.Name = fmt.Sprintf("measure-%s-%d", filepath.Base(name), cfg.Seed)
 			tuned := clipkit.Must(clipkit.Load(ctx, name))
 			clipkit.Must(clipkit.Finetune(ctx, tuned, data, cfg))
-			all = append(all, measure(ctx, tuned, data, split))
+			all = append(all, measure(ctx, tuned, index(ctx, tuned, data), split))
 			fmt.Println(name, split.Name(), "after, seed", cfg.Seed, all[len(all)-1])
 		}
 		if len(all) > 1 {
@@ -75,15 +76,14 @@ func main() {
 
 // others counts the words of a folder made by emoji.py that find a right picture first. The last four digits of a picture's id are its emoji there and in
 // the emoji set.
-func others(ctx context.Context, m *clipkit.Model, data *dataset.Dataset, folder string) (right, of int) {
-	index := clipkit.Must(clipkit.BuildIndex(ctx, m, clipkit.Must(joined.Of("emoji", data.Train, data.Valid, data.Test))))
+func others(ctx context.Context, pictures *clipkit.Index, folder string) (right, of int) {
 	sixty := clipkit.Must(everyday.Words())
 	for _, t := range clipkit.Must(clipkit.OpenDataset(ctx, folder)).Train.Texts() {
 		if utf8.RuneCountInString(t.Text) > 4 || t.ID%4 != 0 || slices.ContainsFunc(sixty, func(w everyday.Word) bool { return w.Text == t.Text }) {
 			continue
 		}
 		of++
-		first := clipkit.Must(index.SearchText(ctx, t.Text, 1))[0].ImageID
+		first := clipkit.Must(pictures.SearchText(ctx, t.Text, 1))[0].ImageID
 		if slices.ContainsFunc(t.ImageIDs, func(id int64) bool { return id%10000 == first%10000 }) {
 			right++
 		}
@@ -91,10 +91,14 @@ func others(ctx context.Context, m *clipkit.Model, data *dataset.Dataset, folder
 	return right, of
 }
 
-func measure(ctx context.Context, m *clipkit.Model, data *dataset.Dataset, split dataset.Source) figures {
+// index is of all pictures of the emoji set.
+func index(ctx context.Context, m *clipkit.Model, data *dataset.Dataset) *clipkit.Index {
+	return clipkit.Must(clipkit.BuildIndex(ctx, m, clipkit.Must(joined.Of("emoji", data.Train, data.Valid, data.Test))))
+}
+
+func measure(ctx context.Context, m *clipkit.Model, pictures *clipkit.Index, split dataset.Source) figures {
 	r := clipkit.Must(clipkit.EvaluateRetrieval(ctx, m, split))
-	pictures := clipkit.Must(joined.Of("emoji", data.Train, data.Valid, data.Test))
-	answers := clipkit.Must(everyday.Ask(ctx, clipkit.Must(clipkit.BuildIndex(ctx, m, pictures)), clipkit.Must(everyday.Words())))
+	answers := clipkit.Must(everyday.Ask(ctx, pictures, clipkit.Must(everyday.Words())))
 	fmt.Println(answers)
 	t, i := r.TextToImage, r.ImageToText
 	return figures{t.R1, t.R5, t.R10, i.R1, i.R5, i.R10, float64(answers.Right())}
