@@ -136,9 +136,8 @@ def font(concepts):
         left, top, right, bottom = letters.getbbox(text)
         if right - left > 1.5 * RENDER or letters.getmask(text).getbbox() in (None, missing):
             continue
-        picture = Image.new("RGB", (max(right - left, bottom - top),) * 2, "white")
-        place = ((picture.width - right - left) // 2, (picture.height - bottom - top) // 2)
-        ImageDraw.Draw(picture).text(place, text, "black", letters)
+        picture = Image.new("RGB", (right - left, bottom - top), "white")
+        ImageDraw.Draw(picture).text((-left, -top), text, "black", letters)
         pictures[code] = fit(picture)
     return pictures
 
