@@ -18,8 +18,8 @@ import (
 
 var askGopls = flag.Bool("gopls", false, "build gopls and ask it too, a minute of processor time or two")
 
-// What a kernel answers: kernel_info while a cell runs and on the control channel; who asks for completion meanwhile is told that a cell runs; with -gopls
-// completion and inspection of a package's and of the notebook's own names too. When its Jupyter is killed it ends, with gopls; and its log is empty.
+// What a kernel answers: kernel_info while a cell runs and on the control channel; who connects then hears that one runs, who asks for completion is told so;
+// with -gopls completion and inspection of a package's and of the notebook's own names too. When its Jupyter is killed it ends, with gopls; and its log is empty.
 func TestKernelAnswersAndEndsWithItsJupyter(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: this test sets up Jupyter and the kernel")
@@ -64,6 +64,7 @@ func TestKernelAnswersAndEndsWithItsJupyter(t *testing.T) {
 		"language":  `{"name": "go", "mimetype": "text/x-go", "file_extension": ".go"}`, // as the notebooks have it: opening one does not change it
 		"control":   `"kernel_info_reply"`,
 		"states":    `[["busy", "info"], ["idle", "info"], ["busy", "cell"]]`,
+		"late":      `"busy"`, // to one who connects after all of that was published
 		"meanwhile": `[["// a cell is running", "// completion and inspection come when it has ended"], "a cell is running\ncompletion and inspection come when it has ended"]`,
 	}, 1
 	if *askGopls {

@@ -35,6 +35,13 @@ def main():
 
     seen(client, told)
     say("states", states)
+    asked = client.kernel_info()
+    seen(client, told)  # the answer is on its way, and all that belongs to it was published
+    late = km.client()
+    late.start_channels(shell=False, stdin=False, hb=False, control=False)
+    seen(late, lambda m: m["msg_type"] == "status" and m["content"]["execution_state"] == "busy" and m["parent_header"]["msg_id"] == running)
+    say("late", "busy")
+    late.iopub_channel.stop()
     say("meanwhile", [client.complete(CODE, reply=True, timeout=None)["content"]["matches"], client.inspect(CODE, 5, reply=True, timeout=None)["content"]["data"]["text/plain"]])
     client.control_channel.send(client.session.msg("interrupt_request"))
     seen(client, lambda m: m["msg_type"] == "status" and m["content"]["execution_state"] == "idle" and m["parent_header"]["msg_id"] == running)
