@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -132,6 +133,7 @@ func ParseConfig(text []byte, defaults Config) (Config, error) {
 
 // Check refuses settings that cannot train, each with its name.
 func (c Config) Check(cfg arch.Config) error {
+	augments := slices.Sorted(maps.Keys(Augments))
 	switch {
 	case c.Name == "" || c.Name == "." || c.Name == ".." || strings.ContainsAny(c.Name, `/\`):
 		return bad("name", fmt.Sprintf("%q", c.Name), "one folder name")
@@ -153,8 +155,8 @@ func (c Config) Check(cfg arch.Config) error {
 		return bad("weight_decay", c.WeightDecay, "0 or more, with lr·weight_decay below 1")
 	case c.ContextLength < 3 || c.ContextLength > cfg.TextMaxPositions:
 		return bad("context_length", c.ContextLength, fmt.Sprintf("3 to %d", cfg.TextMaxPositions))
-	case !slices.Contains([]string{"none", "crop", "drawings", "recoloured", "redrawn", "reference"}, c.Augment):
-		return bad("augment", fmt.Sprintf("%q", c.Augment), `"none", "crop", "drawings", "recoloured", "redrawn" or "reference"`)
+	case !slices.Contains(augments, c.Augment):
+		return bad("augment", fmt.Sprintf("%q", c.Augment), "one of "+strings.Join(augments, ", "))
 	case c.Augment != "none" && !(c.CropScale[0] > 0 && c.CropScale[0] <= c.CropScale[1] && c.CropScale[1] <= 1):
 		return bad("crop_scale", c.CropScale, "0 < low ≤ high ≤ 1")
 	case c.ValidBatchSize < 2:

@@ -270,6 +270,9 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 	return j.judge(row)
 }
 
+// Augments are the values of Config.Augment.
+var Augments = map[string]imaging.Augment{"none": {}, "crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "recoloured": imaging.Recoloured, "redrawn": imaging.Redrawn, "reference": imaging.Reference}
+
 // levels is how a picture becomes pixels.
 func (j *Job) levels() func(context.Context, []byte, *rand.Rand) ([]uint8, error) {
 	size := j.Model.Config.ImageResolution
@@ -278,7 +281,7 @@ func (j *Job) levels() func(context.Context, []byte, *rand.Rand) ([]uint8, error
 			return imaging.TransformLevels(ctx, encoded, size)
 		}
 	}
-	a := map[string]imaging.Augment{"crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "recoloured": imaging.Recoloured, "redrawn": imaging.Redrawn, "reference": imaging.Reference}[j.Config.Augment]
+	a := Augments[j.Config.Augment]
 	a.Scale = j.Config.CropScale
 	return func(ctx context.Context, encoded []byte, rng *rand.Rand) ([]uint8, error) {
 		return a.TransformLevels(ctx, encoded, size, rng)

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -114,7 +116,7 @@ func (f *configFlags) add(c *cobra.Command) {
 		}
 	}
 	complete(c, "precision", "fp32", "amp", "bf16", "f16")
-	complete(c, "augment", "none", "crop", "drawings", "recoloured", "redrawn", "reference")
+	complete(c, "augment", slices.Sorted(maps.Keys(train.Augments))...)
 	complete(c, "on-failed-save", "continue", "stop")
 	complete(c, "loss", "contrastive", "siglip")
 	complete(c, "best-metric", experiment.Metrics()...)
