@@ -30,7 +30,7 @@
 //
 // # Making the data again
 //
-//	python3 assets/generate/emoji.py      emoji/emoji.zip, and datasets/emoji-{styles,more,words,lines}/ (pretraining, not committed)
+//	python3 assets/generate/emoji.py      emoji/emoji.zip, and datasets/emoji-{styles,more,words,lines,hands}/ (pretraining, not committed)
 //	python3 assets/generate/echarts.py    echarts.min.js.gz
 //
 // Both take npm packages whose versions, licences and hashes are in generate/packages.json, and stop when a hash
@@ -48,6 +48,10 @@
 // datasets/emoji-lines/ has 27,962 pictures with those captions: ten sets more, most of them of lines (noto-emoji 10, emojione-v1 13,
 // fluent-emoji-high-contrast 14, icon-park 15, game-icons 19, mdi 21, hugeicons 22, ph 23, tabler 24, lucide 25), and six of
 // them a second time with colours between the lines, which are those of google's picture at the same place (30, 35, 42 to 45).
+//
+// datasets/emoji-hands/ has 38,009 pictures with those captions: eighteen sets more (26, 50 to 66; generate/pictures.py names them), drawings of lines with
+// colours of one of four painters, those and thirteen more (20 more than the set's number), and eight sets of black areas a second time in the colour that
+// such a painter's picture has at the same place (80 more).
 //
 // Some styles name their files in English only; generate/pictures.py matches the names, and after any change there
 // .tools/emoji-sheet.png is to be looked at.

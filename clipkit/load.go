@@ -20,7 +20,7 @@ var ErrNoModel = byname.ErrNoModel
 //
 //	"ViT-B-16"                      a published one (hub.Published): looked for in pretrained_weights/ and the folder CLIPKIT_WEIGHTS, else downloaded
 //	"clip_cn_vit-b-16.pt"           a checkpoint of the reference, published or trained; also .safetensors and a folder of transformers
-//	"emoji"                         the small one that is compiled in (64×64 pictures, trained on emoji in eighteen drawing styles)
+//	"emoji"                         the small one that is compiled in (64×64 pictures, trained on emoji in thirty-six drawing styles)
 //	"quickstart"                    a run under experiments/, or the path of one: its newest whole checkpoint
 //	"quickstart/best"               its best one (train.Config.BestMetric)
 //	"…/checkpoints/step-00000100"   one checkpoint

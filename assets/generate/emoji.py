@@ -2,12 +2,13 @@
 
     python3 assets/generate/emoji.py
 
-Needs Python 3.11 or later, npm, and the package registries on the first run; about four minutes.
+Needs Python 3.11 or later, npm, and the package registries on the first run; about seven minutes.
   assets/emoji/emoji.zip     OpenMoji, split by emoji into train, valid and test; compiled into the assets package
   datasets/emoji-styles/     five other styles, all emoji, for pretraining the small model; not committed
   datasets/emoji-more/       eight, five of them also with ink lines, with more captions, for its third cycle; not committed
   datasets/emoji-words/      the same pictures, with the words that people type, for its fourth cycle; not committed
-  datasets/emoji-lines/      those and sixteen styles more, most of them drawn in lines, for its last cycle; not committed
+  datasets/emoji-lines/      those and sixteen styles more, most of them drawn in lines, for its fifth cycle; not committed
+  datasets/emoji-hands/      those and thirty-nine more, icon sets and what is coloured from them, for its last cycle; not committed
   .tools/emoji-sheet.png     80 random emoji in all styles, to look at after any change to the matching or the ink
 Two runs write the same bytes. Whoever changes emoji.zip puts the printed sha256 into assets/emoji_test.go.
 """
@@ -15,6 +16,7 @@ Two runs write the same bytes. Whoever changes emoji.zip puts the printed sha256
 import hashlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -69,15 +71,29 @@ def main():
     for name, data in layout.files("train", known.values(), first).items():
         layout.write(ROOT / "datasets" / "emoji-styles" / name, data)
 
-    others = {style: drawn[style] for style in pictures.EARLIER if style != "openmoji"}
+    others = {style: drawn[style] for style in pictures.EARLY if style != "openmoji"}
     others |= {f"{style}-inked": {code: pictures.inked(found) for code, found in drawn[style].items()} for style in pictures.INKED}
     study(known, others, {"emoji-more": captions.studied, "emoji-words": captions.typed})
-    others |= {style: found for style, found in drawn.items() if style != "openmoji"}
+    others |= {style: drawn[style] for style in pictures.LATER if style != "openmoji"}
     for style in pictures.LINES:
         others[f"{style}-coloured"] = {code: pictures.coloured(found, drawn["google"][code]) for code, found in drawn[style].items()}
     study(known, others, {"emoji-lines": captions.typed})
 
+    others |= {style: found for style, found in drawn.items() if style != "openmoji"}
+    for styles, ending, painted in [(pictures.LINES + pictures.MORE_LINES, "coloured", pictures.coloured), (pictures.AREAS, "tinted", pictures.tinted)]:
+        for style in styles:
+            others[f"{style}-{ending}"] = {code: painted(found, painting(drawn, style, code)) for code, found in drawn[style].items()}
+    study(known, others, {"emoji-hands": captions.typed})
+
     sheet.draw(known, drawn | others).save(ROOT / ".tools" / "emoji-sheet.png")
+
+
+def painting(drawn, style, code):
+    """One painting of an emoji, another for another style."""
+    import pictures
+
+    able = [drawn[painter][code] for painter in pictures.PAINTINGS if code in drawn[painter]]
+    return random.Random(f"{style} {code}").choice(able)
 
 
 def study(known, styles, folders):

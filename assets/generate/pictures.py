@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 import resvg_py
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageStat
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageOps, ImageStat
 
 import packages
 from concepts import normal
@@ -19,8 +19,10 @@ STYLES = {
     "google": 1, "twitter": 2, "fluent-3d": 3, "openmoji": 4, "noto-v1": 5, "emojione": 6,
     "fluent-emoji-flat": 7, "fxemoji": 8, "streamline-emojis": 9, "noto-emoji": 10, "emojione-v1": 13, "fluent-emoji-high-contrast": 14,
     "icon-park": 15, "game-icons": 19, "mdi": 21, "hugeicons": 22, "ph": 23, "tabler": 24, "lucide": 25,
+    "emojione-monotone": 26, "fa7-solid": 50, "whh": 51, "boxicons": 52, "mingcute": 53, "picon": 54, "la": 55, "ri": 56, "mynaui": 57, "uil": 58,
+    "material-symbols": 59, "bi": 60, "solar": 61, "iconoir": 62, "ion": 63, "carbon": 64, "tdesign": 65, "lucide-lab": 66,
 }  # fmt: skip
-EARLIER = list(STYLES)[:9]  # what the cycles before the last see
+EARLY, LATER = list(STYLES)[:9], list(STYLES)[:19]  # what the first four cycles see, and the fifth
 # Flat drawings, which pretraining shows a second time with ink lines; the number of such a style is 10 more.
 INKED = ["google", "twitter", "emojione", "fluent-emoji-flat", "fxemoji"]
 DRAWN = list(STYLES)
@@ -28,11 +30,19 @@ FIRST = ["google", "twitter", "fluent-3d", "noto-v1", "emojione"]  # what the fi
 STYLES |= {f"{style}-inked": STYLES[style] + 10 for style in INKED}
 # Drawings of lines alone, which pretraining shows a second time with colours between the lines; the number of such a style is 20 more.
 LINES = ["noto-emoji", "icon-park", "hugeicons", "ph", "tabler", "lucide"]
-STYLES |= {f"{style}-coloured": STYLES[style] + 20 for style in LINES}
+MORE_LINES = [
+    "fluent-emoji-high-contrast", "boxicons", "mingcute", "la", "ri", "mynaui", "uil", "bi", "solar", "iconoir", "carbon", "tdesign", "lucide-lab",
+]  # fmt: skip
+STYLES |= {f"{style}-coloured": STYLES[style] + 20 for style in LINES + MORE_LINES}
+# Drawings of black areas, which pretraining shows a second time in another colour; the number of such a style is 80 more.
+AREAS = ["game-icons", "mdi", "emojione-monotone", "fa7-solid", "whh", "picon", "material-symbols", "ion"]
+STYLES |= {f"{style}-tinted": STYLES[style] + 80 for style in AREAS}
+PAINTINGS = ["google", "twitter", "fluent-emoji-flat", "emojione"]  # whose colours they get
 FRAMED = 52  # pixels, of a picture inside its margin
 INK = 48  # of 255: a step of brightness within three pixels of which gets a line
-# Sets that are not of emoji, and names there that mean something else: a computer's mouse, a lifting crane, a wave of sound, fingers that count.
-ICONS = ["icon-park", "game-icons", "mdi", "hugeicons", "ph", "tabler", "lucide"]
+# Sets that are, but for one, not of emoji, and names there that mean something else: a computer's mouse, a lifting crane, a wave of sound, fingers that count.
+ICONS = DRAWN[12:]
+ENDS = {"mingcute": "-line", "ri": "-line", "solar": "-linear"}  # of the names of one weight of a set that has several
 AMBIGUOUS = {
     "mouse", "bat", "crane", "wave", "cricket", "seat", "back", "end", "top", "up", "on", "soon", "new", "free", "cool", "input", "play", "repeat",
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
@@ -75,6 +85,8 @@ def iconify(style, concepts):
     """@iconify-json/*: SVG bodies by name, and in chars.json names by code points (empty in old sets)."""
     files = packages.members(f"@iconify-json/{style}", lambda path: path in ("icons.json", "chars.json"))
     icons = json.loads(files["icons.json"])
+    if end := ENDS.get(style):
+        icons |= {"icons": {name.removesuffix(end): icon for name, icon in icons["icons"].items() if name.endswith(end)}, "aliases": {}}
     names = {normal(code): name for code, name in json.loads(files.get("chars.json", "{}")).items()}
     if not any(code in names for code in concepts):
         names = match(icons, concepts, AMBIGUOUS if style in ICONS else ())
@@ -177,6 +189,13 @@ def coloured(lines, painting):
         colours.paste(tuple(round(mean) for mean in ImageStat.Stat(painting, area).mean), mask=area)
         areas = areas.point(lambda level: 3 if level == 2 else level)
     return ImageChops.multiply(colours, lines).resize((SIZE, SIZE), Image.LANCZOS)
+
+
+def tinted(areas, painting):
+    """Black areas in the mean colour of the same place in a painting of the same emoji, darker where that is nearly white."""
+    black = areas.convert("L").point(lambda level: 255 if level < 128 else 0)
+    mean = ImageStat.Stat(painting, black).mean
+    return ImageOps.colorize(areas.convert("L"), tuple(round(channel * min(1, 400 / (sum(mean) + 1))) for channel in mean), "white")
 
 
 def framed(picture):

@@ -29,7 +29,7 @@ var models = []Config{
 // emoji is the small model that is compiled in: 64×64 pictures, short texts, 11 MB in half precision. Its sizes are such
 // that two processor cores train it in minutes.
 var emoji = func() Config {
-	c := roberta(Config{Name: "emoji", EmbedDim: 256, ImageResolution: 64, VisionLayers: Layers{1, 1, 1, 1}, VisionWidth: 24, ContextLength: 24}, 96, 3, 3, 384)
+	c := roberta(Config{Name: "emoji", EmbedDim: 256, ImageResolution: 64, VisionLayers: Layers{2, 2, 2, 1}, VisionWidth: 24, ContextLength: 24}, 96, 3, 3, 384)
 	c.TextMaxPositions, c.TextAttnDropout, c.TextDropout = 64, 0, 0
 	return c
 }()

@@ -18,6 +18,7 @@ const (
 	morePairs   = 302_093
 	wordsPairs  = 158_770
 	linesPairs  = 241_699
+	handsPairs  = 327_136
 )
 
 // All are all recipes. Each of their numbers has a source.

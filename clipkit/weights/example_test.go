@@ -36,5 +36,5 @@ func ExampleOpenModel() {
 	defer f.Close()
 	fmt.Println(found.Name, found.NumParams())
 	// Output:
-	// emoji 5502101
+	// emoji 5709749
 }

@@ -1,9 +1,10 @@
 // Command pretrain makes the small model that is compiled in, assets/small/emoji.safetensors.
 //
-//	python3 assets/generate/emoji.py    # draws datasets/emoji-styles, emoji-more, emoji-words and emoji-lines: other drawing styles, not OpenMoji
-//	go run ./assets/generate/pretrain   # five cycles from random weights, hours on 2 cores; continues when it was stopped
+//	python3 assets/generate/emoji.py    # draws datasets/emoji-styles, -more, -words, -lines and -hands: other drawing styles, not OpenMoji
+//	go run ./assets/generate/pretrain   # six cycles from random weights, hours on 2 cores; continues when it was stopped
 //
-// A stage's end is kept as experiments/NAME.safetensors; with such a file, that of an earlier checkout say, the next stage begins there.
+// A stage's end is kept as experiments/NAME.safetensors; with such a file, that of an earlier checkout say, the next stage begins there. (The first five cycles
+// of the committed model had a block in each part of the trunk; the blocks that there are now were added before the sixth, grow.go.)
 // OpenMoji's valid split (another style, no pictures shared) is evaluated on the way; the test split never ("go run ./assets/generate/measure" does).
 package main
 
@@ -18,7 +19,7 @@ import (
 )
 
 // stages are cycles of training. The first two were made before a stage's end was kept.
-var stages = [][]string{{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-words"}, {"emoji/pretrain-lines"}}
+var stages = [][]string{{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-words"}, {"emoji/pretrain-lines"}, {"emoji/pretrain-hands"}}
 
 func main() {
 	out := flag.String("out", filepath.Join("assets", "small", "emoji.safetensors"), "file to write")
@@ -31,7 +32,7 @@ func main() {
 	}
 	m := clipkit.Must(clipkit.New(ctx, "emoji", clipkit.Must(clipkit.Recipe("emoji/pretrain")).Config.Seed))
 	if done > 0 {
-		m = clipkit.Must(clipkit.Load(ctx, kept(done-1)))
+		m = grown(ctx, clipkit.Must(clipkit.Load(ctx, kept(done-1))), kept(done-1))
 	}
 	for i := done; i < len(stages); i++ {
 		for _, name := range stages[i] {
