@@ -36,7 +36,7 @@ func TestPlan(t *testing.T) {
 				t.Errorf("%s in parts of %d", p.Recipe, p.Config.MicroBatch)
 			}
 		}
-		for name, want := range map[string]int{"flickr30k/vit-b-16/full": 3492, "flickr30k/vit-b-16/performance": 1164, "flickr30k/vit-b-16/full-8p": 438, "flickr30k/vit-h-14/full-8p": 1746, toy: 235} {
+		for name, want := range map[string]int{"flickr30k/vit-b-16/full": 3492, "flickr30k/vit-b-16/performance": 1164, "flickr30k/vit-b-16/full-8p": 438, "flickr30k/vit-h-14/full-8p": 1746, toy: 188} {
 			if steps[name] != want {
 				t.Errorf("%s: %d steps, want %d", name, steps[name], want)
 			}
