@@ -10,16 +10,16 @@ import (
 	"clipnb/clipkit/weights/tensor"
 )
 
-// grown is the model of a file with the blocks that architecture "emoji" has more today. They add nothing at first, the scale of their last norm being 0: the
-// model answers as before, and training goes on from there.
-func grown(ctx context.Context, m *clipkit.Model, file string) *clipkit.Model {
-	deep := clipkit.Must(clipkit.New(ctx, "emoji", clipkit.Must(clipkit.Recipe("emoji/pretrain")).Config.Seed))
-	if slices.Equal(deep.Towers.Config.VisionLayers, m.Towers.Config.VisionLayers) {
+// grown is the model of a file, with those blocks of a random one that it lacks. They add nothing at first, the scale of their last norm being 0: the model
+// answers as before, and training goes on from there.
+func grown(ctx context.Context, random *clipkit.Model, file string) *clipkit.Model {
+	m := clipkit.Must(clipkit.Load(ctx, file))
+	if slices.Equal(random.Towers.Config.VisionLayers, m.Towers.Config.VisionLayers) {
 		return m
 	}
 	f := clipkit.Must(weights.Open(file))
 	defer f.Close()
-	names, parts := f.Names(), deep.Towers.Tensors(deep.Towers.Config.Tensors()...)
+	names, parts := f.Names(), random.Towers.Tensors(random.Towers.Config.Tensors()...)
 	for i, p := range parts {
 		switch {
 		case slices.Contains(names, p.Name):
@@ -29,6 +29,6 @@ func grown(ctx context.Context, m *clipkit.Model, file string) *clipkit.Model {
 		}
 	}
 	path := strings.TrimSuffix(file, ".safetensors") + "-grown.safetensors"
-	clipkit.Check(weights.Write(path, deep.Towers.Config, parts, nil))
+	clipkit.Check(weights.Write(path, random.Towers.Config, parts, nil))
 	return clipkit.Must(clipkit.Load(ctx, path))
 }

@@ -32,7 +32,7 @@ func main() {
 	}
 	m := clipkit.Must(clipkit.New(ctx, "emoji", clipkit.Must(clipkit.Recipe("emoji/pretrain")).Config.Seed))
 	if done > 0 {
-		m = grown(ctx, clipkit.Must(clipkit.Load(ctx, kept(done-1))), kept(done-1))
+		m = grown(ctx, m, kept(done-1))
 	}
 	for i := done; i < len(stages); i++ {
 		for _, name := range stages[i] {
