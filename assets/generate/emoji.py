@@ -8,7 +8,7 @@ Needs Python 3.11 or later, npm, and the package registries on the first run; ab
   datasets/emoji-more/       eight, five of them also with ink lines, with more captions, for its third cycle; not committed
   datasets/emoji-words/      the same pictures, with the words that people type, for its fourth cycle; not committed
   datasets/emoji-lines/      those and sixteen styles more, most of them drawn in lines, for its fifth cycle; not committed
-  datasets/emoji-hands/      those and thirty-nine more, icon sets and what is coloured from them, for its last cycle; not committed
+  datasets/emoji-hands/      those and thirty-nine more, icon sets and what is coloured from them, for its last two cycles; not committed
   .tools/emoji-sheet.png     80 random emoji in all styles, to look at after any change to the matching or the ink
 Two runs write the same bytes. Whoever changes emoji.zip puts the printed sha256 into assets/emoji_test.go.
 """

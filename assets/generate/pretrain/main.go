@@ -1,7 +1,7 @@
 // Command pretrain makes the small model that is compiled in, assets/small/emoji.safetensors.
 //
 //	python3 assets/generate/emoji.py    # draws datasets/emoji-styles, -more, -words, -lines and -hands: other drawing styles, not OpenMoji
-//	go run ./assets/generate/pretrain   # six cycles from random weights, hours on 2 cores; continues when it was stopped
+//	go run ./assets/generate/pretrain   # seven cycles from random weights, hours on 2 cores; continues when it was stopped
 //
 // A stage's end is kept as experiments/NAME.safetensors; with such a file, that of an earlier checkout say, the next stage begins there. (The first five cycles
 // of the committed model had a block in each part of the trunk; the blocks that there are now were added before the sixth, grow.go.)
@@ -16,10 +16,11 @@ import (
 	"path/filepath"
 
 	"clipnb/clipkit"
+	"clipnb/clipkit/recipe"
 )
 
 // stages are cycles of training. The first two were made before a stage's end was kept.
-var stages = [][]string{{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-words"}, {"emoji/pretrain-lines"}, {"emoji/pretrain-hands"}}
+var stages = [][]string{{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-words"}, {"emoji/pretrain-lines"}, {"emoji/pretrain-hands"}, {"emoji/pretrain-hands-again"}}
 
 func main() {
 	out := flag.String("out", filepath.Join("assets", "small", "emoji.safetensors"), "file to write")
@@ -41,15 +42,21 @@ func main() {
 		clipkit.Check(m.Save(kept(i), true))
 		m = clipkit.Must(clipkit.Load(ctx, kept(i))) // in half precision, as the next stage meets it
 	}
+	m = centred(ctx, m, clipkit.Must(clipkit.OpenDataset(ctx, last(len(stages)-1).Data)).Train, kept(len(stages)-1))
 	clipkit.Check(m.Save(*out, true))
 	info := clipkit.Must(os.Stat(*out))
 	fmt.Printf("%s: %d bytes\n", *out, info.Size())
 }
 
+// last is the last recipe of a stage.
+func last(stage int) recipe.Recipe {
+	names := stages[stage]
+	return clipkit.Must(clipkit.Recipe(names[len(names)-1]))
+}
+
 // kept is the file of a stage's end.
 func kept(stage int) string {
-	names := stages[stage]
-	return filepath.Join("experiments", clipkit.Must(clipkit.Recipe(names[len(names)-1])).Config.Name+".safetensors")
+	return filepath.Join("experiments", last(stage).Config.Name+".safetensors")
 }
 
 func exists(path string) bool {
