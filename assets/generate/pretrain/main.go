@@ -4,7 +4,8 @@
 //	go run ./assets/generate/pretrain   # seven cycles from random weights, hours on 2 cores; continues when it was stopped
 //
 // A stage's end is kept as experiments/NAME.safetensors; with such a file, that of an earlier checkout say, the next stage begins there. (The first five cycles
-// of the committed model had a block in each part of the trunk; the blocks that there are now were added before the sixth, grow.go.)
+// of the committed model had a block in each part of the trunk; the blocks that there are now were added before the sixth, grow.go.) What is written at the
+// end is the last of them, centred (centre.go).
 // OpenMoji's valid split (another style, no pictures shared) is evaluated on the way; the test split never ("go run ./assets/generate/measure" does).
 package main
 
