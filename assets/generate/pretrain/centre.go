@@ -7,24 +7,18 @@ import (
 	"image"
 	_ "image/png" // what emoji.py writes
 	"slices"
-	"strings"
 
 	"clipnb/clipkit"
 	"clipnb/clipkit/dataset"
-	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/tensor"
 
 	"gonum.org/v1/gonum/mat"
 )
 
-// What centred takes away of the mean text and of the mean picture.
-const ofText, ofPicture = 0.5, 0.5
-
-// centred is the model of a file less a part of what its vectors of all texts, and of all pictures, have in common, by a split that it was trained on. In
+// centred is the model of a file less half of what its vectors of all texts, and of all pictures, have in common, by a split that it was trained on. In
 // another style some pictures lie near to the mean of all texts, and these are found for everything (hubs: Radovanović and others, JMLR 2010).
 func centred(ctx context.Context, m *clipkit.Model, split dataset.Source, file string) *clipkit.Model {
-	path := strings.TrimSuffix(file, ".safetensors") + "-centred.safetensors"
-	return moved(ctx, m, shared(ofText, texts(ctx, m, split)), shared(ofPicture, pictures(ctx, m, split)), path)
+	return moved(ctx, m, shared(0.5, texts(ctx, m, split)), shared(0.5, pictures(ctx, m, split)), file)
 }
 
 // moved is a model less a vector of its texts' and one of its pictures', before they are made unit vectors. Both towers end with a bias for that: the
@@ -32,8 +26,11 @@ func centred(ctx context.Context, m *clipkit.Model, split dataset.Source, file s
 func moved(ctx context.Context, m *clipkit.Model, text, picture []float32, file string) *clipkit.Model {
 	cfg := m.Towers.Config
 	parts := m.Towers.Tensors(cfg.Tensors()...)
+	at := func(name string) int {
+		return slices.IndexFunc(parts, func(p tensor.Tensor) bool { return p.Name == name })
+	}
 	move := func(name string, by []float32) {
-		i := slices.IndexFunc(parts, func(p tensor.Tensor) bool { return p.Name == name })
+		i := at(name)
 		values := clipkit.Must(parts[i].Float32())
 		for k := range values {
 			values[k] -= by[k]
@@ -41,10 +38,8 @@ func moved(ctx context.Context, m *clipkit.Model, text, picture []float32, file 
 		parts[i] = tensor.F32(name, parts[i].Shape, values)
 	}
 	move("visual.attnpool.c_proj.bias", picture)
-	projection := parts[slices.IndexFunc(parts, func(p tensor.Tensor) bool { return p.Name == "text_projection" })]
-	move(fmt.Sprintf("bert.encoder.layer.%d.output.LayerNorm.bias", cfg.TextLayers-1), before(projection, text))
-	clipkit.Check(weights.Write(file, cfg, parts, nil))
-	return clipkit.Must(clipkit.Load(ctx, file))
+	move(fmt.Sprintf("bert.encoder.layer.%d.output.LayerNorm.bias", cfg.TextLayers-1), before(parts[at("text_projection")], text))
+	return rebuilt(ctx, cfg, parts, file, "-centred")
 }
 
 // before is the vector [width] that a projection [width, embed dim] makes a vector [embed dim] of.

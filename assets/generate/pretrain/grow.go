@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"clipnb/clipkit"
+	"clipnb/clipkit/arch"
 	"clipnb/clipkit/weights"
 	"clipnb/clipkit/weights/tensor"
 )
@@ -28,7 +29,12 @@ func grown(ctx context.Context, random *clipkit.Model, file string) *clipkit.Mod
 			parts[i] = tensor.F32(p.Name, p.Shape, make([]float32, p.Size()))
 		}
 	}
-	path := strings.TrimSuffix(file, ".safetensors") + "-grown.safetensors"
-	clipkit.Check(weights.Write(path, random.Towers.Config, parts, nil))
+	return rebuilt(ctx, random.Towers.Config, parts, file, "-grown")
+}
+
+// rebuilt is the model of other tensors than those of a file. It is written beside that, with an ending to its name.
+func rebuilt(ctx context.Context, cfg arch.Config, parts []tensor.Tensor, file, ending string) *clipkit.Model {
+	path := strings.TrimSuffix(file, ".safetensors") + ending + ".safetensors"
+	clipkit.Check(weights.Write(path, cfg, parts, nil))
 	return clipkit.Must(clipkit.Load(ctx, path))
 }
