@@ -73,6 +73,16 @@ def groups(concept):
     return GROUPS[group].split() + (vehicle.split() if concept.name.endswith(ends) else [])
 
 
+def owned(shared):
+    """Of {caption: [concept, …]}, what people mean who type it: a word that is part of the names of some emoji is these and others of their kind, not the rest
+    that it was given as a keyword. 火箭 is the rocket, not the astronaut; 狗 is the poodle, too, not the bone."""
+    kept = {}
+    for caption, found in shared.items():
+        kinds = {concept.entry["subcategory"] for concept in found if caption in concept.name}
+        kept[caption] = [concept for concept in found if not kinds or concept.entry["subcategory"] in kinds or caption in groups(concept)]
+    return kept
+
+
 def shared(concepts, captions):
     """Returns {caption: [concept, …]} of all concepts, in their order; captions is studied or typed."""
     found = {}

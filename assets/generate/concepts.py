@@ -22,6 +22,10 @@ class Concept:
     english: str  # "panda", the CLDR short name after which icon sets call their files
     entry: dict  # its entry in emoji-datasource's emoji.json: names, picture file, categories
 
+    def sided(self):
+        """Whether its mirror image is of something else, or has a writing the wrong way round."""
+        return self.entry["category"] in ("Symbols", "Flags") or self.entry["subcategory"] == "time" or any(sign in self.name for sign in "左右弦")
+
     def captions(self):
         """Five different texts: name; template; name and keywords; keyword: name; name related to keyword."""
         chance = random.Random(self.code)  # seeded by the concept, so that no other concept changes these captions

@@ -8,7 +8,9 @@ Needs Python 3.11 or later, npm, and the package registries on the first run; ab
   datasets/emoji-more/       eight, five of them also with ink lines, with more captions, for its third cycle; not committed
   datasets/emoji-words/      the same pictures, with the words that people type, for its fourth cycle; not committed
   datasets/emoji-lines/      those and sixteen styles more, most of them drawn in lines, for its fifth cycle; not committed
-  datasets/emoji-hands/      those and thirty-nine more, icon sets and what is coloured from them, for its last two cycles; not committed
+  datasets/emoji-hands/      those and thirty-nine more, icon sets and what is coloured from them, for its sixth and seventh cycles; not committed
+  datasets/emoji-turned/     the same, and every second picture that has no side is its mirror image, for its eighth cycle; not committed
+  datasets/emoji-owned/      the same pictures, with words that names own taken from what they are only keywords of, for its ninth cycle; not committed
   .tools/emoji-sheet.png     80 random emoji in all styles, to look at after any change to the matching or the ink
 Two runs write the same bytes. Whoever changes emoji.zip puts the printed sha256 into assets/emoji_test.go.
 """
@@ -73,17 +75,19 @@ def main():
 
     others = {style: drawn[style] for style in pictures.EARLY if style != "openmoji"}
     others |= {f"{style}-inked": {code: pictures.inked(found) for code, found in drawn[style].items()} for style in pictures.INKED}
-    study(known, others, {"emoji-more": captions.studied, "emoji-words": captions.typed})
+    typed = captions.shared(known.values(), captions.typed)
+    study(known, others, {"emoji-more": captions.shared(known.values(), captions.studied), "emoji-words": typed})
     others |= {style: drawn[style] for style in pictures.LATER if style != "openmoji"}
     for style in pictures.LINES:
         others[f"{style}-coloured"] = {code: pictures.coloured(found, drawn["google"][code]) for code, found in drawn[style].items()}
-    study(known, others, {"emoji-lines": captions.typed})
+    study(known, others, {"emoji-lines": typed})
 
     others |= {style: found for style, found in drawn.items() if style != "openmoji"}
     for styles, ending, painted in [(pictures.LINES + pictures.MORE_LINES, "coloured", pictures.coloured), (pictures.AREAS, "tinted", pictures.tinted)]:
         for style in styles:
             others[f"{style}-{ending}"] = {code: painted(found, painting(drawn, style, code)) for code, found in drawn[style].items()}
-    study(known, others, {"emoji-hands": captions.typed})
+    study(known, others, {"emoji-hands": typed})
+    study(known, others, {"emoji-turned": typed, "emoji-owned": captions.owned(typed)}, pictures.turned)
 
     sheet.draw(known, drawn | others).save(ROOT / ".tools" / "emoji-sheet.png")
 
@@ -96,17 +100,16 @@ def painting(drawn, style, code):
     return random.Random(f"{style} {code}").choice(able)
 
 
-def study(known, styles, folders):
-    """Writes data sets for pretraining, {folder: kind of captions}, of the same {style: {code: picture}}."""
-    import captions
+def study(known, styles, folders, changed=lambda style, concept, picture: picture):
+    """Writes data sets for pretraining, {folder: {caption: [concept, …]}}, of the same {style: {code: picture}}, changed."""
     import layout
     import pictures
 
-    framed = {style: {code: pictures.framed(found) for code, found in of.items()} for style, of in styles.items()}
+    framed = {style: {code: changed(style, known[code], pictures.framed(found)) for code, found in of.items()} for style, of in styles.items()}
     rows, ids = layout.studied_pictures(known, framed)
-    for folder, kind in folders.items():
+    for folder, said in folders.items():
         layout.write(ROOT / "datasets" / folder / "train_imgs.tsv", rows)
-        layout.write(ROOT / "datasets" / folder / "train_texts.jsonl", layout.studied_texts(captions.shared(known.values(), kind), ids))
+        layout.write(ROOT / "datasets" / folder / "train_texts.jsonl", layout.studied_texts(said, ids))
 
 
 if __name__ == "__main__":

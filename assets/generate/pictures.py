@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import re
 import unicodedata
 
@@ -203,6 +204,12 @@ def framed(picture):
     whole = Image.new("RGB", (SIZE, SIZE), "white")
     whole.paste(picture.resize((FRAMED, FRAMED), Image.LANCZOS), ((SIZE - FRAMED) // 2,) * 2)
     return whole
+
+
+def turned(style, concept, picture):
+    """The mirror image of every second picture, but for those that have a side: other people's dogs look the other way."""
+    mirror = not concept.sided() and random.Random(f"mirror {style} {concept.code}").random() < 0.5
+    return ImageOps.mirror(picture) if mirror else picture
 
 
 def blank(picture):

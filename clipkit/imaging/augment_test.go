@@ -201,8 +201,16 @@ func TestRecoloured(t *testing.T) {
 	}
 }
 
-// A redrawn picture keeps its size and its paper, a dot in its middle stays near the middle, and no two are alike.
+// A redrawn picture keeps its size and its paper, a dot in its middle stays near the middle, farther off if it is bent more, and no two are alike.
 func TestRedraw(t *testing.T) {
+	once, bold := redrawn(t, Redrawn.Bend), redrawn(t, Reshaped.Bend)
+	if once < 1 || once > 8 || bold < 1.3*once || bold > 12 {
+		t.Errorf("the dot moved by %.1f pixels at most, by %.1f bent further; want some, more, and not out of the middle", once, bold)
+	}
+}
+
+// redrawn checks two hundred redrawn pictures, and returns how many pixels the dot moved at most.
+func redrawn(t *testing.T, bend float64) (furthest float64) {
 	const size = 64
 	p := &Picture{Mode: RGB, Width: size, Height: size, Pix: bytes.Repeat([]byte{255}, 3*size*size)}
 	for y := 29; y < 35; y++ {
@@ -211,9 +219,8 @@ func TestRedraw(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
-	var furthest float64
 	for seed := range 200 {
-		got := redraw(p, rand.New(rand.NewPCG(uint64(seed), 3)))
+		got := redraw(p, rand.New(rand.NewPCG(uint64(seed), 3)), bend)
 		if got.Width != size || got.Height != size || got.Mode != RGB {
 			t.Fatalf("%d × %d, mode %v", got.Width, got.Height, got.Mode)
 		}
@@ -222,7 +229,7 @@ func TestRedraw(t *testing.T) {
 			dark := float64(255 - got.Pix[i+1])
 			sumX, sumY, ink = sumX+dark*float64(i/3%size), sumY+dark*float64(i/3/size), ink+dark
 		}
-		if ink < 255*36/2 || ink > 255*36*2 {
+		if grown := math.Pow(2, bend); ink < 255*36/grown || ink > 255*36*grown {
 			t.Errorf("seed %d: the dot has %.0f pixels, 36 before", seed, ink/255)
 		}
 		furthest = max(furthest, math.Hypot(sumX/ink-31.5, sumY/ink-31.5))
@@ -231,10 +238,8 @@ func TestRedraw(t *testing.T) {
 		}
 		seen[string(got.Pix)] = true
 	}
-	if furthest < 1 || furthest > 8 {
-		t.Errorf("the dot moved by %.1f pixels at most, want some, and not out of the middle", furthest)
-	}
 	if len(seen) < 190 {
 		t.Errorf("%d of 200 differ", len(seen))
 	}
+	return furthest
 }

@@ -11,9 +11,9 @@ const (
 )
 
 // redraw bends an RGB picture as another hand would draw it: turned and slanted a little, wider or narrower, higher or lower, and with other
-// proportions, by slow waves along and across. What comes from beyond the border repeats it, which is paper in a drawing.
-func redraw(p *Picture, rng draws) *Picture {
-	between := func(limit float64) float64 { return limit * (2*rng.Float64() - 1) }
+// proportions, by slow waves along and across; bend is how far, 1 up to the limits. What comes from beyond the border repeats it, which is paper in a drawing.
+func redraw(p *Picture, rng draws, bend float64) *Picture {
+	between := func(limit float64) float64 { return bend * limit * (2*rng.Float64() - 1) }
 	turn, slant := between(redrawTurn), between(redrawSlant)
 	wide, high := math.Exp(between(redrawStretch)), math.Exp(between(redrawStretch))
 	cos, sin := math.Cos(turn), math.Sin(turn)

@@ -35,6 +35,8 @@ func TestRecipesAreTheScripts(t *testing.T) {
 		{"emoji/pretrain-lines", "emoji-pretrain-4", "emoji-lines", 256, 1, 1, 1.5e-3, 0.05, 100, 3, 250, 0, 0, false, 2835},
 		{"emoji/pretrain-hands", "emoji-pretrain-5", "emoji-hands", 256, 1, 1, 1.5e-3, 0.05, 100, 2, 250, 0, 0, false, 2556},
 		{"emoji/pretrain-hands-again", "emoji-pretrain-6", "emoji-hands", 512, 1, 1, 1.5e-3, 0.05, 100, 3, 250, 0, 0, false, 1917},
+		{"emoji/pretrain-turned", "emoji-pretrain-7", "emoji-turned", 512, 1, 1, 1.5e-3, 0.05, 100, 3, 250, 0, 0, false, 1917},
+		{"emoji/pretrain-owned", "emoji-pretrain-mean", "emoji-owned", 512, 1, 1, 1e-3, 0.05, 50, 1, 250, 0, 0, false, 614},
 
 		{"own/emoji", "emoji", "", 64, 1, 1, 2e-4, 0.05, 20, 5, 0, 0, 0, false, 0},
 		{"own/vit-b-16", "ViT-B-16", "", 16, 3, 1, 3e-6, 0.001, 100, 3, 0, 0, 0, true, 0},
@@ -77,7 +79,7 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			t.Errorf("is   %+v\nwant %+v", got, want)
 		}
 		// What all of them share.
-		augment := cmp.Or(map[string]string{"emoji/finetune": "drawings", "emoji/pretrain-more": "drawings", "emoji/pretrain-words": "recoloured", "emoji/pretrain-lines": "redrawn", "emoji/pretrain-hands": "redrawn", "emoji/pretrain-hands-again": "redrawn"}[want.name], "reference")
+		augment := cmp.Or(map[string]string{"emoji/finetune": "drawings", "emoji/pretrain-more": "drawings", "emoji/pretrain-words": "recoloured", "emoji/pretrain-lines": "redrawn", "emoji/pretrain-hands": "redrawn", "emoji/pretrain-hands-again": "redrawn", "emoji/pretrain-turned": "reshaped", "emoji/pretrain-owned": "redrawn"}[want.name], "reference")
 		if c.Augment != augment || c.MaxSteps != 0 || c.Seed != 123 || c.ValidEpochInterval != 1 || c.SaveEpochInterval != 1 || c.SaveStepInterval != 0 ||
 			c.Beta1 != 0.9 || c.SkipScheduler || c.FreezeVision || c.LoRARank != 0 || c.Resume != "" {
 			t.Errorf("%s: %+v", want.name, c)
@@ -92,8 +94,8 @@ func TestRecipesAreTheScripts(t *testing.T) {
 			}
 		}
 	}
-	if n := len(All()); n != 26 {
-		t.Errorf("%d recipes, 26 are checked", n)
+	if n := len(All()); n != 28 {
+		t.Errorf("%d recipes, 28 are checked", n)
 	}
 }
 

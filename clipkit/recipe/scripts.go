@@ -19,6 +19,7 @@ const (
 	wordsPairs  = 158_770
 	linesPairs  = 241_699
 	handsPairs  = 327_136
+	ownedPairs  = 313_897
 )
 
 // All are all recipes. Each of their numbers has a source.

@@ -65,7 +65,7 @@ type Config struct {
 
 	ContextLength int        `json:"context_length"` // tokens per text [--context-length]
 	TrimText      bool       `json:"trim_text"`      // leave out the padding that all texts of a batch have: the same loss for less work
-	Augment       string     `json:"augment"`        // "none", "crop" (random crop only), "drawings" (crop, AutoAugment for one of three), "recoloured" (that, and two of five in other colours), "redrawn" (that, and most of them bent as another hand would draw them) or "reference" (crop, flip, AutoAugment) [--use-augment]
+	Augment       string     `json:"augment"`        // "none", "crop" (random crop only), "drawings" (crop, AutoAugment for one of three), "recoloured" (that, and two of five in other colours), "redrawn" (that, and most of them bent as another hand would draw them), "reshaped" (that, bent further) or "reference" (crop, flip, AutoAugment) [--use-augment]
 	CropScale     [2]float64 `json:"crop_scale"`     // area of the random crop, the reference's [0.9, 1]
 
 	LogInterval        int `json:"log_interval"`         // steps between rows of metrics.jsonl; 0 = only the first and the last [--log-interval]

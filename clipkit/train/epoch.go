@@ -271,7 +271,7 @@ func (j *Job) validate(ctx context.Context, at experiment.Row) error {
 }
 
 // Augments are the values of Config.Augment.
-var Augments = map[string]imaging.Augment{"none": {}, "crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "recoloured": imaging.Recoloured, "redrawn": imaging.Redrawn, "reference": imaging.Reference}
+var Augments = map[string]imaging.Augment{"none": {}, "crop": {Ratio: imaging.Reference.Ratio}, "drawings": imaging.Drawings, "recoloured": imaging.Recoloured, "redrawn": imaging.Redrawn, "reshaped": imaging.Reshaped, "reference": imaging.Reference}
 
 // levels is how a picture becomes pixels.
 func (j *Job) levels() func(context.Context, []byte, *rand.Rand) ([]uint8, error) {

@@ -1,11 +1,11 @@
 // Command pretrain makes the small model that is compiled in, assets/small/emoji.safetensors.
 //
-//	python3 assets/generate/emoji.py    # draws datasets/emoji-styles, -more, -words, -lines and -hands: other drawing styles, not OpenMoji
-//	go run ./assets/generate/pretrain   # seven cycles from random weights, hours on 2 cores; continues when it was stopped
+//	python3 assets/generate/emoji.py    # draws datasets/emoji-styles, -more, -words, -lines, -hands, -turned and -owned: other drawing styles, not OpenMoji
+//	go run ./assets/generate/pretrain   # nine cycles from random weights, hours on 2 cores; continues when it was stopped
 //
 // A stage's end is kept as experiments/NAME.safetensors; with such a file, that of an earlier checkout say, the next stage begins there. (The first five cycles
-// of the committed model had a block in each part of the trunk; the blocks that there are now were added before the sixth, grow.go.) What is written at the
-// end is the last of them, centred (centre.go).
+// of the committed model had a block in each part of the trunk; the blocks that there are now were added before the sixth, grow.go.) The last cycle begins in
+// the middle between the ends of the two before it (mean.go). What is written at the end is the last of them, centred (centre.go).
 // OpenMoji's valid split (another style, no pictures shared) is evaluated on the way; the test split never ("go run ./assets/generate/measure" does).
 package main
 
@@ -21,7 +21,7 @@ import (
 )
 
 // stages are cycles of training. The first two were made before a stage's end was kept.
-var stages = [][]string{{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-words"}, {"emoji/pretrain-lines"}, {"emoji/pretrain-hands"}, {"emoji/pretrain-hands-again"}}
+var stages = [][]string{{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-words"}, {"emoji/pretrain-lines"}, {"emoji/pretrain-hands"}, {"emoji/pretrain-hands-again"}, {"emoji/pretrain-turned"}, {"emoji/pretrain-owned"}}
 
 func main() {
 	out := flag.String("out", filepath.Join("assets", "small", "emoji.safetensors"), "file to write")
@@ -37,6 +37,9 @@ func main() {
 		m = grown(ctx, m, kept(done-1))
 	}
 	for i := done; i < len(stages); i++ {
+		if last(i).Weights == "emoji-pretrain-mean" {
+			m = averaged(ctx, kept(i-2), kept(i-1))
+		}
 		for _, name := range stages[i] {
 			cycle(ctx, m, name)
 		}

@@ -59,7 +59,7 @@ var trainFields = []trainField{
 	{"shard_moments", "", "one process that drives several devices (cuda:0-7) divides AdamW's moments over them"},
 	{"context_length", "", "most tokens of a text, [CLS] and [SEP] included"},
 	{"trim_text", "", "leave out padding that all texts of a batch have"},
-	{"augment", "", "none, crop, drawings (crop, AutoAugment for one picture of three), recoloured (that, and two of five in other colours), redrawn (that, and most of them bent as another hand would draw them) or reference (crop, flip, AutoAugment)"},
+	{"augment", "", "none, crop, drawings (crop, AutoAugment for one picture of three), recoloured (that, and two of five in other colours), redrawn (that, and most of them bent as another hand would draw them), reshaped (that, bent further) or reference (crop, flip, AutoAugment)"},
 	{"crop_scale", "", "area of the random crop, `LOW,HIGH`"},
 	{"log_interval", "", "steps between lines of the log"},
 	{"valid_batch_size", "", "pairs of a batch of validation"},
