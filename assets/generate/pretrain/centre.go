@@ -16,8 +16,7 @@ import (
 )
 
 // centred is the model of a file less what its vectors of all texts have in common, and less half of what those of all pictures have, by a split that it was
-// trained on. In
-// another style some pictures lie near to the mean of all texts, and these are found for everything (hubs: Radovanović and others, JMLR 2010).
+// trained on. In another style some pictures lie near to the mean of all texts, and these are found for everything (hubs: Radovanović and others, JMLR 2010).
 func centred(ctx context.Context, m *clipkit.Model, split dataset.Source, file string) *clipkit.Model {
 	return moved(ctx, m, shared(1, texts(ctx, m, split)), shared(0.5, pictures(ctx, m, split)), file)
 }

@@ -21,7 +21,10 @@ import (
 )
 
 // stages are cycles of training. The first two were made before a stage's end was kept.
-var stages = [][]string{{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-words"}, {"emoji/pretrain-lines"}, {"emoji/pretrain-hands"}, {"emoji/pretrain-hands-again"}, {"emoji/pretrain-turned"}, {"emoji/pretrain-owned"}}
+var stages = [][]string{
+	{"emoji/pretrain", "emoji/pretrain-again"}, {"emoji/pretrain-more"}, {"emoji/pretrain-words"}, {"emoji/pretrain-lines"},
+	{"emoji/pretrain-hands"}, {"emoji/pretrain-hands-again"}, {"emoji/pretrain-turned"}, {"emoji/pretrain-owned"},
+}
 
 func main() {
 	out := flag.String("out", filepath.Join("assets", "small", "emoji.safetensors"), "file to write")
