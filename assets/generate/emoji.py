@@ -10,7 +10,7 @@ Needs Python 3.11 or later, npm, and the package registries on the first run; ab
   datasets/emoji-lines/      those and sixteen styles more, most of them drawn in lines, for its fifth cycle; not committed
   datasets/emoji-hands/      those and thirty-nine more, icon sets and what is coloured from them, for its sixth and seventh cycles; not committed
   datasets/emoji-turned/     the same, and every second picture that has no side is its mirror image, for its eighth cycle; not committed
-  datasets/emoji-owned/      the same pictures, with words that names own taken from what they are only keywords of, for its ninth cycle; not committed
+  datasets/emoji-owned/      the same pictures, and a word in an emoji's name is no keyword of other kinds of emoji, for its ninth cycle; not committed
   .tools/emoji-sheet.png     80 random emoji in all styles, to look at after any change to the matching or the ink
 Two runs write the same bytes. Whoever changes emoji.zip puts the printed sha256 into assets/emoji_test.go.
 """

@@ -61,7 +61,7 @@ func TestFinetuneNotebookOnTheEmbeddedSet(t *testing.T) {
 	t.Parallel()
 	name, _ := notebook.Run(t, "finetune-emoji")
 	_, page := notebook.Execute(t, "finetune", "steps=2", "name="+name)
-	for _, part := range []string{"emoji/finetune", "2 steps of 128 pairs, lr 0.0008", "88.1"} {
+	for _, part := range []string{"emoji/finetune", "2 steps of 128 pairs, lr 0.0008", "89.2"} {
 		if !strings.Contains(page, part) {
 			t.Errorf("the page has no %q", part)
 		}
